@@ -1,0 +1,262 @@
+"""Where the value of an input, a condition or an output comes from.
+
+An expression is data from a fixed set of forms, so that every target system can translate it and every run can
+explain it. `evaluate` computes one, given a `Scope` that knows the values; `references` lists the nodes it reads.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from itertools import chain, product
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+
+class Constant(msgspec.Struct, frozen=True, tag="constant"):
+    """A value that is known when the graph is made."""
+
+    value: Any
+
+
+class Parameter(msgspec.Struct, frozen=True, tag="parameter"):
+    """The value of a parameter of the pipeline."""
+
+    name: str
+
+
+class Output(msgspec.Struct, frozen=True, tag="output"):
+    """An output of a node; the whole result when `port` is None. Of a mapped node: the list over its items."""
+
+    node: str
+    port: str | None = None
+
+
+class Item(msgspec.Struct, frozen=True, tag="item"):
+    """The element at hand of the iterable that a mapped node runs over for input `name`."""
+
+    name: str
+
+
+class Get(msgspec.Struct, frozen=True, tag="get"):
+    """A part of another value: `of[key]`, or `of.key` when `attribute` is true."""
+
+    of: Expression
+    key: str | int
+    attribute: bool = False
+
+
+class Apply(msgspec.Struct, frozen=True, tag="apply"):
+    """One of the fixed operators (`OPERATORS`) applied to its arguments."""
+
+    operator: str
+    arguments: tuple[Expression, ...]
+
+
+class Choose(msgspec.Struct, frozen=True, tag="choose"):
+    """The first of several values that can be had, because what it reads ran; how branches meet again."""
+
+    options: tuple[Expression, ...]
+
+
+class Sequence(msgspec.Struct, frozen=True, tag="sequence"):
+    """A list or a tuple made of other expressions."""
+
+    items: tuple[Expression, ...]
+    kind: Literal["list", "tuple"] = "list"
+
+
+class Mapping(msgspec.Struct, frozen=True, tag="mapping"):
+    """A dictionary with string keys made of other expressions."""
+
+    items: dict[str, Expression]
+
+
+Expression = Constant | Parameter | Output | Item | Get | Apply | Choose | Sequence | Mapping
+
+
+def _divide(left: Any, right: Any) -> Any:
+    return left / right
+
+
+def _divide_down(left: Any, right: Any) -> Any:
+    return left // right
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    return base**exponent
+
+
+def _is_in(element: Any, container: Any) -> bool:
+    return element in container
+
+
+#: operator name -> symbol for people
+OPERATORS = {
+    "eq": "==",
+    "ne": "!=",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+    "and": "and",
+    "or": "or",
+    "not": "not",
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "pow": "**",
+    "neg": "-",
+    "in": "in",
+}
+
+#: those that need all of their arguments; `and` and `or` may do with the first, as in Python
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "not": operator.not_,
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": _divide,
+    "floordiv": _divide_down,
+    "mod": operator.mod,
+    "pow": _power,
+    "neg": operator.neg,
+    "in": _is_in,
+}
+
+
+class Scope(Protocol):
+    """The values an expression can reach while it is evaluated."""
+
+    def parameter(self, name: str) -> Any: ...
+
+    def output(self, node: str, port: str | None) -> Any: ...
+
+    def item(self, name: str) -> Any: ...
+
+    def ran(self, node: str) -> bool:
+        """Whether the node has outputs."""
+        ...
+
+
+def evaluate(expression: Expression, scope: Scope) -> Any:
+    """Compute the value of an expression.
+
+    Raises whatever the operators and look-ups raise (KeyError, TypeError, ...), and LookupError when no option of a
+    `Choose` can be had.
+    """
+    match expression:
+        case Constant(value):
+            return value
+        case Parameter(name):
+            return scope.parameter(name)
+        case Output(node, port):
+            return scope.output(node, port)
+        case Item(name):
+            return scope.item(name)
+        case Get(of, key, attribute):
+            value = evaluate(of, scope)
+            return getattr(value, str(key)) if attribute else value[key]
+        case Apply("and", (left, right)):
+            return evaluate(left, scope) and evaluate(right, scope)
+        case Apply("or", (left, right)):
+            return evaluate(left, scope) or evaluate(right, scope)
+        case Apply(name, arguments):
+            return _FUNCTIONS[name](*(evaluate(argument, scope) for argument in arguments))
+        case Choose():
+            return evaluate(chosen(expression, scope.ran), scope)
+        case Sequence(items, kind):
+            values = [evaluate(item, scope) for item in items]
+            return tuple(values) if kind == "tuple" else values
+        case Mapping(items):
+            return {key: evaluate(item, scope) for key, item in items.items()}
+
+
+def chosen(choice: Choose, ran: Callable[[str], bool]) -> Expression:
+    """The first option of which all that is required ran. Raises LookupError when there is none."""
+    for option in choice.options:
+        if all(any(map(ran, names)) for names in requirements(option)):
+            return option
+    raise LookupError("none of the branches to choose from ran")
+
+
+def parts(expression: Expression) -> tuple[Expression, ...]:
+    """The expressions directly inside an expression."""
+    match expression:
+        case Get(of):
+            return (of,)
+        case Apply(_, arguments):
+            return arguments
+        case Choose(options):
+            return options
+        case Sequence(items):
+            return items
+        case Mapping(mapping):
+            return tuple(mapping.values())
+        case _:
+            return ()
+
+
+def references(expression: Expression) -> Iterator[str]:
+    """The ids of the nodes whose outputs an expression reads, in order of appearance, repeats included."""
+    if isinstance(expression, Output):
+        yield expression.node
+    elif not isinstance(expression, Constant):
+        for part in parts(expression):
+            yield from references(part)
+
+
+def requirements(expression: Expression) -> Iterator[tuple[str, ...]]:
+    """What must have run for the expression to have a value: of each tuple of node ids, at least one node."""
+    if isinstance(expression, Output):
+        yield (expression.node,)
+    elif isinstance(expression, Choose):
+        # one option is enough: whichever requirement of each is left out, one of those taken must be met
+        for needs in product(*(tuple(requirements(option)) for option in expression.options)):
+            yield tuple(dict.fromkeys(chain.from_iterable(needs)))
+    elif not isinstance(expression, Constant):
+        for part in parts(expression):
+            yield from requirements(part)
+
+
+def describe(expression: Expression) -> str:
+    """The expression as a person would write it: `evaluate.accuracy >= threshold`."""
+    match expression:
+        case Constant(value):
+            text = repr(value)
+            return text if len(text) <= 60 else f"{text[:57]}..."
+        case Parameter(name):
+            return name
+        case Item(name):
+            return f"each {name}"
+        case Output(node, port):
+            return node if port is None else f"{node}.{port}"
+        case Get(of, key, attribute):
+            return f"{describe(of)}.{key}" if attribute else f"{describe(of)}[{key!r}]"
+        case Apply(name, arguments):
+            return _describe_operation(name, arguments)
+        case Choose(options):
+            return f"choose({', '.join(map(describe, options))})"
+        case Sequence(items, kind):
+            inside = ", ".join(map(describe, items))
+            return f"({inside})" if kind == "tuple" else f"[{inside}]"
+        case Mapping(items):
+            return "{" + ", ".join(f"{key!r}: {describe(item)}" for key, item in items.items()) + "}"
+
+
+def _describe_operation(name: str, arguments: tuple[Expression, ...]) -> str:
+    symbol = OPERATORS[name]
+    operands = [f"({describe(a)})" if isinstance(a, Apply) else describe(a) for a in arguments]
+    if len(operands) == 1:
+        return f"{symbol} {operands[0]}" if symbol == "not" else f"{symbol}{operands[0]}"
+    return f" {symbol} ".join(operands)

@@ -1,0 +1,87 @@
+"""An exception of the user's code in a form that survives its process, without a trace of penstock's own frames."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+from typing import Any, cast
+
+from penstock.model.event import Fault
+
+#: bytes of a pickled exception that are worth keeping in the journal
+_LARGEST_PICKLE = 1 << 18
+
+_PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
+
+
+def fault_of(error: BaseException) -> Fault:
+    """What is recorded of an exception: its type, message, the user's traceback, and itself if it can be pickled."""
+    kind = type(error)
+    name = (
+        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    return Fault(type=name, message=_message(error), traceback=user_traceback(error), pickled=_pickled(error))
+
+
+def _message(error: BaseException) -> str:
+    """What the exception says; its `__str__` is the user's code too, and may raise."""
+    try:
+        return _text(str(error))
+    except Exception as failure:
+        return f"(its message cannot be shown: {type(failure).__name__})"
+
+
+def _text(text: str) -> str:
+    """The same text, with what UTF-8 cannot hold (the odd bytes of a file name) written as escapes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback as Python prints it, without penstock's own frames, in the exception and its causes."""
+    told = traceback.TracebackException.from_exception(error)
+    _strip(told, set())
+    return _text("".join(told.format()))
+
+
+def _strip(told: traceback.TracebackException | None, seen: set[int]) -> None:
+    if told is None or id(told) in seen:
+        return
+    seen.add(id(told))
+    kept = [frame for frame in told.stack if not frame.filename.startswith(_PACKAGE)]
+    told.stack = traceback.StackSummary.from_list(kept)
+    _strip(told.__cause__, seen)
+    _strip(told.__context__, seen)
+    for inner in told.exceptions or ():
+        _strip(inner, seen)
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    """The exception by cloudpickle; None where it does not come back whole, or drags too much along."""
+    import pickle
+
+    import cloudpickle
+
+    try:
+        data = cast(Any, cloudpickle).dumps(error)
+        whole = isinstance(pickle.loads(data), BaseException)
+    except Exception:
+        return None
+    return data if whole and len(data) <= _LARGEST_PICKLE else None
+
+
+def exception_of(fault: Fault) -> BaseException | None:
+    """The exception itself, with the user's traceback as a note; None if it could not be pickled."""
+    import pickle
+
+    if fault.pickled is None:
+        return None
+    try:
+        error = pickle.loads(fault.pickled)
+    except Exception:
+        return None
+    if not isinstance(error, BaseException):
+        return None
+    if fault.traceback:
+        error.add_note(f"\nIn the task:\n{fault.traceback.rstrip()}")
+    return error

@@ -1,0 +1,71 @@
+"""What the kernel asks of the runtime. `item` is the position in a fan-out, or -1 for a node that is not mapped."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock.model.event import Fault
+from penstock.model.run import NodeState, RunState
+
+
+class Instruction(msgspec.Struct, frozen=True, gc=False):
+    """The root of all instructions."""
+
+
+class Expand(Instruction, frozen=True):
+    """Evaluate the condition and the iterables of a node; answer with Expanded, Skipped or Broken."""
+
+    node: str
+
+
+class Check(Instruction, frozen=True):
+    """Resolve the inputs of items `start` up to but not including `stop`, and look for recorded results; answer each
+    with Hit, Missed or Broken. A node that is not mapped has start -1 and stop 0."""
+
+    node: str
+    start: int
+    stop: int
+
+
+class Ready(Instruction, frozen=True):
+    """The attempt may start as soon as the executor has room; answer with Started."""
+
+    node: str
+    item: int
+    attempt: int
+
+
+class Delay(Instruction, frozen=True):
+    """Answer with Woke after `seconds`."""
+
+    node: str
+    item: int
+    attempt: int
+    seconds: float
+
+
+class Stop(Instruction, frozen=True):
+    """End an attempt that is under way; answer with Failed or Succeeded, whichever comes first."""
+
+    node: str
+    item: int
+    attempt: int
+
+
+class Settle(Instruction, frozen=True):
+    """Record how a node, or an item of it, ended without an attempt or a recorded result."""
+
+    node: str
+    item: int
+    state: NodeState
+    reason: str = ""
+    fault: Fault | None = None
+
+
+class Finish(Instruction, frozen=True):
+    """Nothing is left to do; `state` is how the run ended."""
+
+    state: RunState
+
+
+AnyInstruction = Expand | Check | Ready | Delay | Stop | Settle | Finish

@@ -1,0 +1,249 @@
+"""The seams of penstock: what the engine needs of the world, and nothing of how it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from penstock.model.event import AnyEvent
+from penstock.model.graph import Graph
+from penstock.model.run import AttemptRecord, Provenance, RunRecord, RunState
+from penstock.model.value import Argument, Artifact, Description
+from penstock.model.work import AnyReport, Attachment, Job, Line, Metric, Work
+
+
+class Buffer(Protocol):
+    """Anything with the buffer protocol; spelled out because the standard one needs Python 3.12."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+
+class BlobWriter(Protocol):
+    """A file-like sink for one blob."""
+
+    def write(self, data: Any, /) -> int:
+        """Add bytes (anything with the buffer protocol). Returns how many."""
+        ...
+
+    def commit(self) -> bytes:
+        """Make the blob visible, all at once. Returns its address, the BLAKE3 digest of its bytes."""
+        ...
+
+
+class Blobs(Protocol):
+    """A place for bytes, addressed by the BLAKE3 digest of their content."""
+
+    def writer(self) -> AbstractContextManager[BlobWriter]:
+        """A new blob; what is not committed by the end of the block is gone."""
+        ...
+
+    def put(self, data: Any) -> bytes:
+        """Write a blob from one buffer. Returns its address. Writing what is there already costs no second copy."""
+        ...
+
+    def read(self, address: bytes) -> memoryview:
+        """The bytes, verified, memory-mapped where the place allows it. The view is copy-on-write: what is written
+        to it stays in this process.
+
+        Raises ArtifactMissingError or ArtifactDamagedError.
+        """
+        ...
+
+    def has(self, address: bytes) -> bool: ...
+
+    def size(self, address: bytes) -> int: ...
+
+    def copy_to(self, address: bytes, path: Path) -> None:
+        """Write the bytes, verified, to a file of the user's."""
+        ...
+
+    def delete(self, address: bytes) -> None: ...
+
+    def addresses(self) -> Iterable[bytes]: ...
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What an attempt said while it ran: the parts of a turn that are about one attempt."""
+
+    node: str
+    item: int
+    attempt: int
+    lines: tuple[Line, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What the cache keeps of a successful attempt."""
+
+    node: str
+    item: int
+    attempt: int
+    outputs: tuple[Artifact, ...]
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The attempt that a result in the cache comes from."""
+
+    run_id: str
+    node: str
+    item: int
+    attempt: int
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one turn of the loop records; committed whole or not at all."""
+
+    #: place of the turn in the journal of its run, from 0
+    number: int
+    at: float
+    events: Sequence[AnyEvent] = ()
+    attempts: Sequence[AttemptRecord] = ()
+    #: fingerprint -> result of successful attempts, for the cache
+    results: Mapping[bytes, Result] = {}
+    said: Sequence[Said] = ()
+    descriptions: Sequence[Description] = ()
+    #: set in the last turn of a run
+    end: RunState | None = None
+    outputs: Mapping[str, Argument] = {}
+
+
+class LoggedLine(msgspec.Struct, frozen=True):
+    """A line of a task's log, with whose it is."""
+
+    node: str
+    item: int
+    attempt: int
+    line: Line
+
+
+class LoggedMetric(msgspec.Struct, frozen=True):
+    """A metric, with whose it is."""
+
+    node: str
+    item: int
+    attempt: int
+    metric: Metric
+
+
+class LoggedAttachment(msgspec.Struct, frozen=True):
+    """A logged artifact, with whose it is."""
+
+    node: str
+    item: int
+    attempt: int
+    attachment: Attachment
+
+
+class Store(Protocol):
+    """Where runs are recorded. Safe for several processes at once. All methods raise StoreError."""
+
+    def create(self, run: RunRecord, graph: Graph, provenance: Provenance) -> None:
+        """Record a new run, before anything of it happens."""
+        ...
+
+    def commit(self, run_id: str, turn: Turn) -> None:
+        """Record a turn in one transaction; raises StoreError if the turn is not the next one of its run."""
+        ...
+
+    def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, tuple[Artifact, ...]]:
+        """Outputs recorded in the cache under each of the fingerprints that are known."""
+        ...
+
+    def origins(self, fingerprints: Sequence[bytes]) -> dict[bytes, Origin]:
+        """Where the results in the cache come from, of those whose run is still recorded."""
+        ...
+
+    def find(self, name: str) -> RunRecord:
+        """The run with an id, an unambiguous start of one, or `latest`. Raises NotFoundError, naming near ones."""
+        ...
+
+    def runs(self, *, pipeline: str | None = None, state: str | None = None, limit: int = 20) -> list[RunRecord]:
+        """The latest runs, newest first."""
+        ...
+
+    def graph(self, run_id: str) -> bytes:
+        """The graph of a run, as JSON."""
+        ...
+
+    def provenance(self, run_id: str) -> Provenance: ...
+
+    def attempts(self, run_id: str, node: str | None = None) -> list[AttemptRecord]:
+        """All attempts so far, in the order of node, item, attempt."""
+        ...
+
+    def journal(self, run_id: str) -> list[tuple[float, list[AnyEvent]]]:
+        """Every turn's time and events, in order."""
+        ...
+
+    def lines(self, run_id: str, node: str | None = None, after: int = 0) -> list[tuple[int, LoggedLine]]:
+        """Log lines with their sequence numbers, in order, those with a number greater than `after`."""
+        ...
+
+    def metrics(self, run_id: str) -> list[LoggedMetric]: ...
+
+    def attachments(self, run_id: str) -> list[LoggedAttachment]: ...
+
+    def descriptions(self, digests: Sequence[bytes]) -> dict[bytes, Description]: ...
+
+    def close(self) -> None: ...
+
+
+class Executor(Protocol):
+    """Where attempts run."""
+
+    def define(self, work: Work) -> None:
+        """Make a piece of work known, before the first job of it."""
+        ...
+
+    def room(self) -> int:
+        """How many more jobs it would take now without any of them having to wait long."""
+        ...
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take jobs in; every one is answered by exactly one Done, Erred or Unstarted. A job that would wait behind
+        a long one may come back Unstarted at any time."""
+        ...
+
+    def poll(self, timeout: float | None) -> list[AnyReport]:
+        """What was reported, waiting up to `timeout` seconds (None: until there is something) for the first."""
+        ...
+
+    def stop(self, job: Job) -> None:
+        """End a job at once; it is answered by Erred."""
+        ...
+
+    def interrupt(self) -> None:
+        """Ctrl-C for the second time: break off what runs in this very process, if anything does. Called from a
+        signal handler."""
+        ...
+
+    def close(self, *, kill: bool = False) -> None:
+        """Release everything; with `kill`, without waiting for what runs."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that tests can have their own."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+
+class Observer(Protocol):
+    """Somebody who watches a run: a progress display, a notifier. Called after each commit; must not raise."""
+
+    def watch(self, run: RunRecord, graph: Graph) -> None: ...
+
+    def turn(self, turn: Turn, reports: Sequence[AnyReport]) -> None: ...
+
+    def close(self) -> None: ...
