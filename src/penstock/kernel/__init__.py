@@ -1,0 +1,9 @@
+"""The state machine of a run, pure: events in, instructions out.
+
+No clock, no randomness, no ids, no input or output, no threads: they arrive as data.
+"""
+
+from penstock.kernel.state import Phase, RunProgress
+from penstock.kernel.transitions import handle
+
+__all__ = ["Phase", "RunProgress", "handle"]
