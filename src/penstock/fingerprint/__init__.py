@@ -1,0 +1,1 @@
+"""What makes two computations the same: canonical framing of values, identity of code and of environments."""

@@ -1,0 +1,154 @@
+"""The walk over everything of the user's own that a function reaches.
+
+What is reached is a graph: functions, classes, values, modules and packages, and the names by which each reads the
+next. Its digest numbers them in the order in which they are found, so that neither the modules that things are in
+nor the order in which they are written count, and cycles end by themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Final, NamedTuple, Protocol
+
+from penstock.fingerprint.framing import digest
+from penstock.fingerprint.modules import Modules
+from penstock.fingerprint.origin import Origin
+from penstock.fingerprint.sources import Sources
+from penstock.fingerprint.syntax import Reading
+
+_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+_OPAQUE: Final = {
+    "builtins:eval": "eval() runs text, and what that text reads is not seen",
+    "builtins:exec": "exec() runs text, and what that text reads is not seen",
+    "builtins:globals": "globals() can read any variable of the module, and which is not seen",
+    "builtins:__import__": "__import__() imports by a name that is not looked at",
+    "importlib:import_module": "import_module() imports by a name that is not looked at",
+}
+
+
+class Part(NamedTuple):
+    """What one thing is by itself, and what it reaches."""
+
+    own: bytes
+    links: Iterable[Link]
+
+
+class Target(Protocol):
+    """Something that can be reached."""
+
+    @property
+    def key(self) -> str:
+        """What it is called in `CodeIdentity.parts`."""
+        ...
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for two targets that are one and the same thing."""
+        ...
+
+    def expand(self, walk: Walk) -> Part: ...
+
+
+class Link(NamedTuple):
+    """One thing reads another, by the name `label`; `detail` says what of a package it is."""
+
+    label: str
+    target: Target
+    detail: str = ""
+
+
+class Distribution(NamedTuple):
+    """An installed package or Python itself, which counts by its name and version alone."""
+
+    name: str
+    version: str
+
+    @property
+    def key(self) -> str:
+        return f"package:{self.name}=={self.version}"
+
+    @property
+    def identity(self) -> Hashable:
+        return self
+
+    def expand(self, walk: Walk) -> Part:
+        return Part(digest("package", self.name.encode(), self.version.encode()), ())
+
+
+PYTHON: Final = Distribution("python", _PYTHON)
+
+
+class Walk:
+    """One walk, from one function. `parts` and `limits` are complete when `digest` has returned."""
+
+    def __init__(self, sources: Sources, modules: Modules, digest_value: Callable[[Any], bytes]) -> None:
+        self.sources = sources
+        self.modules = modules
+        self.digest_value = digest_value
+        self.parts: dict[str, bytes] = {}
+        #: in the order in which they were met, without repeats
+        self.limits: dict[str, None] = {}
+        # Targets are kept beside their numbers, so that no other object can come to have the address of one.
+        self._numbers: dict[Hashable, tuple[int, Target]] = {}
+        self._queue: deque[Target] = deque()
+
+    def digest(self, root: Iterable[Link]) -> bytes:
+        """Go everywhere that `root` leads; returns the digest of the whole."""
+        nodes = [self._node(Part(digest("root"), (*root, Link("", PYTHON))))]
+        while self._queue:
+            target = self._queue.popleft()
+            part = target.expand(self)
+            self._record(target.key, part.own)
+            nodes.append(self._node(part))
+        return digest("code", *nodes)
+
+    def _node(self, part: Part) -> bytes:
+        frames = [
+            digest("link", link.label.encode(), link.detail.encode(), b"%d" % self._number(link.target))
+            for link in part.links
+        ]
+        return digest("part", part.own, *frames)
+
+    def _number(self, target: Target) -> int:
+        identity = target.identity
+        if identity not in self._numbers:
+            self._numbers[identity] = (len(self._numbers), target)
+            self._queue.append(target)
+        return self._numbers[identity][0]
+
+    def _record(self, key: str, own: bytes) -> None:
+        known = self.parts.get(key, own)
+        # things that share a name, such as several lambdas of a module
+        self.parts[key] = own if known == own else digest("several", known, own)
+
+    def limit(self, where: str, words: str) -> None:
+        """Note something that cannot be seen; `where` is `file:line`."""
+        self.limits[f"{where}: {words}"] = None
+
+    def outside(self, label: str, module: str, attributes: tuple[str, ...], where: str) -> Iterable[Link]:
+        """The link to something of a package or of the standard library; none to penstock, which only runs the task."""
+        detail = f"{module}:{'.'.join(attributes)}"
+        if detail in _OPAQUE:
+            self.limit(where, _OPAQUE[detail])
+        origin = self.modules.origin(module)
+        if origin is Origin.LIBRARY:
+            return (Link(label, PYTHON, detail),)
+        if origin is Origin.PACKAGE:
+            return (Link(label, self._distribution(module, attributes, where), detail),)
+        return ()
+
+    def _distribution(self, module: str, attributes: tuple[str, ...], where: str) -> Distribution:
+        owner = self.modules.package(module, attributes)
+        if owner is not None:
+            return Distribution(owner.name, owner.version)
+        top = module.partition(".")[0]
+        self.limit(where, f"{top} is installed without a record of its version, so a new version of it is not noticed")
+        return Distribution(top, "")
+
+
+def own(reading: Reading, decorators: Iterable[Reading] = ()) -> bytes:
+    """The digest of a definition with those of its decorators that count."""
+    return digest("definition", reading.text, *(decorator.text for decorator in decorators))

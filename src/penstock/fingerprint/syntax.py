@@ -1,0 +1,349 @@
+"""The normalised syntax tree of a definition, and the names it reads from outside itself.
+
+Normalised means: without positions, comments, docstrings, bare constants, `pass`, and whatever else two programs can
+differ in without doing anything different that Python can tell apart. Annotations, names and decorators count.
+
+The tree is written with a stack of its own and not by recursion, so that a long expression cannot exhaust Python's.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple, cast
+
+import msgspec
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+
+class Import(NamedTuple):
+    """What an import statement binds a name to: a module, or an attribute (or submodule) of one."""
+
+    module: str
+    attribute: str | None = None
+    #: leading dots
+    level: int = 0
+
+
+class Reference(NamedTuple):
+    """A dotted name that a definition reads from outside itself: `features.scale` is `("features", "scale")`.
+
+    `imported` is set when the first name is bound by an import statement inside the definition.
+    """
+
+    path: tuple[str, ...]
+    line: int
+    imported: Import | None = None
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What there is to know of a definition by its text alone."""
+
+    #: the normalised tree, without the decorators of the definition itself
+    text: bytes
+    #: in order of first appearance
+    references: tuple[Reference, ...]
+    #: on what `getattr` is called with a name that is computed
+    lookups: tuple[Reference, ...] = ()
+    #: module variables that are assigned to (`global`)
+    writes: tuple[Reference, ...] = ()
+    decorators: tuple[Reading, ...] = ()
+
+
+class _Scope(NamedTuple):
+    """The names of a function, a lambda or a comprehension; those bound by an import with what they stand for."""
+
+    bound: dict[str, Import | None]
+    #: declared `global` here
+    outer: frozenset[str] = frozenset()
+
+
+class _Leave:
+    """Marks the end of a scope on the stack."""
+
+
+_LEAVE: Final = _Leave()
+_Piece = str | ast.AST | _Scope | _Leave
+
+#: fields that follow from the rest of the tree, or are about its notation
+_NOTATION: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+
+
+def read(node: ast.AST) -> Reading:
+    """Read a function, class, lambda, statement or expression; its own decorators apart from the rest."""
+    decorators: tuple[Reading, ...] = ()
+    if isinstance(node, Function | ast.ClassDef):
+        decorators = tuple(read(decorator) for decorator in node.decorator_list)
+    writer = _Writer()
+    writer.write(_definition(node))
+    return Reading(
+        text="".join(writer.text).encode("utf-8", "surrogatepass"),
+        references=tuple(writer.references.values()),
+        lookups=tuple(writer.lookups),
+        writes=tuple(writer.writes),
+        decorators=decorators,
+    )
+
+
+class _Writer:
+    """Writes pieces of a tree as text, and notes the names that no scope at hand binds."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.references: dict[object, Reference] = {}
+        self.lookups: list[Reference] = []
+        self.writes: list[Reference] = []
+        self._scopes: list[_Scope] = []
+
+    def write(self, pieces: Iterable[_Piece]) -> None:
+        stack = list(pieces)[::-1]
+        while stack:
+            piece = stack.pop()
+            if isinstance(piece, str):
+                self.text.append(piece)
+            elif isinstance(piece, ast.AST):
+                self._note(piece)
+                stack.extend(reversed(_PIECES.get(type(piece), _fields)(piece)))
+            elif isinstance(piece, _Scope):
+                self._scopes.append(piece)
+            else:
+                self._scopes.pop()
+
+    def _note(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Name | ast.Attribute):
+            if (reference := self._reference(node)) is not None:
+                self.references.setdefault((reference.path, reference.imported), reference)
+        elif isinstance(node, ast.Call):
+            if _looks_up(node) and (reference := self._reference(node.args[0])) is not None:
+                self.lookups.append(reference)
+        elif isinstance(node, ast.Global):
+            self.writes.extend(Reference((name,), node.lineno) for name in node.names)
+
+    def _reference(self, node: ast.AST) -> Reference | None:
+        if not (path := dotted(node)):
+            return None
+        for scope in reversed(self._scopes):
+            if path[0] in scope.outer:
+                break
+            if path[0] in scope.bound:
+                imported = scope.bound[path[0]]
+                return imported and Reference(path, _line(node), imported)
+        return Reference(path, _line(node))
+
+
+def dotted(node: ast.AST) -> tuple[str, ...]:
+    """The names of `a.b.c`; empty for any other expression."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
+
+
+def _line(node: ast.AST) -> int:
+    return getattr(node, "lineno", 0)
+
+
+# how each kind of node is written
+
+
+def _definition(node: ast.AST) -> list[_Piece]:
+    if isinstance(node, Function):
+        return _function(node, ())
+    if isinstance(node, ast.ClassDef):
+        return _class(node, ())
+    return [node]
+
+
+def _fields(node: ast.AST) -> list[_Piece]:
+    pieces: list[_Piece] = [type(node).__name__, "("]
+    for name in node._fields:
+        if name not in _NOTATION:
+            pieces.extend(_field(getattr(node, name, None)))
+    pieces.append(")")
+    return pieces
+
+
+def _field(value: Any) -> list[_Piece]:
+    if isinstance(value, ast.AST):
+        return [value]
+    if type(value) is list:
+        return ["[", *(piece for item in cast(list[Any], value) if not _idle(item) for piece in _field(item)), "]"]
+    return [f"{value!r},"]
+
+
+def _idle(statement: object) -> bool:
+    """Whether a statement does nothing: `pass`, `...`, a docstring or another constant that stands alone."""
+    return isinstance(statement, ast.Pass) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
+
+
+def _constant(node: ast.Constant) -> list[_Piece]:
+    value: object = node.value
+    # Python refuses to write very long integers in decimal
+    text = f"{value:x}" if type(value) is int else repr(value)
+    return [f"{type(value).__name__}:{text},"]
+
+
+def _name(node: ast.Name) -> list[_Piece]:
+    return [f"{node.id},"]
+
+
+def _attribute(node: ast.Attribute) -> list[_Piece]:
+    if path := dotted(node):
+        return [f"{'.'.join(path)},"]
+    return ["Attribute(", node.value, f"{node.attr})"]
+
+
+def _looks_up(node: ast.Call) -> bool:
+    """Whether a call is `getattr` with a name that is computed."""
+    match node:
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, name, *_]):
+            return not isinstance(name, ast.Constant)
+        case _:
+            return False
+
+
+def _call(node: ast.Call) -> list[_Piece]:
+    match node:
+        case ast.Call(func=ast.Name(id="getattr"), args=[of, ast.Constant(value=str(name)), *default], keywords=[]):
+            if name.isidentifier():
+                attribute = ast.copy_location(ast.Attribute(of, name, ast.Load()), node)
+                return ["getattr(", attribute, *default, ")"] if default else [attribute]
+        case _:
+            pass
+    return _fields(node)
+
+
+def _function(node: Function, decorators: Iterable[ast.expr]) -> list[_Piece]:
+    return [
+        f"{type(node).__name__}({node.name}[",
+        *decorators,
+        "]",
+        *_field(getattr(node, "type_params", [])),
+        node.args,
+        *_field(node.returns),
+        _scope_of(node.args, node.body),
+        *_field(node.body),
+        _LEAVE,
+        ")",
+    ]
+
+
+def _class(node: ast.ClassDef, decorators: Iterable[ast.expr]) -> list[_Piece]:
+    # The names of a class body are not a scope here: what they hide from the body itself they do not hide from the
+    # methods, and `scale = scale` reads the outer one.
+    return [
+        f"ClassDef({node.name}[",
+        *decorators,
+        "]",
+        *_field(getattr(node, "type_params", [])),
+        *_field(node.bases),
+        *_field(node.keywords),
+        *_field(node.body),
+        ")",
+    ]
+
+
+def _lambda(node: ast.Lambda) -> list[_Piece]:
+    return ["Lambda(", node.args, _scope_of(node.args, [node.body]), node.body, _LEAVE, ")"]
+
+
+def _comprehension(node: Comprehension) -> list[_Piece]:
+    first, *others = node.generators
+    bound: dict[str, Import | None] = {}
+    for generator in node.generators:
+        for target in ast.walk(generator.target):
+            if isinstance(target, ast.Name):
+                bound[target.id] = None
+    elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+    return [
+        f"{type(node).__name__}(",
+        # the first iterable is computed outside the comprehension
+        first.iter,
+        _Scope(bound),
+        *elements,
+        *_field([first.target, *first.ifs]),
+        *_field(first.is_async),
+        *others,
+        _LEAVE,
+        ")",
+    ]
+
+
+_PIECES: Final[dict[type[ast.AST], Callable[[Any], list[_Piece]]]] = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.Call: _call,
+    ast.FunctionDef: lambda node: _function(node, node.decorator_list),
+    ast.AsyncFunctionDef: lambda node: _function(node, node.decorator_list),
+    ast.ClassDef: lambda node: _class(node, node.decorator_list),
+    ast.Lambda: _lambda,
+    ast.ListComp: _comprehension,
+    ast.SetComp: _comprehension,
+    ast.DictComp: _comprehension,
+    ast.GeneratorExp: _comprehension,
+}
+
+
+# what a scope binds
+
+
+def _scope_of(arguments: ast.arguments, body: Iterable[ast.AST]) -> _Scope:
+    bound: dict[str, Import | None] = {}
+    outer: set[str] = set()
+    elsewhere: set[str] = set()
+    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+        if argument is not None:
+            bound[argument.arg] = None
+    for node in _within(body):
+        if isinstance(node, ast.Global):
+            outer.update(node.names)
+        elif isinstance(node, ast.Nonlocal):
+            elsewhere.update(node.names)
+        else:
+            bound.update(binds(node))
+    return _Scope({name: bound[name] for name in bound if name not in elsewhere}, frozenset(outer))
+
+
+def _within(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """The nodes of a body, without those of functions, classes and comprehensions inside it."""
+    stack = list(body)
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, Comprehension):
+            # `:=` inside a comprehension binds in the function around it
+            stack.extend(inner.target for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
+        elif not isinstance(node, Function | ast.ClassDef | ast.Lambda):
+            stack.extend(ast.iter_child_nodes(node))
+
+
+def binds(node: ast.AST) -> dict[str, Import | None]:
+    """The names that a single node binds; with what they stand for if it is an import statement."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return {name: None}
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name: None}
+        case ast.Import(names=aliases):
+            return dict(_imported(alias) for alias in aliases)
+        case ast.ImportFrom(module=module, names=aliases, level=level):
+            return {alias.asname or alias.name: Import(module or "", alias.name, level) for alias in aliases}
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return {name: None}
+        case ast.MatchMapping(rest=str(name)):
+            return {name: None}
+        case _:
+            return {}
+
+
+def _imported(alias: ast.alias) -> tuple[str, Import]:
+    if alias.asname is not None:
+        return alias.asname, Import(alias.name)
+    top = alias.name.partition(".")[0]
+    return top, Import(top)
