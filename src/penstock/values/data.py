@@ -1,0 +1,92 @@
+"""Plain data: what JSON knows and what it forgets, with exact types. See `penstock.fingerprint.framing`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from msgspec.msgpack import Encoder
+
+from penstock.fingerprint.framing import ATOMS, NotPlain, Packer, seal, unpack
+from penstock.values.codec import Encoded, with_suffix
+from penstock.values.jsonable import NotJsonable, jsonable, shown
+
+_PATH = type(Path())
+
+
+class DataPacker(Packer):
+    """Packs plain data without paths, which have a family of their own: what they lead to counts."""
+
+    def tree(self, value: Any) -> Any:
+        return self.other(value) if type(value) is _PATH else super().tree(value)
+
+
+_wire = DataPacker()
+_encode = Encoder().encode
+_canonical = DataPacker(canonical=True)
+
+
+def encode(value: Any) -> tuple[bytes, bytes]:
+    """The wire form of plain data, and its digest. Raises NotPlain."""
+    kind = cast(Any, type(value))
+    if kind in ATOMS:
+        try:
+            wire = _encode(value)
+            return wire, seal(wire)
+        except (OverflowError, UnicodeEncodeError):
+            pass
+    wire = _wire.pack(value)
+    flat = kind in ATOMS or (kind is list and ATOMS.issuperset(map(type, value)))
+    return wire, seal(wire if flat else _canonical.pack(value))
+
+
+class Data:
+    """The family of plain data."""
+
+    name = "data"
+
+    def accepts(self, value: Any) -> bool:
+        try:
+            _wire.tree(value)
+        except (NotPlain, RecursionError):
+            return False
+        return True
+
+    def encode(self, value: Any) -> Encoded:
+        """Raises NotPlain."""
+        wire, digest = encode(value)
+        return Encoded([wire], digest=digest)
+
+    def decode(self, data: memoryview) -> Any:
+        return unpack(data)
+
+    def preview(self, value: Any) -> dict[str, Any]:
+        length = {"length": len(value)} if isinstance(value, (str, bytes, list, tuple, dict, set, frozenset)) else {}  # pyright: ignore[reportUnknownArgumentType]
+        return {"kind": "data", **length, "value": shown(value)}
+
+    def export(self, value: Any, path: Path) -> Path:
+        return export_data(value, path)
+
+
+def export_data(value: Any, path: Path) -> Path:
+    """Write JSON, or the bytes or the text themselves to a path whose suffix does not ask for JSON."""
+    if isinstance(value, bytes):
+        path = path if path.suffix else path.with_name(path.name + ".bin")
+        path.write_bytes(value)
+    elif isinstance(value, str) and path.suffix not in ("", ".json"):
+        path.write_text(value, encoding="utf-8")
+    else:
+        path = with_suffix(path, ".json")
+        path.write_text(json.dumps(_dumpable(value), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _dumpable(value: Any) -> Any:
+    try:
+        return jsonable(value)
+    except NotJsonable:
+        return shown(value, longest=10_000, most=10_000, depth=50)
+
+
+__all__ = ["Data", "DataPacker", "export_data"]

@@ -1,0 +1,344 @@
+"""All families of values together: what workers and drivers use to put values away and to bring them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from penstock.errors import NotFoundError, StoreError
+from penstock.fingerprint.framing import ATOMS, NotPlain, digest, frame, locate, unpack
+from penstock.model.value import Argument, Artifact, Collection, Description, Record, Selection
+from penstock.ports import Blobs
+from penstock.values.arrays import Arrays, Scalars
+from penstock.values.codec import Codec, Encoded, Spool, type_name
+from penstock.values.data import Data, encode
+from penstock.values.extensions import Extensions
+from penstock.values.figures import Figures
+from penstock.values.files import Files, References, manifest_of
+from penstock.values.frames import Frames
+from penstock.values.identity import identify
+from penstock.values.jsonable import NotJsonable, jsonable
+from penstock.values.models import Estimators, structural
+from penstock.values.objects import Objects
+from penstock.values.records import build, has_field
+from penstock.values.torch import Torch
+from penstock.values.tree import Leaf, Tree
+
+#: types that are tried as plain data before anything else
+_SIMPLE = ATOMS | {list, tuple, dict}
+_REMEMBERED = 1000
+_KINDS: dict[str, type] = {"list": list, "tuple": tuple}
+
+
+class Values:
+    """Stores values as artifacts and loads them again. For one thread at a time.
+
+    `blobs` holds what takes more than `inline_limit` bytes; files that tasks returned are made again under
+    `workspace`. With `pickle` false, a value that no family knows is refused instead of being pickled.
+    """
+
+    def __init__(self, blobs: Blobs, *, workspace: Path, inline_limit: int = 4096, pickle: bool = True) -> None:
+        self._blobs = blobs
+        self._limit = inline_limit
+        self._notices: list[str] = []
+        #: artifacts in blobs that were stored or loaded lately, by digest
+        self._recent: dict[bytes, Artifact] = {}
+        self._data = Data()
+        self._tree = Tree(self._store_leaf, self.load)
+        self._files = Files(blobs, workspace)
+        self._references = References()
+        self._families: list[Codec] = [
+            Scalars(),
+            Arrays(),
+            Frames(identify),
+            Estimators(),
+            Torch(structural),
+            Figures(),
+        ]
+        self._extensions = Extensions(self._notices.append)
+        self._objects = Objects(allowed=pickle, notice=self._notices.append)
+        known: list[Any] = [*self._families, self._data, self._tree, self._files, self._references, self._objects]
+        self._codecs: dict[str, Codec] = {codec.name: codec for codec in known}
+
+    def store(self, value: Any, *, output: bool = False) -> tuple[Artifact, Description | None]:
+        """Put a value away. Returns its artifact, and what can be shown of it if it is kept as a blob.
+
+        With `output`, every `Path` in it is one that a task returned, and is captured by its content; without, a path
+        is only a reference. Raises OutputError if the value cannot be stored, StoreError if it cannot be written.
+        """
+        kind = cast(Any, type(value))
+        if kind in _SIMPLE:
+            # The way of nearly all small values: one look at the type, one pass over the bytes.
+            try:
+                payload, known = encode(value)
+            except NotPlain:
+                return self._store_other(value, output)
+            if len(payload) <= self._limit:
+                return Artifact("data", kind.__name__, known, len(payload), payload), None
+            return self._put(self._data, Encoded([payload], digest=known), value)
+        return self._store_other(value, output)
+
+    def load(self, argument: Argument) -> Any:
+        """The value of an artifact, of a collection or record of several, or of a part of one.
+
+        Raises ArtifactMissingError, ArtifactDamagedError, StoreError, NotFoundError for a class that is gone, and
+        LookupError or AttributeError for a part that is not there.
+        """
+        if type(argument) is Artifact:
+            if argument.codec == "data" and argument.payload is not None:
+                return unpack(argument.payload)
+            if argument.blob is not None:
+                self._remember(argument)
+            return self._codec(argument).decode(self._bytes(argument))
+        return self._load_composed(argument)
+
+    def digest(self, argument: Argument) -> bytes:
+        """The digest, 32 bytes, of the value of an argument, without loading more than has to be."""
+        if type(argument) is Artifact:
+            return argument.digest
+        if isinstance(argument, Collection):
+            return self._digest_collection(argument)
+        if isinstance(argument, Record):
+            parts = [self.digest(item) for item in argument.items]
+            return digest("record", frame((argument.type, argument.names)), *parts)
+        return self._digest_part(cast(Selection, argument))
+
+    def preview(self, artifact: Artifact) -> dict[str, Any]:
+        """What can be shown of an artifact: JSON-able, for people. Loads it if it is in a blob."""
+        codec = self._codec(artifact)
+        data = self._bytes(artifact)
+        if codec is self._tree:
+            return self._tree.preview(self._tree.peek(data))
+        if codec is self._files:
+            return self._files.preview(manifest_of(data))
+        return codec.preview(codec.decode(data))
+
+    def export(self, artifact: Artifact, path: Path) -> Path:
+        """Write an artifact to a file, or a new one in a folder, in a form of use to a person. Returns its path.
+
+        The suffix decides the format; without one, the family's own is taken. Raises OutputError for a suffix that
+        the family does not know, and StoreError if the file cannot be written.
+        """
+        try:
+            target = path / self._file_name(artifact) if path.is_dir() else path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            codec = self._codec(artifact)
+            if codec is self._tree:
+                return self._tree.export_parts(self._tree.peek(self._bytes(artifact)), target, self.export)
+            return codec.export(self.load(artifact), target)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def split(self, argument: Argument) -> list[Argument] | None:
+        """The elements of a list or tuple that are stored apart; None if it has to be loaded to get at them."""
+        if isinstance(argument, Collection):
+            return list(argument.items) if argument.kind in _KINDS else None
+        peeked = self._peek(argument)
+        if type(peeked) is Leaf:
+            return None if peeked.argument == argument else self.split(peeked.argument)
+        if type(peeked) not in (list, tuple) or not any(type(part) is Leaf for part in peeked):
+            return None
+        return [self._stored(part) for part in peeked]
+
+    def plain(self, artifact: Artifact) -> tuple[bool, Any]:
+        """Whether an artifact is small JSON-able data, and if so, its value as JSON has it."""
+        if artifact.payload is None or artifact.codec not in ("data", "tree", "scalar", "path"):
+            return False, None
+        try:
+            value = self._tree.peek(artifact.payload) if artifact.codec == "tree" else self.load(artifact)
+            return True, jsonable(value.item() if artifact.codec == "scalar" else value)
+        except (NotJsonable, NotFoundError):
+            # the class of a part may not be importable where somebody only looks
+            return False, None
+
+    def addresses(self, artifact: Artifact) -> Iterator[bytes]:
+        """The addresses of all blobs that an artifact needs, those of its parts included."""
+        if artifact.blob is not None:
+            yield artifact.blob
+        if artifact.codec == "tree":
+            for leaf in self._tree.leaves(self._bytes(artifact)):
+                yield from self.addresses(leaf)
+        elif artifact.codec == "file":
+            entries = manifest_of(self._bytes(artifact)).entries
+            yield from (entry.address for entry in entries if entry.address is not None)
+
+    def available(self, artifact: Artifact) -> bool:
+        """Whether all the bytes of an artifact, those of its parts included, are there."""
+        if artifact.codec == "data" and artifact.blob is None:
+            return True
+        if artifact.blob is not None and not self._blobs.has(artifact.blob):
+            return False
+        return all(self._blobs.has(address) for address in self.addresses(artifact))
+
+    def take_notices(self) -> list[str]:
+        """What the user should be told, once, since this was last asked."""
+        if not self._notices:
+            return []
+        taken = list(self._notices)
+        self._notices.clear()
+        return taken
+
+    def _store_other(self, value: Any, output: bool) -> tuple[Artifact, Description | None]:
+        if type(value) is Leaf and isinstance(value.argument, Artifact):
+            return value.argument, None
+        codec = self._family(value, output)
+        try:
+            encoded = self._tree.encode(value, output=output) if codec is self._tree else codec.encode(value)
+        except NotPlain:
+            # A tree that contains itself.
+            codec = self._objects
+            encoded = codec.encode(value)
+        return self._put(codec, encoded, value)
+
+    def _store_leaf(self, value: Any, output: bool) -> Artifact:
+        return self.store(value, output=output)[0]
+
+    def _family(self, value: Any, output: bool) -> Codec:
+        if isinstance(value, Path):
+            return self._files if output else self._references
+        for codec in self._families:
+            if codec.accepts(value):
+                return codec
+        if self._data.accepts(value):
+            return self._data
+        if self._tree.accepts(value):
+            return self._tree
+        return self._extensions.accepting(value) or self._objects
+
+    def _put(self, codec: Codec, encoded: Encoded, value: Any) -> tuple[Artifact, Description | None]:
+        artifact = self._at_hand(encoded.digest) or self._written(codec, encoded, value)
+        if artifact.blob is None:
+            return artifact, None
+        self._remember(artifact)
+        return artifact, Description(artifact.digest, encoded.preview or codec.preview(value))
+
+    def _written(self, codec: Codec, encoded: Encoded, value: Any) -> Artifact:
+        with Spool(self._blobs, self._limit) as spool:
+            if callable(encoded.content):
+                encoded.content(spool)
+            else:
+                for piece in encoded.content:
+                    spool.write(piece)
+            payload, blob, content = spool.finish()
+        known = encoded.digest or digest(codec.name, content)
+        return Artifact(codec.name, type_name(type(value)), known, spool.size + encoded.apart, payload, blob)
+
+    def _at_hand(self, known: bytes | None) -> Artifact | None:
+        """The artifact of an equal value that passed through here: a frame handed on is not written again."""
+        artifact = self._recent.get(known) if known is not None else None
+        return artifact if artifact is not None and self._blobs.has(cast(bytes, artifact.blob)) else None
+
+    def _remember(self, artifact: Artifact) -> None:
+        self._recent[artifact.digest] = artifact
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+
+    def _codec(self, artifact: Artifact) -> Codec:
+        codec = self._codecs.get(artifact.codec) or self._extensions.named(artifact.codec)
+        if codec is None:
+            raise StoreError(
+                f"there is no codec {artifact.codec} here to read a value of type {artifact.type}",
+                remedy="Install the package that stored it (one with an entry point in the group penstock.values).",
+            )
+        return codec
+
+    def _bytes(self, artifact: Artifact) -> memoryview:
+        if artifact.payload is not None:
+            return memoryview(bytearray(artifact.payload))
+        return self._blobs.read(cast(bytes, artifact.blob))
+
+    def _load_composed(self, argument: Argument) -> Any:
+        if isinstance(argument, Collection):
+            items = [self.load(item) for item in argument.items]
+            return (
+                dict(zip(argument.keys, items, strict=True))
+                if argument.kind == "dict"
+                else _KINDS[argument.kind](items)
+            )
+        if isinstance(argument, Record):
+            items = [self.load(item) for item in argument.items]
+            return build(locate(argument.type), dict(zip(argument.names, items, strict=True)))
+        peeked = self._peek(argument)
+        if type(peeked) is not Leaf:
+            return self._tree.complete(peeked)
+        found: Argument = peeked.argument
+        if isinstance(found, Selection):
+            whole = self.load(found.of)
+            return getattr(whole, str(found.key)) if found.attribute else whole[found.key]
+        return self.load(found)
+
+    def _digest_collection(self, collection: Collection) -> bytes:
+        parts = [self.digest(item) for item in collection.items]
+        if collection.kind != "dict":
+            return digest(collection.kind, *parts)
+        return digest(
+            "dict",
+            *[
+                part
+                for key, value in sorted(zip(collection.keys, parts, strict=True))
+                for part in (key.encode(), value)
+            ],
+        )
+
+    def _digest_part(self, selection: Selection) -> bytes:
+        peeked = self._peek(selection)
+        if type(peeked) is not Leaf:
+            return self._tree.digest(peeked)
+        found: Argument = peeked.argument
+        if isinstance(found, Selection):
+            return digest("part", self.digest(found.of), frame([found.key, found.attribute]))
+        return self.digest(found)
+
+    def _peek(self, argument: Argument) -> Any:
+        """The value with what is stored apart left there; a leaf if nothing of it can be seen without loading it."""
+        if isinstance(argument, Artifact):
+            if argument.codec == "tree":
+                return self._tree.peek(self._bytes(argument))
+            return unpack(self._bytes(argument)) if argument.codec == "data" else Leaf(argument)
+        if isinstance(argument, Collection):
+            leaves = [Leaf(item) for item in argument.items]
+            return (
+                dict(zip(argument.keys, leaves, strict=True))
+                if argument.kind == "dict"
+                else _KINDS[argument.kind](leaves)
+            )
+        if isinstance(argument, Record):
+            return Leaf(argument)
+        return self._peek_part(argument)
+
+    def _peek_part(self, selection: Selection) -> Any:
+        if isinstance(selection.of, Record):
+            return self._peek_field(selection.of, selection)
+        whole: Any = self._peek(selection.of)
+        if isinstance(whole, Leaf):
+            inner = whole.argument
+            return (
+                Leaf(selection)
+                if inner == selection.of
+                else self._peek_part(Selection(inner, selection.key, selection.attribute))
+            )
+        if not selection.attribute:
+            return whole[selection.key]
+        # What is computed by a property needs the whole value.
+        return getattr(whole, str(selection.key)) if has_field(whole, str(selection.key)) else Leaf(selection)
+
+    def _peek_field(self, record: Record, selection: Selection) -> Any:
+        if isinstance(selection.key, int):
+            return Leaf(record.items[selection.key])
+        if selection.key in record.names:
+            return Leaf(record.items[record.names.index(selection.key)])
+        return Leaf(selection)
+
+    def _stored(self, part: Any) -> Argument:
+        return part.argument if type(part) is Leaf else self.store(part)[0]
+
+    def _file_name(self, artifact: Artifact) -> str:
+        if artifact.codec == "file":
+            return manifest_of(self._bytes(artifact)).name
+        if artifact.codec == "path":
+            return cast(Path, self.load(artifact)).name
+        return artifact.type.rpartition(".")[2].lower()
+
+
+__all__ = ["Values"]
