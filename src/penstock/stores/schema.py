@@ -1,0 +1,183 @@
+"""The tables of the SQLite store, as numbered migrations.
+
+Migration n takes the schema from version n - 1 to version n. One that was released is never edited: a change is a new
+migration at the end. The version of a file is its `user_version`.
+
+Values that people may want to read with the `sqlite3` shell are JSON; the others are msgpack. Times are seconds since
+the epoch. Columns called `run` refer to `runs.id`, a short stand-in for the `run_id` that everybody else uses.
+
+The journal is clustered by its key (`WITHOUT ROWID`), so that a turn, which adds one row at its end, touches one page.
+Other tables are not: rows with small values inside outgrow what such a table keeps on one page, and a fingerprint is
+random, so that rows in its order would each land on another page.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from penstock.errors import SchemaError, StoreError
+
+#: the `application_id` by which a file is known to be penstock's: "pens" in ASCII
+APPLICATION = 0x70656E73
+
+_RUNS = (
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: results keep it when their run is gone
+        run_id TEXT NOT NULL UNIQUE,
+        pipeline TEXT NOT NULL,
+        state TEXT NOT NULL,
+        parameters TEXT NOT NULL,       -- JSON
+        started_at REAL NOT NULL,
+        finished_at REAL,
+        target TEXT NOT NULL,
+        driver TEXT NOT NULL,
+        outputs BLOB NOT NULL           -- msgpack: dict[str, Argument]
+    )
+    """,
+    "CREATE INDEX runs_by_start ON runs (started_at)",
+    """
+    CREATE TABLE run_details (
+        run INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
+        graph BLOB NOT NULL,            -- JSON, compressed by zlib when it is large
+        provenance TEXT NOT NULL        -- JSON
+    )
+    """,
+)
+
+_HISTORY = (
+    """
+    CREATE TABLE journal (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        number INTEGER NOT NULL,        -- from 0, without gaps
+        at REAL NOT NULL,
+        events BLOB NOT NULL,           -- msgpack: list[AnyEvent]
+        PRIMARY KEY (run, number)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE attempts (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        node TEXT NOT NULL,
+        item INTEGER NOT NULL,          -- -1 for a node that is not mapped
+        attempt INTEGER NOT NULL,       -- 0 for an end without an attempt
+        state TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        duration REAL NOT NULL,
+        cpu REAL NOT NULL,
+        peak_memory INTEGER NOT NULL,
+        worker INTEGER NOT NULL,
+        fingerprint BLOB,
+        outputs BLOB NOT NULL,          -- msgpack: tuple[Artifact, ...]
+        fault BLOB,                     -- msgpack: Fault
+        reason TEXT NOT NULL,
+        PRIMARY KEY (run, node, item, attempt)
+    )
+    """,
+)
+
+_CACHE = (
+    """
+    CREATE TABLE results (
+        fingerprint BLOB NOT NULL UNIQUE,
+        outputs BLOB NOT NULL,          -- msgpack: tuple[Artifact, ...]
+        run INTEGER NOT NULL,           -- the run that made it; the result may outlive it
+        node TEXT NOT NULL,
+        item INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        created_at REAL NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE descriptions (
+        digest BLOB NOT NULL UNIQUE,
+        preview TEXT NOT NULL           -- JSON
+    )
+    """,
+)
+
+_SAID = (
+    """
+    CREATE TABLE lines (
+        number INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        node TEXT NOT NULL,
+        item INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        stream TEXT NOT NULL,
+        text TEXT NOT NULL,
+        at REAL NOT NULL
+    )
+    """,
+    "CREATE INDEX lines_by_run ON lines (run)",
+    """
+    CREATE TABLE metrics (
+        number INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        node TEXT NOT NULL,
+        item INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        value REAL,                     -- NULL is not a number (nan)
+        step INTEGER,
+        at REAL NOT NULL
+    )
+    """,
+    "CREATE INDEX metrics_by_run ON metrics (run)",
+    """
+    CREATE TABLE attachments (
+        number INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        node TEXT NOT NULL,
+        item INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        artifact BLOB NOT NULL          -- msgpack: Artifact
+    )
+    """,
+    "CREATE INDEX attachments_by_run ON attachments (run)",
+)
+
+#: the statements of each migration; the first one makes schema 1 out of an empty file
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_RUNS, *_HISTORY, *_CACHE, *_SAID),)
+
+
+def require_known(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a file's schema, 0 for an empty file. Only reads.
+
+    Raises SchemaError for a version from the future, StoreError for a database of another program.
+    """
+    # in this order: another process may be about to make the tables
+    tables = _number(connection, "SELECT count(*) FROM sqlite_master")
+    application = _number(connection, "PRAGMA application_id")
+    version = _number(connection, "PRAGMA user_version")
+    if application != APPLICATION and (application or tables):
+        raise StoreError(
+            f"{path} is an SQLite database of another program",
+            remedy="Name another file for the store, or move that one away.",
+        )
+    if version > len(MIGRATIONS):
+        raise SchemaError(
+            f"{path} has schema {version}; this penstock knows schemas up to {len(MIGRATIONS)}",
+            remedy="Upgrade penstock, or name another folder for its state with PENSTOCK_HOME.",
+        )
+    return version
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a file to the newest schema, in one transaction. Raises as `require_known` does."""
+    if require_known(connection, path) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN EXCLUSIVE")
+    # asked again: another process may have been quicker to take the lock
+    for statements in MIGRATIONS[require_known(connection, path) :]:
+        for statement in statements:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute("COMMIT")
+
+
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    return connection.execute(query).fetchone()[0]

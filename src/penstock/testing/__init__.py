@@ -1,0 +1,1 @@
+"""For tests: suites that every adapter of a port passes. They need pytest."""

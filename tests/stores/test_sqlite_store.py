@@ -1,0 +1,259 @@
+"""The SQLite store: the conformance suite, and what a file brings with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from penstock.errors import NotFoundError, StoreError
+from penstock.stores.sqlite import SqliteStore
+from penstock.testing.records import TEXT, artifact, attempt, fingerprint, graph, provenance, result, run_record, turn
+from penstock.testing.store_conformance import StoreConformance
+
+
+class TestSqliteStore(StoreConformance):
+    def make_store(self, folder: Path) -> SqliteStore:
+        return SqliteStore(folder / "state" / "store.db")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store file with a run of 400 attempts, closed."""
+    path = tmp_path / "store.db"
+    store = SqliteStore(path)
+    store.create(run_record(), graph(), provenance())
+    results = {fingerprint(item): result(artifact(item), item=item) for item in range(400)}
+    store.commit("run-1", turn(attempts=[attempt(item=item, reason=TEXT) for item in range(400)], results=results))
+    store.close()
+    return path
+
+
+@pytest.fixture
+def read_only(path: Path) -> Iterator[Path]:
+    """A copy of the store file in a folder in which this process may not write."""
+    folder = Path(tempfile.mkdtemp(prefix="penstock-"))
+    copy = folder / "store.db"
+    shutil.copyfile(path, copy)
+    copy.chmod(0o444)
+    folder.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        # root may write anywhere, so the test is somebody else for a while
+        os.seteuid(65534)
+    yield copy
+    if user == 0:
+        os.seteuid(0)
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_the_folder_is_private(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "project" / ".penstock" / "store.db").close()
+    assert stat.S_IMODE((tmp_path / "project" / ".penstock").stat().st_mode) == 0o700
+
+
+def test_a_closed_store_leaves_one_file(path: Path) -> None:
+    assert [file.name for file in path.parent.iterdir()] == ["store.db"]
+
+
+def test_names_with_special_characters_are_plain_names(tmp_path: Path) -> None:
+    for name in ("a b", "50%", "what?", "mode#1", "größe", "a&b=c"):
+        for _ in range(2):
+            SqliteStore(tmp_path / name / f"{name}.db").close()
+        assert [file.name for file in (tmp_path / name).iterdir()] == [f"{name}.db"]
+
+
+def test_a_relative_path_is_taken_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        SqliteStore(Path("here.db")).close()
+    assert (tmp_path / "here.db").exists()
+
+
+@pytest.mark.parametrize("content", [b"not a database", b"x" * 5000, b"SQLite format 3\x00", b"\x00" * 4096])
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreError) as caught:
+        SqliteStore(path)
+    assert str(path) in caught.value.what
+    assert caught.value.remedy
+    assert path.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["store.db"]
+
+
+@pytest.mark.parametrize("length", [50, 100, 1000, 4096, 20_000])
+def test_a_truncated_file_is_left_alone(path: Path, length: int) -> None:
+    content = path.read_bytes()[:length]
+    path.write_bytes(content)
+    with pytest.raises(StoreError) as caught:
+        SqliteStore(path)
+    assert str(path) in caught.value.what
+    assert caught.value.remedy
+    assert path.read_bytes() == content
+
+
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.touch()
+    store = SqliteStore(path)
+    assert store.runs() == []
+    store.close()
+
+
+def test_a_file_whose_making_was_cut_short_becomes_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    begun = sqlite3.connect(path)
+    begun.execute("PRAGMA journal_mode = WAL")
+    begun.close()
+    store = SqliteStore(path)
+    assert store.runs() == []
+    assert store.check() == []
+    store.close()
+
+
+@pytest.mark.parametrize("pragma", ["user_version = 0", "user_version = 1", "user_version = 99", "application_id = 7"])
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path, pragma: str) -> None:
+    path = tmp_path / "other.db"
+    other = sqlite3.connect(path)
+    other.executescript(f"CREATE TABLE runs (a); PRAGMA {pragma};")
+    other.close()
+    content = path.read_bytes()
+    with pytest.raises(StoreError, match="another program") as caught:
+        SqliteStore(path)
+    assert type(caught.value) is StoreError
+    assert path.read_bytes() == content
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "store.db").mkdir()
+    with pytest.raises(StoreError, match=r"cannot open .*store\.db"):
+        SqliteStore(tmp_path / "store.db")
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    with pytest.raises(StoreError, match=r"cannot open .*store\.db"):
+        SqliteStore(tmp_path / "state" / "store.db")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the file permissions of POSIX")
+@pytest.mark.parametrize("name", ["store.db", "new.db", "new/store.db"])
+def test_a_folder_without_the_right_to_write(read_only: Path, name: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        SqliteStore(read_only.parent / name)
+    assert str(read_only.parent / name) in caught.value.what
+    assert "right" in str(caught.value.remedy)
+
+
+def test_a_store_belongs_to_one_thread(path: Path) -> None:
+    store = SqliteStore(path)
+    raised: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            store.runs()
+        except StoreError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join()
+    assert len(raised) == 1
+    assert "thread" in str(raised[0])
+    store.close()
+
+
+def test_what_cannot_be_stored_is_a_store_error(path: Path) -> None:
+    store = SqliteStore(path)
+    unstorable = [
+        turn(1, attempts=[attempt("other", reason="kept out"), attempt("other", item=2**70)]),
+        turn(1, attempts=[attempt(duration=object())]),
+        turn(1, events=[object()]),
+    ]
+    for bad in unstorable:
+        with pytest.raises(StoreError, match="cannot write to"):
+            store.commit("run-1", bad)
+    with pytest.raises(StoreError, match="cannot write to"):
+        store.create(run_record("run-2", parameters={"value": object()}), graph(), provenance())
+    with pytest.raises(NotFoundError):
+        store.find("run-2")
+    assert store.attempts("run-1", "other") == []
+    store.commit("run-1", turn(1))
+    store.close()
+
+
+def test_a_result_outlives_its_run_and_is_not_taken_for_a_later_ones(path: Path) -> None:
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA foreign_keys = ON")
+    other.execute("DELETE FROM runs")
+    other.commit()
+    other.close()
+    store = SqliteStore(path)
+    store.create(run_record("run-2"), graph(), provenance())
+    assert store.attempts("run-2") == []
+    assert store.recorded([fingerprint(1)]) == {fingerprint(1): (artifact(1),)}
+    assert store.origins([fingerprint(1)]) == {}
+    store.close()
+
+
+def test_the_summary_counts(path: Path) -> None:
+    store = SqliteStore(path)
+    assert store.summary() == {"schema": 1, "runs": 1, "size": path.stat().st_size}
+    store.create(run_record("run-2"), graph(), provenance())
+    summary = store.summary()
+    assert summary["runs"] == 2
+    assert summary["size"] > path.stat().st_size
+    store.close()
+
+
+def test_a_sound_file_has_nothing_to_report(path: Path) -> None:
+    store = SqliteStore(path)
+    assert store.check() == []
+    store.close()
+
+
+def test_check_finds_a_damaged_page(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    start = 4096 * (len(content) // 4096 // 2)
+    content[start : start + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    store = SqliteStore(path)
+    assert store.check() != []
+    store.close()
+
+
+def test_check_finds_a_gap_in_a_journal(path: Path) -> None:
+    store = SqliteStore(path)
+    store.create(run_record("run-2"), graph(), provenance())
+    for run_id in ("run-1", "run-2"):
+        for number in range(1 if run_id == "run-1" else 0, 3):
+            store.commit(run_id, turn(number))
+    other = sqlite3.connect(path)
+    other.execute("DELETE FROM journal WHERE number = 1 AND run = (SELECT id FROM runs WHERE run_id = 'run-2')")
+    other.commit()
+    other.close()
+    assert store.check() == ["the journal of run run-2 has gaps"]
+    store.close()
+
+
+def test_a_damaged_row_is_a_store_error(path: Path) -> None:
+    other = sqlite3.connect(path)
+    other.execute("UPDATE attempts SET outputs = X'FF00FF'")
+    other.execute("UPDATE journal SET events = X'C1'")
+    other.execute("UPDATE run_details SET graph = X'78'")
+    other.commit()
+    other.close()
+    store = SqliteStore(path)
+    for read in (store.attempts, store.journal, store.graph):
+        with pytest.raises(StoreError, match="cannot read"):
+            read("run-1")
+    store.close()
