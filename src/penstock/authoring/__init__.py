@@ -1,0 +1,1 @@
+"""Python into a graph: the decorators and everything that is allowed inside the body of a pipeline."""

@@ -1,0 +1,63 @@
+"""How a worker gets at the function of a task: by importing it, or else by cloudpickle."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+from penstock.authoring.source import found_by_name, location_of
+from penstock.authoring.task import Task
+from penstock.errors import DefinitionError
+from penstock.model.work import Code, Imported, Pickled
+
+
+def code_of(task: Task[..., Any]) -> Code:
+    """A reference to the function of a task that works in another process.
+
+    Raises DefinitionError, naming the variable at fault, for a function that can neither be imported nor pickled.
+    """
+    imported = _imported(task.function)
+    return imported if imported is not None else Pickled(_pickled(task))
+
+
+def _imported(function: Callable[..., Any]) -> Imported | None:
+    found = found_by_name(function.__module__, function.__qualname__)
+    if isinstance(found, Task):
+        found = cast(Task[..., Any], found).function
+    if found is not function:
+        return None
+    file = getattr(sys.modules[function.__module__], "__file__", None)
+    return Imported(function.__module__, function.__qualname__, file)
+
+
+def _pickled(task: Task[..., Any]) -> bytes:
+    import cloudpickle
+
+    try:
+        return cast(Any, cloudpickle).dumps(task.function)
+    except Exception as error:
+        raise DefinitionError(
+            f"the task {task.name!r} cannot be sent to a worker: {_culprit(task.function) or error}",
+            where=str(location_of(task.function)),
+            remedy="Move the function to the top level of a module, create such objects inside the task, "
+            'or run with executor="inline" (--executor inline).',
+        ) from None
+
+
+def _culprit(function: Callable[..., Any]) -> str | None:
+    """The variable that a function holds and that cannot be pickled."""
+    import cloudpickle
+
+    held = dict(
+        zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=False)
+    )
+    held.update(
+        {name: function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__}
+    )
+    for name, value in held.items():
+        try:
+            cast(Any, cloudpickle).dumps(value)
+        except Exception:
+            return f"it uses {name!r}, a {type(value).__qualname__}, which cannot be pickled"
+    return None

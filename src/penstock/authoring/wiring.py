@@ -1,0 +1,65 @@
+"""Whether what is passed to a task can be what the task takes, as far as that can be told before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from penstock.authoring.outputs import type_text
+from penstock.authoring.ref import Ref, outputs_of
+from penstock.authoring.source import caller
+from penstock.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from penstock.authoring.task import Task
+
+#: builtin classes whose values are told apart without doubt
+_PLAIN = (int, float, complex, bool, str, bytes, list, tuple, dict, set)
+#: what makes a value pass for a number: an int may stand for a float (PEP 484), and so may numbers of numpy
+_NUMERIC = {int: "__index__", float: "__float__", complex: "__float__"}
+
+
+def check_wiring(task: Task[..., Any], arguments: Iterable[tuple[str, Any]]) -> None:
+    """Raise DefinitionError where an argument (name, value) can never be of the declared type.
+
+    Only plain classes are compared, and only where neither is a subclass of the other; all else is left to the type
+    checker and to the task itself.
+    """
+    annotations = task.annotations
+    for name, value in arguments:
+        wanted = annotations.get(name)
+        if not isinstance(wanted, type):
+            continue
+        given = _class_of(value)
+        if given is not None and _contradict(given, wanted):
+            what = f"a value of type {type_text(given)}" if isinstance(value, Ref) else repr(value)
+            raise DefinitionError(
+                f"{task.name}() takes {name}: {type_text(wanted)}, and is given {what}",
+                where=str(caller()),
+                remedy=f"{task.name} is defined at {task.noun.action.location}.",
+            )
+
+
+def _class_of(value: Any) -> Any:
+    """The class of a value, or of the one that a ref stands for, as far as it counts here; None where it does not."""
+    if isinstance(value, Ref):
+        annotation = None if (outputs := outputs_of(value)) is None else outputs.annotation
+        return annotation if isinstance(annotation, type) else None
+    return next((kind for kind in _PLAIN if kind is type(value)), None)
+
+
+def _contradict(given: type, wanted: type) -> bool:
+    if wanted in _NUMERIC and hasattr(given, _NUMERIC[wanted]):
+        return False
+    return given not in (object, Any) and _concrete(given) and _concrete(wanted) and not _related(given, wanted)
+
+
+def _concrete(kind: type) -> bool:
+    """Whether instances of unrelated classes can never pass for this one (no protocol, no abstract class)."""
+    return kind in _PLAIN or (
+        kind.__module__ != "typing" and type(kind) is type and not getattr(kind, "_is_protocol", False)
+    )
+
+
+def _related(one: type, other: type) -> bool:
+    return issubclass(one, other) or issubclass(other, one)
