@@ -1,0 +1,1 @@
+"""Where attempts run: `inline` in this process, `processes` in warm workers."""

@@ -1,0 +1,102 @@
+"""What a task can ask and tell while it runs: `penstock.current()`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from penstock.model.run import item_id
+from penstock.model.work import Line, Metric
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
+
+class Listener(Protocol):
+    """Takes in what a running attempt has to say."""
+
+    def line(self, line: Line) -> None: ...
+
+    def metric(self, metric: Metric) -> None: ...
+
+    def artifact(self, name: str, value: Any) -> None: ...
+
+    def progress(self, done: float, total: float) -> None: ...
+
+
+class Context:
+    """The attempt at hand. Outside a run its ids are empty and what is logged goes nowhere."""
+
+    def __init__(
+        self,
+        run_id: str = "",
+        node: str = "",
+        item: int = -1,
+        attempt: int = 0,
+        parameters: Mapping[str, Any] | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.run_id = run_id
+        #: id of the node: `train`
+        self.node = node
+        #: position in a fan-out, -1 where there is none
+        self.item = item
+        #: counts from 1; 0 outside a run
+        self.attempt = attempt
+        #: parameters of the run, in their JSON-able form
+        self.parameters = dict(parameters or {})
+        self._listener = listener
+        self._folder: TemporaryDirectory[str] | None = None
+
+    @property
+    def id(self) -> str:
+        """Node and item: `fit[3]`."""
+        return item_id(self.node, self.item) if self.node else ""
+
+    @property
+    def folder(self) -> Path:
+        """A scratch folder of this attempt, removed after it; outside a run, a new one that is left to its maker."""
+        import tempfile
+
+        if self._listener is None:
+            return Path(tempfile.mkdtemp(prefix="penstock-"))
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="penstock-", ignore_cleanup_errors=True)
+        return Path(self._folder.name)
+
+    def log_metric(self, name: str, value: float, *, step: int | None = None) -> None:
+        """Record a number under a name, at a step of the task's own counting if there are several."""
+        if self._listener is not None:
+            self._listener.metric(Metric(str(name), float(value), step, time.time()))
+
+    def log_artifact(self, name: str, value: Any) -> None:
+        """Record a value of any storable kind under a name, besides what the task returns."""
+        if self._listener is not None:
+            self._listener.artifact(str(name), value)
+
+    def progress(self, done: float, total: float) -> None:
+        """Say how far the task is."""
+        if self._listener is not None:
+            self._listener.progress(float(done), float(total))
+
+    def release(self) -> None:
+        """Remove the scratch folder."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+
+_current: ContextVar[Context | None] = ContextVar("penstock_context", default=None)
+
+
+def current() -> Context:
+    """The attempt that runs here and now; one that does nothing where there is none."""
+    return _current.get() or Context()
+
+
+#: how executors make a context the current one, and take it back
+set_current = _current.set
+reset_current = _current.reset
