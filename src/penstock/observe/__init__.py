@@ -1,0 +1,1 @@
+"""Watching runs: what is shown, told and measured of them while they happen."""

@@ -1,0 +1,52 @@
+"""How a state looks: a symbol that says enough without colour, one for terminals that only know ASCII, a colour."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from penstock.model.run import NodeState
+
+
+class Mark(NamedTuple):
+    """The look of a state; `style` is one of rich's."""
+
+    symbol: str
+    ascii: str
+    style: str
+    #: the state in a sentence about a task
+    word: str
+
+
+MARKS: dict[str, Mark] = {
+    NodeState.SUCCEEDED: Mark("✓", "+", "green", "succeeded"),
+    NodeState.CACHED: Mark("↺", "=", "cyan", "cached"),
+    NodeState.FAILED: Mark("✗", "x", "bold red", "failed"),
+    NodeState.UPSTREAM_FAILED: Mark("!", "!", "yellow", "not run"),
+    NodeState.SKIPPED: Mark("–", "-", "dim", "skipped"),  # noqa: RUF001
+    NodeState.CANCELLED: Mark("□", "#", "magenta", "cancelled"),
+    NodeState.RUNNING: Mark("▸", ">", "bold blue", "running"),
+    NodeState.WAITING: Mark("·", ".", "dim", "waiting"),
+    NodeState.PENDING: Mark("·", ".", "dim", "pending"),
+    "paused": Mark("□", "#", "magenta", "paused"),
+}
+
+_UNKNOWN = Mark("?", "?", "", "")
+
+
+def mark(state: str) -> Mark:
+    """The look of a state of a node or a run."""
+    return MARKS.get(state) or _UNKNOWN._replace(word=state)
+
+
+def speaks_unicode(encoding: str | None) -> bool:
+    """Whether text in this encoding can hold the symbols."""
+    try:
+        "✓↺✗▸│└━".encode(encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def fitting(text: str, encoding: str | None) -> str:
+    """The text, with what the encoding cannot hold replaced by question marks."""
+    return text.encode(encoding or "ascii", "replace").decode(encoding or "ascii")
