@@ -1,0 +1,109 @@
+"""The command that runs pipelines, and the group of all commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from penstock import __version__
+from penstock.cli.demonstration import demo
+from penstock.cli.doctor import doctor
+from penstock.cli.inspection import artifacts, graph, logs, runs, show_run
+from penstock.cli.reporting import CommandLine, json_option
+from penstock.errors import DefinitionError
+
+
+@click.group(
+    cls=CommandLine,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  penstock demo                          a training pipeline on real data, to look at and to change
+  penstock run pipeline.py -p depth=5    run the pipeline in a file
+  penstock runs                          what has run
+  penstock show latest                   the last run, task by task""",
+)
+@click.version_option(__version__, "-V", "--version", message="penstock %(version)s")
+def penstock() -> None:
+    """Machine-learning pipelines from plain functions: run anywhere, never lost, always explained."""
+
+
+@penstock.command(
+    epilog="""\b
+Examples:
+  penstock run pipeline.py
+  penstock run pipeline.py:training -p threshold=0.95 -p "layers=[64, 32]"
+  penstock run package.module:training --config settings.yaml --json
+
+\b
+Exit codes:
+  0    the run succeeded
+  1    the run failed
+  2    the definition, the parameters or the usage are wrong; nothing has run
+  130  interrupted"""
+)
+@click.argument("target")
+@click.option("-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="A parameter; repeatable.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Parameters from a YAML, JSON or TOML file.",
+)
+@click.option(
+    "--executor", default=None, metavar="NAME", help="Where tasks run: processes (the default), or inline, in this one."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=None,
+    metavar="COUNT",
+    help="How many worker processes; default: one for every core.",
+)
+@click.option("--no-cache", is_flag=True, help="Run every task, whatever is recorded.")
+@click.option("--no-pickle", is_flag=True, help="Refuse values that only pickle can store.")
+@click.option("--logs", is_flag=True, help="Show what tasks print and log, live.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@json_option
+def run(target: str, no_cache: bool, no_pickle: bool, logs: bool, quiet: bool, **settings: Any) -> None:
+    """Run the pipeline in TARGET.
+
+    TARGET is a file (pipeline.py), a file and a name (pipeline.py:training), or a module and a name
+    (package.module:training). Progress and logs go to stderr.
+    """
+    from penstock.cli.running import run_target
+
+    code = run_target(
+        target,
+        cache=False if no_cache else None,
+        pickle=False if no_pickle else None,
+        logs=logs or None,
+        progress=not quiet,
+        **settings,
+    )
+    sys.exit(code)
+
+
+@penstock.command(
+    epilog="""\b
+Examples:
+  eval "$(penstock completion bash)"             for this shell
+  penstock completion zsh > ~/.zfunc/_penstock   for every zsh
+  penstock completion fish > ~/.config/fish/completions/penstock.fish"""
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete penstock's commands and options."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise DefinitionError(f"there is no completion for {shell}")
+    click.echo(kind(penstock, {}, "penstock", "_PENSTOCK_COMPLETE").source())
+
+
+for command in (runs, show_run, logs, graph, artifacts, demo, doctor):
+    penstock.add_command(command)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from penstock.cli.commands import penstock
+
+PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
+
+
+def table(title: str) -> dict[str, str]:
+    """The rows of the first table below a heading of the page, by what is in code in their first cell."""
+    section = PAGE.read_text(encoding="utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", section, re.MULTILINE)
+    assert rows
+    return dict(rows)
+
+
+def test_the_page_lists_every_command() -> None:
+    assert {name.split()[0] for name in table("Commands")} == set(penstock.commands)
+
+
+def test_the_page_lists_every_option_of_run() -> None:
+    options = [option for option in penstock.commands["run"].params if isinstance(option, click.Option)]
+    documented = {name.split()[0] for name in table("`run`")}
+    assert documented == {option.opts[0] for option in options}
+
+
+def test_the_page_lists_every_exit_code() -> None:
+    from penstock.cli.reporting import FAILED, INTERRUPTED, SUCCEEDED, WRONG
+
+    assert {int(code) for code in table("Exit codes")} == {SUCCEEDED, FAILED, WRONG, INTERRUPTED}
