@@ -92,16 +92,11 @@ def _launched(pipeline: Pipeline[..., Any], parameters: Mapping[str, Any], optio
         with composing(pipeline):
             return launch(pipeline, parameters, options, target=target, observers=[begun, *services.observers(options)])
     except (OSError, StoreError) as error:
+        if begun.run is None:
+            raise
         remedy = error.remedy if isinstance(error, StoreError) else None
         what = error.what if isinstance(error, StoreError) else str(error)
-        if begun.run is not None:
-            raise RunFailedError(f"run {begun.run} broke off: {what}", remedy=remedy) from error
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(
-            f"the project's state cannot be kept in {services.project.home}: {error.strerror or error}",
-            remedy="Name a folder that can be written with PENSTOCK_HOME.",
-        ) from None
+        raise RunFailedError(f"run {begun.run} broke off: {what}", remedy=remedy) from error
 
 
 class _Begun:
