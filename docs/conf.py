@@ -29,6 +29,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
+# several classes have a field called `type`, and annotations name the built-in one
+suppress_warnings = ["ref.python"]
 python_maximum_signature_line_length = 88
 
 # The public face loads its names when they are first used; autodoc lists what a module has.

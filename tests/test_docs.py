@@ -51,6 +51,7 @@ def test_the_first_pipeline_is_also_a_script(tmp_path: Path) -> None:
     assert ended.stdout.strip() == "30.25"
 
 
+@pytest.mark.slow
 def test_the_quickstart_runs(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     pages = blocks(ROOT / "docs" / "quickstart.md")

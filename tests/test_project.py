@@ -94,8 +94,13 @@ def test_the_wheel_works_without_extras(wheel: Path, tmp_path: Path) -> None:
 
 
 PUBLIC = [
-    *("task", "pipeline", "when", "otherwise", "choose", "unmapped", "current"),
-    *("Task", "Pipeline", "Ref", "Run", "TaskRun", "Context"),
+    *("task", "pipeline", "unmapped", "repeat", "value", "current", "start"),
+    *("when", "elif_", "otherwise", "switch", "continue_if", "choose", "group"),
+    *("chain", "cross", "succeeded", "failed", "skipped", "done", "outcome", "scope", "on_exit"),
+    *("wait", "wait_for_time", "wait_for_duration", "wait_for_file", "wait_for_url", "wait_for_artifact", "approval"),
+    *("command", "container", "stdout", "file", "exit_code", "Environment"),
+    *("Task", "Pipeline", "Ref", "Run", "TaskRun", "Context", "HookContext", "Outcome", "Failure", "Approval"),
+    *("Skip", "Fail", "Retry", "TaskTimeoutError", "OutOfMemoryError", "SkippedError", "NondeterministicError"),
     *("PenstockError", "DefinitionError", "ParameterError", "TargetError", "NotFoundError", "RunFailedError"),
     *("WorkerLostError", "OutputError", "CancelledError", "StoreError", "ArtifactMissingError"),
     *("ArtifactDamagedError", "SchemaError"),

@@ -7,14 +7,20 @@
     ├── NotFoundError            no such run, node or artifact
     ├── RunFailedError           a run ended in failure and no task's own exception can be raised
     │   ├── WorkerLostError      the process of an attempt died
-    │   └── OutputError          a task returned what it did not declare
+    │   ├── TaskTimeoutError     an attempt, or a node in all, took longer than it may
+    │   ├── OutOfMemoryError     an attempt needed more memory than it may have, or than there is
+    │   ├── CommandError         a command ended with an exit code that means failure
+    │   ├── OutputError          a task returned what it did not declare
+    │   └── SkippedError         the value of a task that was skipped is needed
+    ├── NondeterministicError    the body of a pipeline did something else when it was replayed
     ├── CancelledError           the run was stopped before its end
     └── StoreError               what is recorded cannot be read or written
         ├── ArtifactMissingError an artifact's bytes are gone
         ├── ArtifactDamagedError an artifact's bytes are not what was written
         └── SchemaError          the store was written by a newer penstock
 
-A subclass exists only where a caller would act differently.
+A subclass exists only where a caller would act differently. Apart from these there are the signals that a task may
+raise to say how its attempt is to be taken: Skip, Fail and Retry.
 """
 
 from __future__ import annotations
@@ -69,8 +75,42 @@ class WorkerLostError(RunFailedError):
     """The process that ran an attempt died before it could report."""
 
 
+class CommandError(RunFailedError):
+    """A command could not be started, or ended with an exit code that means failure.
+
+    `exit_code` is negative for the signal that ended it; 127 if there is no such program, 126 if it cannot be run.
+    """
+
+    def __init__(self, what: str, *, exit_code: int = 1, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_command, (self.what, self.exit_code, self.where, self.remedy))
+
+
+def _rebuild_command(what: str, exit_code: int, where: str | None, remedy: str | None) -> CommandError:
+    return CommandError(what, exit_code=exit_code, where=where, remedy=remedy)
+
+
 class OutputError(RunFailedError):
     """A task returned a value that does not match its declared outputs."""
+
+
+class TaskTimeoutError(RunFailedError):
+    """An attempt, or all attempts of a node together, took longer than allowed."""
+
+
+class OutOfMemoryError(RunFailedError):
+    """An attempt needed more memory than it was allowed, or than the machine has."""
+
+
+class SkippedError(RunFailedError):
+    """The value of a task that was skipped is needed in the body of a pipeline."""
+
+
+class NondeterministicError(PenstockError):
+    """The body of a pipeline, replayed, did not call the same tasks in the same order as it had before."""
 
 
 class CancelledError(PenstockError):
@@ -91,3 +131,35 @@ class ArtifactDamagedError(StoreError):
 
 class SchemaError(StoreError):
     """The store has a newer schema than this penstock knows; it was left untouched."""
+
+
+class Signal(Exception):
+    """The root of what a task raises to say how its attempt is to be taken."""
+
+    def __init__(self, why: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Skip(Signal):
+    """Raised by a task: there is nothing to do; skip it, and what depends on it by its join rule."""
+
+
+class Fail(Signal):
+    """Raised by a task: it has failed for good; do not repeat the attempt."""
+
+
+class Retry(Signal):
+    """Raised by a task: repeat the attempt, `after` seconds (None: as the policy says), within the retries that are
+    allowed."""
+
+    def __init__(self, why: str = "", *, after: float | None = None) -> None:
+        super().__init__(why)
+        self.after = after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_retry, (self.why, self.after))
+
+
+def _retry(why: str, after: float | None) -> Retry:
+    return Retry(why, after=after)

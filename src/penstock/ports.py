@@ -11,8 +11,9 @@ import msgspec
 
 from penstock.model.event import AnyEvent
 from penstock.model.graph import Graph
+from penstock.model.request import Request
 from penstock.model.run import AttemptRecord, Provenance, RunRecord, RunState
-from penstock.model.value import Argument, Artifact, Description
+from penstock.model.value import Argument, Description
 from penstock.model.work import AnyReport, Attachment, Job, Line, Metric, Work
 
 
@@ -63,6 +64,10 @@ class Blobs(Protocol):
 
     def delete(self, address: bytes) -> None: ...
 
+    def discard(self, process: int) -> None:
+        """Remove what a process of this machine, by its id, was writing when it died."""
+        ...
+
     def addresses(self) -> Iterable[bytes]: ...
 
 
@@ -83,7 +88,7 @@ class Result(msgspec.Struct, frozen=True):
     node: str
     item: int
     attempt: int
-    outputs: tuple[Artifact, ...]
+    outputs: tuple[Argument, ...]
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -96,7 +101,10 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one turn of the loop records; committed whole or not at all."""
+    """All that one turn of the loop records; committed whole or not at all.
+
+    A turn that ends with `paused` leaves the run to be reopened; after any other end there are no more turns.
+    """
 
     #: place of the turn in the journal of its run, from 0
     number: int
@@ -107,9 +115,25 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     results: Mapping[bytes, Result] = {}
     said: Sequence[Said] = ()
     descriptions: Sequence[Description] = ()
-    #: set in the last turn of a run
+    #: set in the last turn of a run, or of a driver that leaves it paused
     end: RunState | None = None
     outputs: Mapping[str, Argument] = {}
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a part of a pool: an attempt, or a run as a whole (empty node)."""
+
+    run_id: str
+    node: str = ""
+    item: int = -1
+
+
+class PoolState(msgspec.Struct, frozen=True):
+    """A pool that runs share, and who holds how much of it now."""
+
+    name: str
+    size: int
+    held: tuple[tuple[Holder, int], ...] = ()
 
 
 class LoggedLine(msgspec.Struct, frozen=True):
@@ -150,7 +174,7 @@ class Store(Protocol):
         """Record a turn in one transaction; raises StoreError if the turn is not the next one of its run."""
         ...
 
-    def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, tuple[Artifact, ...]]:
+    def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, tuple[Argument, ...]]:
         """Outputs recorded in the cache under each of the fingerprints that are known."""
         ...
 
@@ -167,7 +191,7 @@ class Store(Protocol):
         ...
 
     def graph(self, run_id: str) -> bytes:
-        """The graph of a run, as JSON."""
+        """The graph of a run, as JSON; of a dynamic one, with all the nodes that have appeared so far."""
         ...
 
     def provenance(self, run_id: str) -> Provenance: ...
@@ -190,22 +214,67 @@ class Store(Protocol):
 
     def descriptions(self, digests: Sequence[bytes]) -> dict[bytes, Description]: ...
 
+    def reopen(self, run_id: str, driver: str, instead_of: str | None = None) -> RunRecord:
+        """Let another driver go on with a run that is paused, or whose driver is gone; it is `running` again. With
+        `instead_of`, only in the place of that driver, so that of two who take it for gone only one goes on. Raises
+        NotFoundError, and StoreError for a run that has ended, or that has another driver by now."""
+        ...
+
+    # What other processes ask of the driver of a run.
+
+    def ask(self, run_id: str, request: Request) -> None:
+        """Leave a request for whoever drives the run, now or later."""
+        ...
+
+    def requests(self, run_id: str, after: int = 0) -> list[tuple[int, Request]]:
+        """Requests with their sequence numbers, in order, those with a number greater than `after`."""
+        ...
+
+    # Pools that all runs of the store share.
+
+    def size_pools(self, sizes: Mapping[str, int]) -> None:
+        """Create pools, or change their sizes. What is held stays held."""
+        ...
+
+    def hold(self, holder: Holder, needs: Mapping[str, int], until: float) -> bool:
+        """Take parts of pools, all or none; whether there was enough. Holding lapses at the time `until` (seconds since
+        the epoch) unless it is renewed, and ends with the run, or when it pauses. A need greater than the whole pool is
+        met when nobody else holds any of it. Who is refused comes before other runs that ask later, for as long as it
+        asks every other second. Raises NotFoundError for a pool that does not exist, StoreError for a run that is not
+        under way."""
+        ...
+
+    def renew(self, run_id: str, until: float) -> None:
+        """Let everything that is held for a run lapse only at a later time."""
+        ...
+
+    def release(self, holder: Holder) -> None:
+        """Give back what a holder has; for a holder with an empty node, all that its run has."""
+        ...
+
+    def pools(self) -> list[PoolState]: ...
+
     def close(self) -> None: ...
 
 
 class Executor(Protocol):
-    """Where attempts run."""
+    """Where attempts run.
+
+    One that has a `fileno()`, a descriptor that can be read when there is something to poll for, can be waited for
+    together with others.
+    """
 
     def define(self, work: Work) -> None:
         """Make a piece of work known, before the first job of it."""
         ...
 
-    def room(self) -> int:
-        """How many more jobs it would take now without any of them having to wait long."""
+    def room(self, *, shared: bool = False) -> int:
+        """How many more jobs it would take now without any of them having to wait long; with `shared`, of those that
+        run beside others in one process (threads, coroutines)."""
         ...
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Take jobs in; every one is answered by exactly one Done, Erred or Unstarted. A job that would wait behind
+        """Take jobs in; every one is answered by exactly one Done, Erred, Declined, NotYet or Unstarted. A job that would wait behind
         a long one may come back Unstarted at any time."""
         ...
 

@@ -24,7 +24,7 @@ from uuid import UUID
 import pydantic
 import pytest
 
-from penstock.authoring.parameters import Signature
+from penstock.authoring.kinds.parameters import Signature
 from penstock.errors import ParameterError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.authoring.configuration import read_config
+from penstock.authoring.kinds.configuration import read_config
 from penstock.errors import ParameterError
 
 YAML = """

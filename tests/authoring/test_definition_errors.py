@@ -9,61 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refusals import PRELUDE, in_body, refusal
 
 from penstock import DefinitionError, ParameterError, task
-
-PRELUDE = """
-import threading
-from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
-from penstock import choose, otherwise, pipeline, task, unmapped, when
-
-@task
-def load(rows: int = 10) -> list:
-    return list(range(rows))
-
-@task
-def count(data: list) -> int:
-    return len(data)
-
-@task
-def keep(value) -> None: ...
-
-@task
-def add(x: int, y: int) -> int:
-    return x + y
-
-@task
-def parts() -> tuple[int, str]:
-    return 1, "a"
-
-@dataclass
-class Box:
-    content: object
-"""
-
-
-def refusal(source: str, project: Path, **parameters: Any) -> DefinitionError:
-    """The error of a file whose pipeline is called `p`; its place must be the line that is marked with `#!`."""
-    text = PRELUDE + textwrap.dedent(source)
-    file = project / "pipe.py"
-    file.write_text(text)
-    line = next(number for number, line in enumerate(text.splitlines(), 1) if line.rstrip().endswith("#!"))
-    space: dict[str, Any] = {"__name__": "pipe"}
-    with pytest.raises(DefinitionError) as caught:
-        exec(compile(text, str(file), "exec", dont_inherit=True), space)
-        space["p"].run(**parameters)
-    error = caught.value
-    assert error.where == f"pipe.py:{line}"
-    assert str(error).startswith(f"pipe.py:{line}: ")
-    assert sorted(path.name for path in project.iterdir()) == ["penstock.toml", "pipe.py"]
-    return error
-
-
-def in_body(*lines: str) -> str:
-    body = "\n".join(f"    {line}" for line in lines)
-    return f"\n@pipeline\ndef p(n: int = 3, flag: bool = True):\n{body}\n"
-
 
 BODIES: list[tuple[str, list[str], str, str]] = [
     # arguments
@@ -85,19 +33,8 @@ BODIES: list[tuple[str, list[str], str, str]] = [
     ("taken name", ["count(load())", 'load.options(name="count")()  #!'], "two nodes are called 'count'", r"options\(name"),
     ("slash", ['load.options(name="a/b")()  #!'], "cannot be empty or contain '/'.*'a/b'", ""),
     ("retries", ["load.options(retries=-1)()  #!"], "retries must be a whole number from 0 up, not -1", ""),
-    ("delay", ["load.options(retry_delay=float('nan'))()  #!"], "retry_delay must be a number of seconds from 0 up, not nan", ""),
+    ("delay", ["load.options(retry_delay=float('nan'))()  #!"], "retry_delay must be a number of seconds from 0 up, or a timedelta, not nan", ""),
     # refs that are not values
-    ("if", ["if load():  #!", "    pass"], "the value of load is used here, but it is not known until", r"with when\(\.\.\.\)"),
-    ("and", ["a = count([])", "with when(a > 1 and a < 3):  #!", "    load()"], "the value of count > 1 is used here", r"& \| ~"),
-    ("for", ["for x in load():  #!", "    count(x)"], "the value of load is used here", r"task\.map"),
-    ("unpacking", ["a, b = load()  #!"], "the value of load is used here", "inside a task"),
-    ("len", ["range(len(load()))  #!"], "the value of load is used here", "inside a task"),
-    ("range", ["range(count([]))  #!"], "the value of count is used here", "inside a task"),
-    ("text", ["f'{load()}'  #!"], "the value of load is used here", "inside a task"),
-    ("in", ["3 in load()  #!"], "the value of load is used here", "inside a task"),
-    ("method", ["load().append(3)  #!"], "the value of load.append is used here", "inside a task"),
-    ("round", ["round(count([]), 1)  #!"], "the value of count is used here", "inside a task"),
-    ("fan-out", ["for x in count.map([[1], [2]]):  #!", "    pass"], "the value of count is used here", ""),
     ("slice", ["load()[1:3]  #!"], r"a part of load is taken by slice\(1, 3, None\)", "inside a task"),
     ("set a part", ["load()[0] = 5  #!"], "a part of load is set here", "inside a task, and return"),
     ("no such output", ["parts()[2]  #!"], "parts has no output 2", "outputs are: 0, 1"),
@@ -151,6 +88,16 @@ def test_a_wrong_call_inside_another_pipeline(project: Path) -> None:
     assert running.remedy is not None and "part(...)" in running.remedy
 
 
+@pytest.mark.parametrize("call", ["p(n)", "p.map([n])", "repeat(p, maximum=2)(n)", "other(n)"])
+def test_a_pipeline_that_calls_itself_without_end(call: str, project: Path) -> None:
+    source = "\n@pipeline\ndef other(n: int): return p(n)\n"
+    body = f"\n@pipeline\ndef p(n: int = 3):\n    return {call}  #!\n"
+    error = refusal(source + body, project)
+    assert re.match(r"the pipeline (p|other) is called inside itself or others more than \d+ deep", error.what)
+    assert error.remedy is not None
+    assert "has to end that by a value that is known" in error.remedy
+
+
 def test_a_ref_of_another_pipeline(project: Path) -> None:
     source = """
     kept = []
@@ -196,9 +143,8 @@ def test_what_the_users_body_raises_is_raised(project: Path) -> None:
     ("source", "message"),
     [
         ("@task  #!\nclass A: ...", "@task needs a function, and got <class"),
-        ("@task  #!\nasync def f(): ...", r"f\(\) is a coroutine or a generator"),
-        ("@task  #!\nasync def f(): yield 1", r"f\(\) is a coroutine or a generator"),
-        ("@task  #!\ndef f(): yield 1", r"f\(\) is a coroutine or a generator"),
+        ("@pipeline  #!\nasync def f(): yield 1", r"f\(\) is a coroutine or a generator"),
+        ("@pipeline  #!\ndef f(): yield 1", r"f\(\) is a coroutine or a generator"),
         ("@task  #!\n@task\ndef f(): ...", "@task is given f, which is a task already"),
         ("@task  #!\n@pipeline\ndef f(): ...", "@task is given f, which is a pipeline already"),
         ("@pipeline  #!\n@task\ndef f(): ...", "@pipeline is given f, which is a task already"),
@@ -289,5 +235,5 @@ def test_a_ref_that_left_its_pipeline_says_what_it_is() -> None:
         kept.append(load())
 
     p.graph()
-    with pytest.raises(DefinitionError, match="the value of load is used here"):
+    with pytest.raises(DefinitionError, match="the value of load is used outside its pipeline"):
         load.map(kept[0])

@@ -31,7 +31,7 @@ from parameter_samples import (
     same,
 )
 
-from penstock.authoring.parameters import to_json
+from penstock.authoring.kinds.parameters import to_json
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import (
 import pytest
 from parameter_samples import Candidate, Mode, Search, complaint, from_text, read
 
-from penstock.authoring.configuration import read_config
-from penstock.authoring.parameters import Signature, parse_assignments
+from penstock.authoring.kinds.configuration import read_config
+from penstock.authoring.kinds.parameters import Signature, parse_assignments
 from penstock.errors import DefinitionError, ParameterError
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def test_every_bad_assignment_is_named() -> None:
 def test_nothing_heavy_is_imported() -> None:
     code = """
 import sys
-from penstock.authoring.parameters import Signature
+from penstock.authoring.kinds.parameters import Signature
 def pipe(a: int, b: list[str] | None = None): ...
 Signature.of(pipe).resolve(given={}, texts={"a": "1", "b": "x,y"})
 print([name for name in ("pydantic", "yaml", "tomllib", "json", "difflib", "numpy") if name in sys.modules])

@@ -84,16 +84,16 @@ def test_a_task_looks_like_its_function() -> None:
 
 def test_options_of_the_decorator() -> None:
     assert (add_up.name, add_up.__name__) == ("total", "add_up")
-    assert (add_up.policy.retries, add_up.policy.retry_delay) == (2, 0.5)
+    assert (add_up.policy.retries.count, add_up.policy.retries.delays) == (2, (0.5,))
     assert (add_up.policy.cache, add_up.policy.tags) == (False, ("cheap",))
-    assert (scale.policy.retries, scale.policy.cache, scale.policy.tags) == (0, True, ())
+    assert (scale.policy.retries.count, scale.policy.cache, scale.policy.tags) == (0, True, ())
 
 
 def test_options_make_another_task_and_keep_what_they_do_not_name() -> None:
     other = add_up.options(retries=0, tags=[])
-    assert (other.policy.retries, other.policy.retry_delay) == (0, 0.5)
+    assert (other.policy.retries.count, other.policy.retries.delays) == (0, (0.5,))
     assert (other.policy.cache, other.policy.tags) == (False, ())
-    assert add_up.policy.retries == 2
+    assert add_up.policy.retries.count == 2
     assert other(1, 2) == 3
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +56,14 @@ def penstock(*arguments: str | Path, cwd: Path, **variables: str) -> Answer:
             process.kill()
             raise
     return Answer(process.returncode, out, err)
+
+
+def asleep(folder: Path) -> None:
+    """Wait until a task of `naps.py` is under way in the folder."""
+    deadline = time.monotonic() + 30
+    while not (folder / "asleep-1").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class Project(NamedTuple):

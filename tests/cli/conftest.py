@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import Project, penstock
+from command_line import Answer, Project, penstock
 
 SAMPLES = Path(__file__).parent / "project"
 
@@ -30,3 +30,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     again = penstock("run", "training.py", "-p", "threshold=0.9", "--json", cwd=folder)
     failed = penstock("run", "steps.py", "-p", "fail=true", "--json", cwd=folder)
     return Project(folder, trained, again, failed)
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Answer]:
+    """A folder in which a pipeline with bodies, repeated attempts and fallbacks has run, and what `run` answered."""
+    folder = with_samples(tmp_path_factory.mktemp("shapes"))
+    return folder, penstock("run", "shapes.py:shapes", "--json", cwd=folder)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from penstock.model.expression import Apply, Constant, Expression, Item, Output, Parameter, Sequence
-from penstock.model.graph import Each, Graph, Location, Node, ParameterPort, Policy, Port, PythonAction, Task
+from msgspec.structs import replace
+
+from penstock.model.action import ApprovalAction, PythonAction
+from penstock.model.expression import Apply, Constant, Ended, Expression, Input, Item, Output, Parameter, Sequence
+from penstock.model.graph import Each, Graph, Loop, Node, ParameterPort, PipelineAction, Port, Task
+from penstock.model.place import Location
+from penstock.model.policy import Policy, Retries
 
 FILE = "examples/training/pipeline.py"
 
@@ -45,7 +50,7 @@ def training() -> Graph:
             65,
             bindings={"candidate": Item("candidate"), "train": Output("split", "train"), "folds": Constant(5)},
             each=Each({"candidate": Output("candidates")}),
-            policy=Policy(retries=2, retry_delay=1.5),
+            policy=Policy(retries=Retries(count=2, delays=(1.5,))),
         ),
         node("best", 66, bindings={"results": Output("fit")}),
         node("train", 67, bindings={"train": Output("split", "train"), "params": Output("best", "params")}),
@@ -101,3 +106,34 @@ def hostile() -> Graph:
         node("click", guard=Apply("eq", (Output("sub<graph>"), Constant(text)))),
     ]
     return graph('a <b> & "c" {{details}}', nodes, description=text)
+
+
+def bodies() -> Graph:
+    """A mapped body with another one in it, a loop, join rules, and an approval."""
+    inner = PipelineAction((node("score", bindings={"x": Input("x")}),), Location(FILE, 5), Output("score"))
+    fold = PipelineAction(
+        (
+            node("fit", bindings={"x": Input("x")}),
+            node("folds", bindings={"x": Output("fit")}, each=Each({"x": Output("fit")})),
+        ),
+        Location(FILE, 6),
+        Output("folds"),
+    )
+    turn = PipelineAction((node("step", bindings={"n": Input("n")}),), Location(FILE, 7), Output("step"))
+    nodes = [
+        node("load"),
+        node("fold", bindings={"x": Item("x")}, each=Each({"x": Output("load")}, max_parallel=2)),
+        node("tune", bindings={"n": Constant(0)}, loop=Loop(9, Apply("ge", (Input("result"), Constant(3))))),
+        node("clean", bindings={"x": Output("fold")}, join="all_done", decides=False),
+        node("alarm", join=Apply("or", (Ended("fold", ("failed",)), Ended("tune", ("failed", "skipped"))))),
+        node("sign_off", bindings={"x": Output("tune")}),
+    ]
+    made = graph("bodies", nodes, result=Output("sign_off"))
+    actions = {
+        "fold": fold,
+        "folds": inner,
+        "tune": turn,
+        "sign_off": ApprovalAction("Good?", Location(FILE, 9)),
+    }
+    tasks = {key: replace(task(key, 8), action=action) for key, action in actions.items()}
+    return replace(made, tasks={**made.tasks, **{key: task(key, 3) for key in ("fit", "score", "step")}, **tasks})

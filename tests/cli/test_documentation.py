@@ -29,6 +29,14 @@ def test_the_page_lists_every_option_of_run() -> None:
 
 
 def test_the_page_lists_every_exit_code() -> None:
-    from penstock.cli.reporting import FAILED, INTERRUPTED, SUCCEEDED, WRONG
+    from penstock.cli.reporting import FAILED, INTERRUPTED, PAUSED, SUCCEEDED, WRONG
 
-    assert {int(code) for code in table("Exit codes")} == {SUCCEEDED, FAILED, WRONG, INTERRUPTED}
+    assert {int(code) for code in table("Exit codes")} == {SUCCEEDED, FAILED, WRONG, PAUSED, INTERRUPTED}
+
+
+def test_the_page_lists_every_option_of_approve() -> None:
+    section = PAGE.read_text(encoding="utf-8").partition("| option of `approve` |")[2].partition("\n\n")[0]
+    documented = set(re.findall(r"`(-[\w-]+)", section))
+    shared = {"--executor", "--workers", "--target", "--logs", "-q", "--json"}
+    options = [option for option in penstock.commands["approve"].params if isinstance(option, click.Option)]
+    assert documented == {option.opts[0] for option in options} - shared

@@ -285,3 +285,30 @@ def test_help_has_examples_for_every_command() -> None:
         assert f"  {name.split()[0]}" in overview.out
         assert max(map(len, shown.out.splitlines())) <= 100
     assert penstock("--version", cwd=here).out.startswith("penstock ")
+
+
+def test_a_failure_that_the_body_caught_is_told_as_that(folder: Path) -> None:
+    answer = penstock("run", "caught.py:caught", cwd=folder)
+    assert answer.code == 0
+    assert "Traceback" not in answer.out
+    assert "2 tasks: 1 ran, 1 failed (caught)" in answer.out
+    assert "~ primary failed, which the body of the pipeline caught" in answer.err
+    document = penstock("show", "--json", cwd=folder).document
+    check_run(document)
+    primary, secondary = document["tasks"]
+    assert (primary["state"], primary["handled"]) == ("failed", True)
+    assert "handled" not in secondary
+    shown = penstock("show", cwd=folder).out
+    assert "~ failed (caught)" in shown
+    assert "ValueError: no data today" in shown
+    assert "Traceback" not in shown
+
+
+def test_of_a_fallback_that_fails_the_first_error_is_told_too(folder: Path) -> None:
+    answer = penstock("run", "caught.py:fallen", cwd=folder)
+    assert answer.code == 1
+    assert "✗ read failed: ValueError: no data today; then its fallback failed" in answer.out
+    assert "OSError: no copy either" in answer.out
+    [read] = penstock("show", "--json", cwd=folder).document["tasks"]
+    assert (read["first_error"], read["error"]) == ("ValueError: no data today", "OSError: no copy either")
+    assert "ValueError: no data today; in its fallback: OSError" in penstock("show", cwd=folder).out

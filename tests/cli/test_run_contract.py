@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Project, penstock, started
+from command_line import Project, asleep, penstock, started
 from contract import check_run, states
 
 
@@ -291,10 +291,12 @@ def test_a_run_under_way_is_seen_from_another_process(gate: Gates) -> None:
     assert shown.out.startswith("▸ gated running")
     assert penstock("logs", "latest", "wait", cwd=run.folder).out == "wait | waiting\n"
     follower = started("logs", "latest", "--follow", cwd=run.folder)
-    assert follower.stdout is not None
-    assert follower.stdout.readline() == "wait | waiting\n"
-    run.file.touch()
-    assert follower.communicate(timeout=60)[0] == "wait | went on\n"
+    with follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == "wait | waiting\n"
+        run.file.touch()
+        # not by communicate(), which does not know what has been read ahead
+        assert follower.stdout.read() == "wait | went on\n"
     assert follower.returncode == 0
     assert run.finish()[0] == 0
 
@@ -302,10 +304,11 @@ def test_a_run_under_way_is_seen_from_another_process(gate: Gates) -> None:
 def test_interrupting_before_the_run_exits_with_130(folder: Path) -> None:
     (folder / "slow_import.py").write_text("import sys, time\nprint('loading', flush=True)\ntime.sleep(60)\n")
     with started("run", "slow_import.py", "--json", cwd=folder) as process:
-        assert process.stderr is not None
+        assert process.stdout is not None and process.stderr is not None
         assert process.stderr.readline() == "loading\n"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        # not by communicate(), which does not know what has been read ahead
+        out, err = process.stdout.read(), process.stderr.read()
     assert process.returncode == 130
     assert json.loads(out)["error"]["message"] == "interrupted"
     assert err.strip() == "interrupted"
@@ -343,3 +346,19 @@ def test_a_run_that_loses_its_store_broke_off(folder: Path) -> None:
     assert "broke off" in error["message"]
     assert "no such table" in error["message"]
     assert "Traceback" not in answer.err
+
+
+def test_a_run_whose_workers_cannot_be_started_any_more_has_failed(folder: Path) -> None:
+    running = started("run", "naps.py", cwd=folder)
+    asleep(folder)
+    [server] = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    os.kill(int(server), signal.SIGKILL)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 1, err
+    assert "error: the process that starts workers was ended by SIGKILL" in err
+    document = penstock("show", "--json", cwd=folder).document
+    check_run(document)
+    assert document["state"] == "failed"
+    assert document["error"] == "the process that starts workers was ended by SIGKILL"
+    assert states(document)["nap[0]"] == states(document)["total"] == "cancelled"
+    assert "the process that starts workers was ended by SIGKILL" in penstock("show", cwd=folder).out

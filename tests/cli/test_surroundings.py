@@ -12,6 +12,7 @@ from command_line import PROGRAM, environment, penstock
 from contract import check_run, states
 
 
+@pytest.mark.slow
 def test_the_demo_writes_the_example_and_runs_it(tmp_path: Path) -> None:
     answer = penstock("demo", "try it", "--json", cwd=tmp_path)
     assert answer.code == 0, answer.err

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import penstock
 from penstock import task
+
+
+def tell(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text)
+    draft.rename(path)
 
 
 @task
@@ -23,6 +32,12 @@ def leave_at_once(code: int) -> None:
 @task
 def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+@task
+def end_itself(number: int) -> None:
+    os.kill(os.getpid(), number)
     time.sleep(60)
 
 
@@ -99,6 +114,119 @@ def leave_a_child_behind(file: str) -> None:
     os.system(f"sleep 600 & echo $! > {file}.shell")
     Path(file).write_text(f"{pid} {shell.pid} {Path(file + '.shell').read_text()}")
     os._exit(3)
+
+
+_DAEMON = """
+import os, sys, time
+os.setsid()
+if os.fork():
+    os._exit(0)
+open(sys.argv[1], 'w').write(str(os.getpid()))
+time.sleep(600)
+"""
+
+
+@task
+def start_daemons(folder: str, seconds: float) -> None:
+    """Start processes that do all they can to get away: sessions of their own, parents that are gone."""
+    home = Path(folder)
+    subprocess.run([sys.executable, "-S", "-c", _DAEMON, str(home / "daemon.pid")], check=True)
+    shell = subprocess.Popen(["sh", "-c", f"sleep 600 & echo $! > {home}/inner.pid; wait"], start_new_session=True)
+    tell(home / "shell.pid", str(shell.pid))
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        if os.fork() == 0:
+            tell(home / "fork.pid", str(os.getpid()))
+            time.sleep(600)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    tell(home / "worker.pid", str(os.getpid()))
+    time.sleep(seconds)
+
+
+@task
+def leave_with_daemons(folder: str, code: int) -> None:
+    """Die and leave processes behind that have sessions of their own."""
+    start_daemons.function(folder, 0.0)
+    while sum(1 for file in Path(folder).glob("*.pid") if file.read_text().strip()) < 5:
+        time.sleep(0.005)
+    os._exit(code)
+
+
+@task
+def write_scratch(folder: str) -> None:
+    """Write half a file to the scratch folder and go on."""
+    scratch = penstock.current().folder
+    (scratch / "half.txt").write_text("half")
+    tell(Path(folder) / "scratch", str(scratch))
+    time.sleep(600)
+
+
+class Endless:
+    """A value that takes forever to be stored."""
+
+    def __init__(self, told: str) -> None:
+        self.told = told
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        Path(self.told).touch()
+        time.sleep(600)
+        return Endless, (self.told,)
+
+
+@task
+def store_half(told: str) -> list[object]:
+    """Return what is written in part when it hangs."""
+    return [bytes(1_000_000), b"x" * 40_000_000, Endless(told)]
+
+
+@task
+def hold_memory(size: int, seconds: float = 600.0) -> int:
+    held = b"x" * size
+    time.sleep(seconds)
+    return len(held)
+
+
+@task
+def hold_memory_elsewhere(size: int, share: int) -> None:
+    """Let child processes hold memory: each its own, and all of them what they share."""
+    shared = b"s" * share
+    children = [multiprocessing.get_context("fork").Process(target=_hold, args=(size, shared)) for _ in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+
+
+def _hold(size: int, shared: bytes) -> None:
+    held = b"x" * size
+    time.sleep(0.5)
+    assert len(held) + len(shared) > 0
+
+
+@task
+def read_mapped(path: str, seconds: float) -> int:
+    """Map a file to memory and read all of it."""
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        found = mapped.find(b"y")
+        time.sleep(seconds)
+        return len(mapped) if found < 0 else found
+
+
+_kept: list[bytes] = []
+
+
+@task
+def leak(size: int) -> int:
+    """Leave memory behind in the worker."""
+    _kept.append(b"x" * size)
+    return os.getpid()
+
+
+@task
+def raise_memory_error() -> None:
+    raise MemoryError
 
 
 @task

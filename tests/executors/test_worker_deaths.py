@@ -14,13 +14,12 @@ import pytest
 from test_process_executor import process_executor
 
 from penstock.app import open_values
-from penstock.authoring.importable import code_of
 from penstock.authoring.task import Task
-from penstock.errors import PenstockError
-from penstock.model.value import Collection
+from penstock.errors import WorkerLostError
+from penstock.model.value import Artifact, Collection
 from penstock.model.work import Done, Erred, Job, Told, Unstarted
 from penstock.testing import sample_tasks as tasks
-from penstock.testing.executor_bench import Bench, name_of
+from penstock.testing.executor_bench import Bench, End, code_of, name_of
 
 
 @pytest.fixture
@@ -59,18 +58,39 @@ def wait_until(condition: Any) -> None:
         time.sleep(0.01)
 
 
+#: task, inputs, what is told, whether the worker was ended from outside
 DEATHS = [
-    (fatal.leave_at_once, {"code": 3}, "the worker left with exit code 3 in the middle of the task"),
-    (fatal.leave_at_once, {"code": 0}, "the worker left with exit code 0 in the middle of the task"),
-    (fatal.kill_itself, {}, "the worker was killed (SIGKILL); when nobody did it, the machine ran out of memory"),
-    (fatal.crash, {}, "the worker crashed with a segmentation fault (SIGSEGV), in compiled code"),
-    (fatal.abort, {}, "the worker aborted (SIGABRT), in compiled code"),
+    (fatal.leave_at_once, {"code": 3}, "the worker left with exit code 3 in the middle of the task", False),
+    (fatal.leave_at_once, {"code": 0}, "the worker left with exit code 0 in the middle of the task", False),
+    (fatal.kill_itself, {}, "the worker was killed (SIGKILL) from outside", True),
+    (fatal.end_itself, {"number": signal.SIGTERM}, "the worker was ended by SIGTERM", True),
+    (fatal.end_itself, {"number": signal.SIGHUP}, "the worker was ended by SIGHUP", True),
+    (fatal.crash, {}, "the worker crashed with a segmentation fault (SIGSEGV), in compiled code", False),
+    (fatal.abort, {}, "the worker aborted (SIGABRT), in compiled code", False),
+    (
+        fatal.end_itself,
+        {"number": signal.SIGBUS},
+        "the worker crashed with a bus error (SIGBUS), in compiled code",
+        False,
+    ),
+    (
+        fatal.end_itself,
+        {"number": signal.SIGFPE},
+        "the worker crashed with an arithmetic error (SIGFPE), in compiled code",
+        False,
+    ),
+    (
+        fatal.end_itself,
+        {"number": signal.SIGILL},
+        "the worker crashed with an illegal instruction (SIGILL), in compiled code",
+        False,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("task", "inputs", "reason"), DEATHS)
+@pytest.mark.parametrize(("task", "inputs", "reason", "outside"), DEATHS)
 def test_a_death_fails_its_attempt_and_no_other(
-    bench: Bench, task: Task[..., Any], inputs: dict[str, Any], reason: str
+    bench: Bench, task: Task[..., Any], inputs: dict[str, Any], reason: str, outside: bool
 ) -> None:
     before = bench.jobs(tasks.add, 20, left=1)
     lethal = bench.job(task, **inputs)
@@ -81,7 +101,9 @@ def test_a_death_fails_its_attempt_and_no_other(
     assert isinstance(dead, Erred)
     assert dead.fault.type == "penstock.WorkerLostError"
     assert dead.fault.message == f"{reason} (worker process {dead.usage.worker})"
-    assert dead.fault.infrastructure
+    assert dead.fault.infrastructure is outside
+    assert dead.fault.cause == "error"
+    assert dead.fault.kinds[0] == "penstock.errors.WorkerLostError"
     assert all(isinstance(end, Done) for end in ends.values())
     assert bench.value(tasks.add, left=3) == 103
 
@@ -139,7 +161,7 @@ def test_workers_that_cannot_start_are_told_of(storage: dict[str, Any]) -> None:
     executor = process_executor(storage)
     bench = Bench(executor, open_values(storage | {"blobs": storage["workspace"]}), code_of)
     bench.submit(bench.job(tasks.add, left=1))
-    with pytest.raises(PenstockError, match="the process that starts workers ended with exit code 1"):
+    with pytest.raises(WorkerLostError, match="the process that starts workers ended with exit code 1"):
         bench.wait_for(lambda: False)
     executor.close()
 
@@ -154,7 +176,7 @@ def test_the_process_that_starts_workers_is_killed(bench: Bench, busy: bool) -> 
     if not busy:
         wait_until(lambda: not is_alive(server))
         bench.submit(*bench.jobs(tasks.add, 10, left=1))
-    with pytest.raises(PenstockError, match="the process that starts workers was ended by SIGKILL"):
+    with pytest.raises(WorkerLostError, match="the process that starts workers was ended by SIGKILL"):
         bench.wait_for(lambda: False)
     wait_until(lambda: not is_alive(worker))
     bench.executor.close()
@@ -235,10 +257,10 @@ def test_jobs_behind_a_long_one_go_to_an_idle_worker(bench: Bench, tmp_path: Pat
     bench.wait_for(lambda: any(name_of(report) == name_of(long) for report in of_kind(bench, Done)))
 
 
-def finish_before(bench: Bench, long: Job, short: list[Job]) -> list[Done | Erred]:
+def finish_before(bench: Bench, long: Job, short: list[Job]) -> list[End]:
     """Submit jobs so that some wait behind a long one, and see them all through without it."""
     known = {name_of(job): job for job in short}
-    ends: list[Done | Erred] = []
+    ends: list[End] = []
     bench.submit(long, *short)
     deadline = time.monotonic() + 60
     while len(ends) < len(short):
@@ -247,7 +269,7 @@ def finish_before(bench: Bench, long: Job, short: list[Job]) -> list[Done | Erre
             assert name_of(report) in known or isinstance(report, Told)
             if isinstance(report, Unstarted):
                 bench.submit(known[name_of(report)])
-            elif not isinstance(report, Told):
+            elif isinstance(report, End):
                 ends.append(report)
     return ends
 
@@ -276,6 +298,7 @@ def test_jobs_are_not_put_behind_a_long_one(bench: Bench, tmp_path: Path) -> Non
 
 def test_a_fifty_megabyte_list(bench: Bench) -> None:
     texts = bench.done(tasks.strings, count=500_000, length=100).outputs[0]
+    assert isinstance(texts, Artifact)
     assert texts.size >= 50_000_000
     assert bench.value(tasks.total_length, texts=texts) == 50_000_000
 

@@ -7,7 +7,9 @@ from typing import Any
 from penstock.kernel import Phase, RunProgress
 from penstock.model.event import Fault, Hit, Missed, Started, Succeeded
 from penstock.model.expression import Expression, Item, Output, Parameter
-from penstock.model.graph import Each, Graph, Location, Node, Policy
+from penstock.model.graph import Each, Graph, Node
+from penstock.model.place import Location
+from penstock.model.policy import Policy, Retries
 from penstock.model.value import Artifact
 
 FAULT = Fault("ValueError", "no luck")
@@ -23,7 +25,7 @@ def node(id: str, *reads: str | Expression, retries: int = 0, delay: float = 0.0
     """A node with one input for each node (or expression) that it reads."""
     sources = [Output(read) if isinstance(read, str) else read for read in reads]
     bindings = {f"input{place}": source for place, source in enumerate(sources)}
-    return Node(id, "task", bindings, PLACE, Policy(retries=retries, retry_delay=delay), **fields)
+    return Node(id, "task", bindings, PLACE, Policy(retries=Retries(count=retries, delays=(delay,))), **fields)
 
 
 def mapped(id: str, *reads: str | Expression, **fields: Any) -> Node:
@@ -67,7 +69,11 @@ def picture(run: RunProgress) -> dict[str, Any]:
         name: (each.phase, each.blockers, dict(each.attempts), each.outputs, _items(run, name))
         for name, each in run.nodes.items()
     }
-    return {"nodes": nodes, "unfinished": run.unfinished, "started": run.started, "cancelling": run.cancelling}
+    return {
+        "nodes": nodes,
+        "frames": {name: (frame.unfinished, frame.growing, frame.turn) for name, frame in run.frames.items()},
+        "run": (run.started, run.finished, run.cancelling, run.final, run.stopping, run.expired),
+    }
 
 
 def _items(run: RunProgress, name: str) -> Any:

@@ -1,6 +1,6 @@
 """Random pipelines under a random scheduler, compared with a plain interpreter.
 
-PENSTOCK_EXAMPLES sets how many runs are played by each test (100 if it is not set).
+PENSTOCK_EXAMPLES sets how many runs are played by each test (50 if it is not set).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from penstock.kernel.invariants import validate
 from penstock.model.run import item_id
 
 examples = settings(
-    max_examples=int(os.environ.get("PENSTOCK_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("PENSTOCK_EXAMPLES", "50")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

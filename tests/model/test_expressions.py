@@ -13,13 +13,17 @@ from penstock.model.expression import (
     Apply,
     Choose,
     Constant,
+    Ended,
     Expression,
     Get,
+    Input,
     Item,
     Mapping,
+    Outcome,
     Output,
     Parameter,
     Sequence,
+    Stored,
     chosen,
     describe,
     evaluate,
@@ -27,6 +31,7 @@ from penstock.model.expression import (
     references,
     requirements,
 )
+from penstock.model.value import Artifact
 
 A, B, C = Output("a"), Output("b"), Output("c", "score")
 ZERO, ONE, TWO = Constant(0), Constant(1), Constant(2)
@@ -47,11 +52,24 @@ class Known:
     def item(self, name: str) -> Any:
         return self.values[f"each {name}"]
 
+    def input(self, name: str) -> Any:
+        return self.values[f"input {name}"]
+
+    def stored(self, value: Artifact) -> Any:
+        return value.payload
+
+    def state(self, node: str) -> str:
+        return "succeeded" if node in self.values else "failed"
+
+    def outcome(self, nodes: tuple[str, ...]) -> Any:
+        return [self.state(node) for node in nodes]
+
     def ran(self, node: str) -> bool:
         return node in self.values
 
 
-SCOPE = Known({"p": 7, "a": 3, "c": {"score": 0.5}, "each x": "element"})
+SCOPE = Known({"p": 7, "a": 3, "c": {"score": 0.5}, "each x": "element", "input y": 8})
+STORED = Stored(Artifact("data", "bytes", b"0" * 32, 3, b"abc"))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +80,11 @@ SCOPE = Known({"p": 7, "a": 3, "c": {"score": 0.5}, "each x": "element"})
         (A, 3),
         (C, 0.5),
         (Item("x"), "element"),
+        (Input("y"), 8),
+        (STORED, b"abc"),
+        (Ended("a", ("succeeded", "cached")), True),
+        (Ended("b", ("succeeded", "cached")), False),
+        (Outcome(("a", "b")), ["succeeded", "failed"]),
         (Get(Output("c"), "score"), 0.5),
         (Get(Constant((4, 5)), -1), 5),
         (Get(Constant(1 + 2j), "imag", attribute=True), 2.0),
@@ -99,6 +122,9 @@ def test_evaluate(expression: Expression, value: Any) -> None:
         ("pow", (7, 2), 49, "7 ** 2"),
         ("neg", (7,), -7, "-7"),
         ("in", (7, [6, 7]), True, "7 in [6, 7]"),
+        ("selects", ("full", "full"), True, "'full' selects 'full'"),
+        ("selects", (["a", "full"], "full"), True, "['a', 'full'] selects 'full'"),
+        ("selects", ("fuller", "full"), False, "'fuller' selects 'full'"),
     ],
 )
 def test_operators(operator: str, arguments: tuple[Any, ...], value: Any, shown: str) -> None:

@@ -15,6 +15,7 @@ from penstock.errors import OutputError
 from penstock.model.event import Failed, Fault
 from penstock.model.expression import Output, evaluate
 from penstock.model.fault import exception_of, fault_of, user_traceback
+from penstock.model.value import Artifact
 
 
 class Scope:
@@ -28,6 +29,18 @@ class Scope:
 
     def item(self, name: str) -> Any:
         raise KeyError(name)
+
+    def input(self, name: str) -> Any:
+        raise KeyError(name)
+
+    def state(self, node: str) -> str:
+        raise KeyError(node)
+
+    def stored(self, value: Artifact) -> Any:
+        raise KeyError(value)
+
+    def outcome(self, nodes: tuple[str, ...]) -> Any:
+        raise KeyError(nodes)
 
     def ran(self, node: str) -> bool:
         return True

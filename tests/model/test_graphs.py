@@ -14,32 +14,49 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from penstock.errors import DefinitionError
+from penstock.model.action import (
+    ApprovalAction,
+    Catch,
+    CommandAction,
+    ContainerAction,
+    Environment,
+    Field,
+    PythonAction,
+)
 from penstock.model.expression import (
     Apply,
     Choose,
     Constant,
+    Ended,
     Expression,
     Get,
+    Input,
     Item,
     Mapping,
+    Outcome,
     Output,
     Parameter,
     Sequence,
+    Stored,
 )
 from penstock.model.graph import (
     Each,
+    Fallback,
     Graph,
-    Location,
+    Loop,
     Node,
     ParameterPort,
-    Policy,
+    PipelineAction,
     Port,
-    PythonAction,
     Task,
+    Wait,
     checked,
     schema,
     to_json,
 )
+from penstock.model.place import Location
+from penstock.model.policy import Policy, Resources, Retries, RunPolicy, Timeouts
+from penstock.model.value import Artifact
 
 NOTHING = Constant(None)
 
@@ -68,14 +85,43 @@ def full() -> Graph:
     fit = Task("fit", PythonAction("pipeline", "fit", place), (data, Port("rest", kind="args")), (Port("result"),))
     split = Task("split", PythonAction("pipeline", "split", place), (), (Port("x"), Port("y")), "named", "Split it.")
     enough = Apply("ge", (Get(Output("split", "x"), "rows"), Parameter("least")))
-    each = Each({"data": Sequence((Output("split", "x"), Output("split", "y")), "tuple")})
+    each = Each({"data": Sequence((Output("split", "x"), Output("split", "y")), "tuple")}, key=Item("data"))
+    retries = Policy(Retries(2, (0.5, 1.0), 2.0, 60.0, 0.1, ("builtins.OSError",)), Timeouts(1.0, 2.0, 3.0))
+    resources = Policy(resources=Resources(2.0, 10, 20, 1, {"db": 2}), concurrency=3, deadline=9.0, run_in="thread")
     nodes = (
         Node("split", "split", {}, place, Policy(cache=False, tags=("slow", "gpu"))),
-        Node("fit", "fit", {"data": Item("data")}, place, Policy(retries=2, retry_delay=0.5), (), enough, each),
+        Node("fit", "fit", {"data": Item("data")}, place, retries, (), enough, each, fallback=Fallback("split")),
         Node("last", "fit", {"data": Choose((Output("fit"), Constant([1, "2", 3.5, None, {"k": True}])))}, place),
+        Node("made", "command", {"data": Output("last")}, place, resources, join="all_done", wait=Wait(1.0)),
+        Node("boxed", "container", {"data": STORED}, place, join=Ended("made", ("failed",)), decides=False),
+        Node("asked", "approval", {"data": Outcome(("made", "boxed"))}, place, final=True),
+        Node("turns", "body", {"data": Output("asked")}, place, loop=Loop(3, Input("result"), {"data": ""})),
     )
     parameters = (ParameterPort("least", "int"), ParameterPort("name", "str", False, "x"))
-    return Graph("training", parameters, {"fit": fit, "split": split}, nodes, Mapping({"m": Output("last")}), "Train.")
+    tasks = {"fit": fit, "split": split, **_other_tasks(place)}
+    policy = RunPolicy("stop", 60.0, 1)
+    return Graph("training", parameters, tasks, nodes, Mapping({"m": Output("last")}), "Train.", policy, place)
+
+
+STORED = Stored(Artifact("data", "int", b"0" * 32, 1, b"1"))
+
+
+def _other_tasks(place: Location) -> dict[str, Task]:
+    command = CommandAction(place, ("fit", "{data}"), catches={"loss": Catch("file", "json", "loss.json")})
+    container = ContainerAction("python:3.12", command, network="none")
+    approval = ApprovalAction("Ship it?", place, (Field("traffic", "float"),), 60.0, "reject")
+    inner = Node("fit", "fit", {"data": Input("data")}, place)
+    actions = {
+        "command": command,
+        "container": container,
+        "approval": approval,
+        "body": PipelineAction((inner,), place, Output("fit")),
+    }
+    environment = Environment(("pandas==2.2",), {"uv.lock": "..."}, "3.12")
+    return {
+        name: Task(name, action, (Port("data"),), (Port("result"),), environment=environment)
+        for name, action in actions.items()
+    }
 
 
 # What is wrong with a graph is said with file and line.
@@ -186,7 +232,7 @@ def test_a_graph_survives_json() -> None:
 
 def test_a_document_names_its_version() -> None:
     document = msgspec.json.decode(to_json(graph()))
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["result"] == {"type": "constant", "value": None}
 
 
@@ -260,7 +306,7 @@ def test_documents_follow_the_schema(validator: Draft202012Validator, written: G
     [
         (("version",), "1"),
         (("nodes", 0, "id"), 3),
-        (("nodes", 1, "policy", "retries"), "2"),
+        (("nodes", 1, "policy", "retries", "count"), "2"),
         (("nodes", 1, "guard", "type"), "guess"),
         (("nodes", 1, "bindings"), []),
         (("tasks", "fit", "action", "type"), "ruby"),

@@ -389,4 +389,4 @@ def test_a_notice_is_shown_once_even_without_logs() -> None:
     for item in range(3):
         lines = (Line(NOTICE, "values of type Odd are pickled"), Line("stdout", "loss 0.3"))
         run.turn(said=[Said("fit", item, 1, lines=lines)])
-    assert stream.getvalue().splitlines()[1:] == ["note | values of type Odd are pickled"]
+    assert stream.getvalue().splitlines()[1:] == ["note | fit[0]: values of type Odd are pickled"]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from graphs import Bench
 from running import Project
 
 
@@ -12,6 +13,14 @@ def project(tmp_path: Path) -> Iterator[Project]:
     project = Project(tmp_path)
     yield project
     project.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A store for graphs that are made by hand."""
+    bench = Bench(tmp_path)
+    yield bench
+    bench.store.close()
 
 
 @pytest.fixture

@@ -105,6 +105,21 @@ def test_ctrl_c_once_ends_the_run_cleanly(slow: Project, executor: str) -> None:
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
+def test_what_ran_when_ctrl_c_was_pressed_is_told(slow: Project, executor: str) -> None:
+    process = slow.start(*command(executor)[:-1])
+    at_once = 2 if executor == "processes" else 1
+    slow.wait_until(lambda: len(began(slow)) == at_once, process)
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    (slow.folder / "gate").touch()
+    told = (
+        "2 tasks are finishing; Ctrl-C again kills them" if executor == "processes" else "1 task finished, and nothing"
+    )
+    assert f"stopping: {told}" in outcome(process)[2]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
 def test_the_next_run_takes_what_had_finished_from_the_cache(slow: Project, executor: str) -> None:
     process = slow.start(*command(executor))
     slow.wait_until(lambda: began(slow), process)

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from penstock.model.run import Provenance
-from penstock.runtime.provenance import capture
+from penstock.runtime.surroundings.provenance import capture
 
 
 def captured(folder: Path, **options: Any) -> Provenance:

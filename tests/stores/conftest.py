@@ -2,4 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("penstock.testing.store_conformance")
+pytest.register_assert_rewrite(
+    "penstock.testing.store_conformance", "penstock.testing.store_journal", "penstock.testing.store_sharing"
+)

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -86,17 +87,37 @@ def test_two_drivers_of_one_run_do_not_both_record_a_turn(tmp_path: Path) -> Non
     store.close()
 
 
+def test_processes_never_hold_more_of_a_pool_than_there_is(tmp_path: Path) -> None:
+    path, log = tmp_path / "store.db", tmp_path / "log"
+    store = SqliteStore(path)
+    store.size_pools({"db": 2})
+    runs = [f"run-{number}" for number in range(4)]
+    for run_id in runs:
+        store.create(run_record(run_id), graph(), provenance())
+    script = str(WRITER.with_name("holder.py"))
+    holders = [subprocess.Popen([sys.executable, script, str(path), run, "db", "20", str(log)]) for run in runs]
+    assert [holder.wait(60) for holder in holders] == [0] * 4
+    held = list(accumulate(1 if note == "+" else -1 for note in log.read_text()))
+    assert len(held) == 4 * 20 * 2
+    assert 1 <= max(held) <= 2
+    assert held[-1] == 0
+    assert [pool.held for pool in store.pools()] == [()]
+    store.close()
+
+
 def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     chance = random.Random(7)
     before = 0
     for _ in range(8):
         writer = start(path, "run", -1, 30)
-        assert writer.stdout is not None
-        for _ in range(chance.randrange(1, 60)):
-            writer.stdout.readline()
-        writer.kill()
-        rest, stderr = writer.communicate()
+        assert writer.stdout is not None and writer.stderr is not None
+        with writer:
+            for _ in range(chance.randrange(1, 60)):
+                writer.stdout.readline()
+            writer.kill()
+            # not by communicate(), which does not know what has been read ahead
+            rest, stderr = writer.stdout.read(), writer.stderr.read()
         assert stderr == ""
         acknowledged = [int(line) for line in rest.split()]
         store = SqliteStore(path)

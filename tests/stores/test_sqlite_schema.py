@@ -10,19 +10,25 @@ import pytest
 
 from penstock.errors import SchemaError, StoreError
 from penstock.model.event import Expanded, Failed, Fault, Missed, RunStarted, Skipped, Started, Succeeded
+from penstock.model.graph import from_json
+from penstock.model.request import AnswerGiven, CancelAsked
 from penstock.model.run import NodeState, RunState
 from penstock.model.value import Artifact, Collection, Description, Selection
 from penstock.model.work import Attachment, Line, Metric
-from penstock.ports import Result, Said, Store
+from penstock.ports import Holder, Result, Said, Store
 from penstock.stores import schema
 from penstock.stores.sqlite import SqliteStore
 from penstock.testing.records import artifact, attempt, fingerprint, graph, provenance, result, run_record, turn
 from penstock.testing.store_conformance import contents
+from penstock.testing.store_journal import EVENTS, dynamic_graph
 
+NEWEST = len(schema.MIGRATIONS)
 #: adds a column, as a migration to come may
 NEXT = ("ALTER TABLE runs ADD COLUMN note TEXT NOT NULL DEFAULT 'none'",)
 
 
+#: a time that no test lives to see
+FAR = 4_000_000_000.0
 DIGESTS = [bytes(range(32)), b"\x00" * 32]
 
 
@@ -58,10 +64,27 @@ def tell_story(store: Store) -> None:
     store.commit("20261121-second", turn(0, events=[RunStarted()]))
 
 
-def story_of(store: Store) -> list[Any]:
-    """All that a store says of the two runs."""
-    runs = ["20261121-first", "20261121-second"]
-    details = [(contents(store, run), store.graph(run), store.provenance(run)) for run in runs]
+def tell_more(store: Store) -> None:
+    """What came with schema 2, on top: `schema_2.sql` was made from both. It has to stay as it is."""
+    store.create(run_record("20261121-third", driver="host:1"), dynamic_graph(), provenance())
+    store.commit("20261121-third", turn(0, events=EVENTS))
+    whole = Collection("dict", (artifact(1), artifact(2, blob=True)), ("rf", "größe"))
+    ended = [attempt("fold[rf]/fit", 0, key="größe", outputs=(whole,)), attempt("fold[rf]/fit", 1)]
+    results = {DIGESTS[1]: result(whole, node="fold[rf]/fit", item=0)}  # type: ignore[arg-type]
+    store.commit("20261121-third", turn(1, attempts=ended, results=results))
+    store.size_pools({"db": 4, "api": 1})
+    store.hold(Holder("20261121-third", "fold[rf]/fit", 1), {"db": 3}, FAR)
+    store.hold(Holder("20261121-second"), {"api": 1}, FAR)
+    store.ask("20261121-third", AnswerGiven("sign", True, "ada", 2.5, "größer", {"n": 2**70}))
+    store.ask("20261121-third", CancelAsked("enough", "bob", 3.5, now=True))
+    store.create(run_record("20261121-fourth"), graph(1), provenance())
+    store.commit("20261121-fourth", turn(0, end=RunState.PAUSED))
+
+
+def story_of(store: Store, *more: str) -> list[Any]:
+    """All that a store says of the two runs, and of others."""
+    runs = ["20261121-first", "20261121-second", *more]
+    details = [(contents(store, run), from_json(store.graph(run)), store.provenance(run)) for run in runs]
     return [*details, store.runs(), store.recorded(DIGESTS), store.origins(DIGESTS), store.descriptions(DIGESTS)]
 
 
@@ -92,18 +115,18 @@ def raise_version(path: Path) -> sqlite3.Connection:
 def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteStore(path)
     before = contents(store, "run-1")
-    assert store.summary()["schema"] == 1
+    assert store.summary()["schema"] == NEWEST
     store.close()
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, NEXT))
     for _ in range(2):
         store = SqliteStore(path)
-        assert store.summary()["schema"] == 2
+        assert store.summary()["schema"] == NEWEST + 1
         assert contents(store, "run-1") == before
         assert store.recorded([fingerprint(1)]) == {fingerprint(1): (artifact(1),)}
         assert store.check() == []
         store.close()
     monkeypatch.undo()
-    with pytest.raises(SchemaError, match="has schema 2"):
+    with pytest.raises(SchemaError, match=f"has schema {NEWEST + 1}"):
         SqliteStore(path)
 
 
@@ -113,7 +136,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.
         SqliteStore(path)
     monkeypatch.undo()
     store = SqliteStore(path)
-    assert store.summary()["schema"] == 1
+    assert store.summary()["schema"] == NEWEST
     assert store.attempts("run-1") == [attempt()]
     store.commit("run-1", turn(1))
     store.close()
@@ -153,16 +176,48 @@ def test_a_newer_file_whose_writer_was_killed_is_left_as_it_is(path: Path, tmp_p
     assert bytes_of(folder) == before
 
 
-def test_a_file_written_at_schema_1_stays_readable(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
+def written_at(version: int, folder: Path) -> Path:
+    """A file as it was written at a version of the schema."""
+    path = folder / "old.db"
     old = sqlite3.connect(path)
-    old.executescript(Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8"))
+    old.executescript(Path(__file__).with_name(f"schema_{version}.sql").read_text(encoding="utf-8"))
     old.close()
+    return path
+
+
+def test_a_file_written_at_schema_1_stays_readable(tmp_path: Path) -> None:
+    path = written_at(1, tmp_path)
     store, fresh = SqliteStore(path), SqliteStore(tmp_path / "fresh.db")
     tell_story(fresh)
     assert story_of(store) == story_of(fresh)
     assert store.summary()["schema"] == len(schema.MIGRATIONS)
     assert store.check() == []
     store.commit("20261121-second", turn(1))
+    store.close()
+    fresh.close()
+
+
+def test_a_run_written_at_schema_1_can_go_on(tmp_path: Path) -> None:
+    store = SqliteStore(written_at(1, tmp_path))
+    tell_more(store)
+    store.commit("20261121-second", turn(1, events=EVENTS, attempts=[attempt(key="rf")], end=RunState.PAUSED))
+    assert store.reopen("20261121-second", "host:2").driver == "host:2"
+    assert store.journal("20261121-second")[1][1] == EVENTS
+    assert store.attempts("20261121-second") == [attempt(key="rf")]
+    assert store.check() == []
+    store.close()
+
+
+def test_a_file_written_at_schema_2_stays_readable(tmp_path: Path) -> None:
+    store, fresh = SqliteStore(written_at(2, tmp_path)), SqliteStore(tmp_path / "fresh.db")
+    tell_story(fresh)
+    tell_more(fresh)
+    more = ("20261121-third", "20261121-fourth")
+    assert story_of(store, *more) == story_of(fresh, *more)
+    assert store.requests("20261121-third") == fresh.requests("20261121-third")
+    assert [pool.size for pool in store.pools()] == [1, 4]
+    assert store.pools() == fresh.pools()
+    assert store.check() == []
+    store.commit("20261121-third", turn(2))
     store.close()
     fresh.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from penstock import pipeline, task
+from penstock import chain, pipeline, repeat, task, wait_for_file
 
 
 class Parts(NamedTuple):
@@ -51,3 +51,10 @@ training(3)  # pyright: ignore[reportArgumentType]
 training("a", depht=3)  # pyright: ignore[reportCallIssue]
 training.options(executer="inline")  # pyright: ignore[reportCallIssue]
 task(retries="2")  # pyright: ignore[reportArgumentType]
+task(retry_if=3)  # pyright: ignore[reportArgumentType]
+task(retry_on="OSError")  # pyright: ignore[reportArgumentType]
+load.options(max_paralel=2)  # pyright: ignore[reportCallIssue]
+repeat(load)("a")  # pyright: ignore[reportCallIssue]
+repeat(load, maximum=3)(3)  # pyright: ignore[reportArgumentType]
+wait_for_file("a", on_timeout="stop")  # pyright: ignore[reportArgumentType]
+chain(load, to=split)  # pyright: ignore[reportCallIssue]

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, assert_type, reveal_type
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict, assert_type, reveal_type
 
-from penstock import Run, Task, choose, otherwise, pipeline, task, unmapped, when
+from penstock import (
+    Approval,
+    Outcome,
+    Ref,
+    Run,
+    Task,
+    approval,
+    choose,
+    failed,
+    otherwise,
+    outcome,
+    pipeline,
+    repeat,
+    scope,
+    succeeded,
+    task,
+    unmapped,
+    wait,
+    wait_for_file,
+    when,
+)
 
 
 class Parts(NamedTuple):
@@ -72,3 +94,60 @@ reveal_type(fit(load("a"), 3))  # reveals: dict[str, float]
 reveal_type(training.run(path="a"))  # reveals: Run
 
 kept: Task[[list[float], int], dict[str, float]] = fit.options(cache=False)
+
+
+# Shapes.
+
+
+class State(TypedDict):
+    loss: float
+
+
+@task
+def improve(loss: float, by: float = 0.5) -> State:
+    return {"loss": loss * by}
+
+
+@task(timeout=5)
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+@wait(poll=1)
+def there(path: Path) -> int:
+    return path.stat().st_size
+
+
+@scope
+def cluster(size: int) -> Iterator[str]:
+    yield f"cluster of {size}"
+
+
+@pipeline
+def shapes(paths: list[str]) -> float:
+    assert_type(fit.map({"a": [1.0], "b": [2.0]}), dict[str, dict[str, float]])
+    assert_type(fit.product(data=[[1.0]], depth=[1, 2]), list[dict[str, float]])
+    assert_type(fit.partial(depth=1).map([[1.0]]), list[dict[str, float]])
+    assert_type(fit.map_kwargs([{"data": [1.0], "depth": 1}]), list[dict[str, float]])
+    assert_type(training.map(paths), list[float])
+    assert_type(training.partial(depth=2).map({"a": "a.csv"}), dict[str, float])
+    assert_type(training.options(name="all", max_parallel=2).map(paths), list[float])
+    state = repeat(improve, until=lambda result: result["loss"] < 0.1, maximum=5)(1.0, by=0.1)
+    assert_type(state, State)
+    with cluster(3) as handle:
+        assert_type(handle, str)
+    assert_type(fetch(handle), bytes)
+    assert_type(there(Path(paths[0])), int)
+    assert_type(wait_for_file("a"), str)
+    answer = approval("Ship?", form={"share": float})(loss=state["loss"])
+    assert_type(answer, Approval)
+    assert_type(outcome(state), Outcome)
+    assert_type(succeeded(state) & ~failed(answer), Ref)
+    tried = improve.options(retries=2, retry_on=(OSError,), memory="2GB", fallback=improve, join=succeeded(state))
+    return tried(state["loss"])["loss"]
+
+
+reveal_type(fetch)  # reveals: Task[(url: str), bytes]
+reveal_type(there)  # reveals: Task[(path: Path), int]
+reveal_type(fit.options(key=lambda data: data))  # reveals: Task[(data: list[float], depth: int), dict[str, float]]
+reveal_type(repeat(improve, maximum=3))  # reveals: Repeated[(loss: float, by: float = 0.5), State]

@@ -87,6 +87,7 @@ def test_estimators_come_back_and_predict_the_same(values, name):
     assert preview["parameters"].keys() == model.get_params(deep=False).keys()
 
 
+@pytest.mark.slow
 def test_equal_fits_in_any_process_have_one_digest(digest):
     fitted = {name: make().fit(X, Y) for name, make in ESTIMATORS.items()}
     pickled = pickle.dumps({name: pickle.dumps(model) for name, model in fitted.items()})

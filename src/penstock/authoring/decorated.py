@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
 from penstock.authoring.source import caller, found_by_name, location_of
 from penstock.errors import DefinitionError
@@ -34,6 +34,12 @@ class Decorated(Generic[P, R]):
             return self.function.__qualname__
         return (object.__new__, (type(self),), vars(self))
 
+    def __copy__(self) -> Self:
+        # by `__reduce__`, it would be this one again
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
     def __repr__(self) -> str:
         return f"<{self.role} {self.name} at {location_of(self.function)}>"
 
@@ -53,11 +59,11 @@ def check_function(function: Any, decorator: str) -> None:
             where=str(caller()),
             remedy="Write a small function around it.",
         )
-    if _is_suspended(function):
+    if decorator != "task" and _is_suspended(function):
         raise DefinitionError(
             f"{function.__name__}() is a coroutine or a generator, which @{decorator} cannot take",
             where=str(location_of(function)),
-            remedy="Return the finished value: asyncio.run(...) or list(...) inside a plain function.",
+            remedy="Compose tasks in a plain function; tasks may be coroutines and generators.",
         )
 
 

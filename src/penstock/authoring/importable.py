@@ -12,13 +12,18 @@ from penstock.errors import DefinitionError
 from penstock.model.work import Code, Imported, Pickled
 
 
-def code_of(task: Task[..., Any]) -> Code:
-    """A reference to the function of a task that works in another process.
+def code_of(given: Task[..., Any] | Callable[..., Any], called: str = "") -> Code:
+    """A reference to a function, or to that of a task, that works in another process. `called` is what messages call it.
 
     Raises DefinitionError, naming the variable at fault, for a function that can neither be imported nor pickled.
     """
-    imported = _imported(task.function)
-    return imported if imported is not None else Pickled(_pickled(task))
+    if isinstance(given, Task):
+        task = cast("Task[..., Any]", given)
+        return code_of(task.function, f"the task {task.name!r}")
+    function = given
+    called = called or function.__name__
+    imported = _imported(function)
+    return imported if imported is not None else Pickled(_pickled(function, called))
 
 
 def _imported(function: Callable[..., Any]) -> Imported | None:
@@ -31,15 +36,15 @@ def _imported(function: Callable[..., Any]) -> Imported | None:
     return Imported(function.__module__, function.__qualname__, file)
 
 
-def _pickled(task: Task[..., Any]) -> bytes:
+def _pickled(function: Callable[..., Any], called: str) -> bytes:
     import cloudpickle
 
     try:
-        return cast(Any, cloudpickle).dumps(task.function)
+        return cast(Any, cloudpickle).dumps(function)
     except Exception as error:
         raise DefinitionError(
-            f"the task {task.name!r} cannot be sent to a worker: {_culprit(task.function) or error}",
-            where=str(location_of(task.function)),
+            f"{called} cannot be sent to a worker: {_culprit(function) or error}",
+            where=str(location_of(function)),
             remedy="Move the function to the top level of a module, create such objects inside the task, "
             'or run with executor="inline" (--executor inline).',
         ) from None

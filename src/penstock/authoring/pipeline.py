@@ -5,20 +5,31 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from queue import SimpleQueue
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
-from penstock.authoring.building import Building, building
+from penstock.authoring.bodies import Source, fan_out, finish_body, make_body, typed_value
+from penstock.authoring.building import Building, Shape, building, check_depth, required_building
 from penstock.authoring.decorated import Decorated
-from penstock.authoring.outputs import record_kind
-from penstock.authoring.parameters import Signature
+from penstock.authoring.dynamic import Body, Question, Unanswered, composed
+from penstock.authoring.fanout import Fanned
+from penstock.authoring.kinds.outputs import record_kind
+from penstock.authoring.kinds.parameters import Signature
+from penstock.authoring.options.hooks import Attached
+from penstock.authoring.options.settings import Settings
+from penstock.authoring.placing import Fan, Placing
 from penstock.authoring.ref import Ref, is_open
+from penstock.authoring.scopes import exit_tasks, on_exit
 from penstock.authoring.source import caller, location_of
 from penstock.authoring.task import Task
 from penstock.errors import DefinitionError
-from penstock.model.expression import Expression, Parameter
+from penstock.model.expression import Expression, Input, Parameter
 from penstock.model.expression import Mapping as MappingExpression
 from penstock.model.graph import Graph, ParameterPort, checked
+from penstock.model.graph import Task as TaskNoun
+from penstock.model.place import Location
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,16 +41,63 @@ class Definition(NamedTuple):
     graph: Graph
     #: key of `graph.tasks` -> the task
     functions: Mapping[str, Task[..., Any]]
+    #: key -> task as it stands in the graph; those that appear while the run goes on as well
+    tasks: Mapping[str, TaskNoun]
     #: the values of the parameters
     parameters: Mapping[str, Any]
     #: makes the value that the pipeline returns from the outputs of a run, by name
     restore: Callable[[Mapping[str, Any]], Any]
+    #: the body, where it waits for the value of something that has yet to run
+    body: Body | None = None
+    #: (key of the task whose body it is in, empty for the pipeline itself; id of a node) -> functions of the user's
+    attached: Mapping[tuple[str, str], Attached] = {}
+    #: key of `graph.tasks` -> what is asked with the exception of a failed attempt whether to repeat it
+    predicates: Mapping[str, Callable[[BaseException], bool]] = {}
+    #: key of `graph.tasks` -> how the dynamic body of the task is called
+    bodies: Mapping[str, Source] = {}
+    settings: Settings = Settings()
 
 
-class Composition(Decorated[P, R]):
+class Composition(Fanned[P, R], Decorated[P, R]):
     """A function whose body composes tasks. It becomes a graph by being called with refs for parameters."""
 
     role = "pipeline"
+
+    def __init__(self, function: Callable[P, R], name: str, settings: Settings | None = None) -> None:
+        super().__init__(function, name)
+        self.settings = settings or Settings()
+        #: tasks that run at the end, however it went
+        self.exits = exit_tasks(self.settings.on_exit)
+        #: how its node stands among others, where it is a part of another pipeline
+        self.placing = Placing()
+
+    @property
+    def called(self) -> str:
+        return f"the pipeline {self.name}()"
+
+    def _fan_out(self, building: Building, fan: Fan) -> Ref:
+        return fan_out(self, building, fan, self.placing)
+
+    def _call_here(self, arguments: dict[str, Any]) -> R:
+        return cast(Any, self)(**arguments)
+
+    def _check_values(self, values: Iterable[tuple[str, Any]]) -> None:
+        for name, value in values:
+            typed_value(self, name, value)
+
+    @functools.cached_property
+    def body(self) -> Callable[P, R]:
+        """The function, under the defaults of the pipeline, and with its exit handlers."""
+        if not self.exits and not self.settings.defaults:
+            return self.function
+
+        @functools.wraps(self.function)
+        def body(*args: P.args, **kwargs: P.kwargs) -> R:
+            blocks = required_building(self.name).blocks
+            with blocks.defaulting(self.settings.defaults), on_exit(*self.exits):
+                return self.function(*args, **kwargs)
+
+        return body
 
     @functools.cached_property
     def signature(self) -> Signature:
@@ -53,22 +111,65 @@ class Composition(Decorated[P, R]):
     def define(self, parameters: Mapping[str, Any]) -> Definition:
         """The graph for given values of the parameters; those that are absent must not matter to its shape.
 
-        Raises DefinitionError (or what the body itself raises) if the pipeline is wrong as written.
+        Where the body uses the value of something that has yet to run, it is ended, and the graph is what there is by
+        then. Raises DefinitionError (or what the body itself raises) if the pipeline is wrong as written.
         """
         build = Building(self.name, parameters)
-        refs = {port.name: Ref(Parameter(port.name), build) for port in self.parameters}
-        with building(build):
-            returned = self.function(**refs)  # type: ignore[call-arg]
-            result, restore = _result(build, returned)
+        build.listener = listener = Unanswered()
+        returned = None
+        try:
+            with building(build):
+                returned = composed(self.body, self._refs(build))
+        except BaseException:
+            # what a body raises on its way out does not matter
+            if listener.ended is None:
+                raise
+        listener.over = True
+        if listener.ended is not None:
+            return self._definition(build, None, listener.ended.location)
+        return self._definition(build, returned)
+
+    def begin(self, parameters: Mapping[str, Any]) -> Definition:
+        """The same for a run: where the body uses the value of something that has yet to run, it waits for it."""
+        build = Building(self.name, parameters)
+        call = functools.partial(composed, self.body, self._refs(build))
+        body = Body(build, call, SimpleQueue(), threading.Lock())
+        body.start()
+        word = body.first_word()
+        if isinstance(word, Question):
+            definition = self._definition(build, None, word.location)
+            body.take()
+            return definition._replace(body=body, restore=functools.partial(_restored, body))
+        if word.error is not None:
+            raise word.error
+        return self._definition(build, word.returned)
+
+    def _refs(self, build: Building) -> dict[str, Ref]:
+        return {port.name: Ref(Parameter(port.name), build) for port in self.parameters}
+
+    def _definition(self, build: Building, returned: Any, dynamic_at: Location | None = None) -> Definition:
+        result, restore = _result(build, returned)
         graph = Graph(
             name=self.name,
             parameters=self.parameters,
-            tasks=build.tasks,
+            tasks=dict(build.tasks),
             nodes=tuple(build.nodes.values()),
             result=result,
             description=inspect.getdoc(self.function) or "",
+            policy=self.settings.policy,
+            dynamic_at=dynamic_at,
         )
-        return Definition(checked(graph), build.functions, parameters, restore)
+        return Definition(
+            checked(graph),
+            build.functions,
+            build.tasks,
+            build.parameters,
+            restore,
+            attached=build.catalogue.attached,
+            predicates=build.catalogue.predicates,
+            bodies=build.catalogue.bodies,
+            settings=self.settings,
+        )
 
     def inline(self, build: Building, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the body as a part of the pipeline that is being built, in a group of its own.
@@ -79,8 +180,29 @@ class Composition(Decorated[P, R]):
         refs = {name: value for name, value in arguments.items() if is_open(value)}
         given = {name: value for name, value in arguments.items() if name not in refs}
         known = self.signature.resolve(given=given, where=str(caller()), partial=True)
-        with build.grouped(self.name):
-            return self.function(**(known | refs))  # type: ignore[call-arg]
+        placing = self.placing
+        if placing.fans_out:
+            raise DefinitionError(
+                f"{self.name} is called once, and has options of a fan-out (max_parallel, failure_threshold, key)",
+                where=str(caller()),
+                remedy=f"Call {self.name}.options(...).map(...), or leave them out.",
+            )
+        if placing.after or placing.join is not None:
+            return self._node(build, known, refs)
+        check_depth(build, self.name)
+        with build.grouped(placing.name or self.name):
+            return self.body(**(known | refs))  # type: ignore[call-arg]
+
+    def _node(self, build: Building, known: dict[str, Any], refs: dict[str, Any]) -> Ref:
+        """A node that runs the body as a whole."""
+        inputs = {name: build.expression(value) for name, value in refs.items()}
+
+        def arguments(inside: Building) -> dict[str, Any]:
+            inside.inputs.update(inputs)
+            return known | {name: Ref(Input(name), inside) for name in inputs}
+
+        made = make_body(build, self.name, self.body, arguments)
+        return finish_body(build, made, self.function, inputs, self.placing, Shape())
 
     def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call by parameter name. Raises DefinitionError if they do not fit the signature."""
@@ -93,6 +215,18 @@ class Composition(Decorated[P, R]):
                 where=str(caller()),
                 remedy=f"It is defined at {location_of(self.function)} as {self.name}{signature}.",
             ) from None
+
+
+def returned_by(body: Body) -> tuple[Expression, Callable[[Mapping[str, Any]], Any]]:
+    """What a body that has ended returned, as an expression, and how to make the value again from the outputs of a run.
+
+    Raises DefinitionError for what cannot be the result of a pipeline.
+    """
+    return _result(body.build, None if body.end is None else body.end.returned)
+
+
+def _restored(body: Body, outputs: Mapping[str, Any]) -> Any:
+    return returned_by(body)[1](outputs)
 
 
 def _result(build: Building, returned: Any) -> tuple[Expression, Callable[[Mapping[str, Any]], Any]]:

@@ -6,33 +6,42 @@ import dataclasses
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
+from penstock.authoring.dynamic import Question
 from penstock.authoring.source import caller
 from penstock.errors import DefinitionError
 from penstock.model.expression import (
     Apply,
+    Constant,
     Expression,
     Get,
     Mapping,
     Output,
+    Parameter,
     Sequence,
     describe,
     evaluate,
-    references,
+    parts,
 )
 
 if TYPE_CHECKING:
     from penstock.authoring.building import Building
-    from penstock.authoring.outputs import Outputs
+    from penstock.authoring.kinds.outputs import Outputs
+
+T = TypeVar("T")
 
 
 class Ref:
     """What a task call returns inside a pipeline: a value to come.
 
     Pass it on to other tasks, take a part of it (`ref["key"]`, `ref.field`), unpack it when the task declares several
-    outputs, compare it and compute with it in conditions. To type checkers it is the value itself. A ref to a
-    parameter of the pipeline also works wherever its value is needed, because that is known.
+    outputs, compare it and compute with it: all that stays in the graph. To type checkers it is the value itself.
+
+    Wherever Python itself needs the value (`if`, `while`, `for`, `len`, formatting, `float(ref)`, a call of one of its
+    methods, `value(ref)`), it is there: that of a parameter is known, and for that of a task the body waits until the
+    task has run. From there on the pipeline is dynamic. A task that failed raises its own exception there, one that
+    was skipped SkippedError.
     """
 
     __slots__ = ("_building", "_expression", "_outputs")
@@ -45,7 +54,34 @@ class Ref:
 
     def after(self, *others: Any) -> Ref:
         """Let the task of this ref wait for the tasks of others, though it takes nothing from them. Returns itself."""
-        self._building.order(self, others)
+        self._building.here().order(self, others)
+        return self
+
+    def before(self, *others: Any) -> Ref:
+        """Let the tasks of others wait for the task of this ref, though they take nothing from it. Returns itself."""
+        self._building.here().order(list(others), (self,))
+        return self
+
+    def __rshift__(self, other: Any) -> Any:
+        from penstock.authoring.ordering import ordered
+
+        return ordered(self, other)
+
+    def __rrshift__(self, other: Any) -> Ref:
+        from penstock.authoring.ordering import ordered
+
+        return ordered(other, self)
+
+    def __lshift__(self, other: Any) -> Any:
+        from penstock.authoring.ordering import ordered
+
+        ordered(other, self)
+        return other
+
+    def __rlshift__(self, other: Any) -> Ref:
+        from penstock.authoring.ordering import ordered
+
+        ordered(self, other)
         return self
 
     def __getattr__(self, name: str) -> Ref:
@@ -55,12 +91,12 @@ class Ref:
 
     def __getitem__(self, key: Any) -> Ref:
         if isinstance(key, Ref):
-            key = known_value(key)
+            key = value_of(key)
         if not isinstance(key, (str, int)):
             raise DefinitionError(
                 f"a part of {describe(self._expression)} is taken by {key!r}; only names and positions can be used",
                 where=str(caller()),
-                remedy="Take it inside a task.",
+                remedy="Take it inside a task, or of the value itself: value(ref)[...].",
             )
         return self._part(key, attribute=False)
 
@@ -72,7 +108,13 @@ class Ref:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return known_value(self)(*args, **kwargs)
+        function, whole = self, self._expression
+        if isinstance(whole, Get) and whole.attribute:
+            # a method: of the value, which can be had, rather than by itself
+            function = getattr(value_of(Ref(whole.of, self._building)), str(whole.key))
+        else:
+            function = value_of(self)
+        return function(*map(plain, args), **{name: plain(argument) for name, argument in kwargs.items()})
 
     def _part(self, key: str | int, *, attribute: bool) -> Ref:
         outputs, whole = self._outputs, self._expression
@@ -93,7 +135,7 @@ class Ref:
     def __iter__(self) -> Iterator[Any]:
         outputs, whole = self._outputs, self._expression
         if outputs is None or outputs.record is None or not isinstance(whole, Output):
-            return iter(known_value(self))
+            return iter(elements_of(self))
         if outputs.record == "dict":
             return iter(outputs.names)
         return iter([Ref(Output(whole.node, name), self._building) for name in outputs.names])
@@ -112,7 +154,7 @@ class Ref:
     # Conditions and arithmetic stay in the graph.
 
     def _apply(self, operator: str, *operands: Any) -> Ref:
-        building = self._building
+        building = self._building.here()
         return Ref(Apply(operator, tuple(building.expression(operand) for operand in operands)), building)
 
     def __eq__(self, other: object) -> Ref:  # type: ignore[override]
@@ -194,42 +236,75 @@ class Ref:
         return self._apply("neg", self)
 
     def __abs__(self) -> Any:
-        return abs(known_value(self))
+        return abs(value_of(self))
 
     def __round__(self, digits: int | None = None) -> Any:
-        return round(known_value(self), digits)
+        return round(value_of(self), digits)
 
-    # What Python itself needs a value for works for what is known: parameters and constants.
+    # Python itself needs a value for the rest.
 
     def __bool__(self) -> bool:
-        return bool(known_value(self))
+        return bool(value_of(self))
 
     def __len__(self) -> int:
         if self._outputs is not None and self._outputs.record is not None:
             return len(self._outputs.names)
-        return len(known_value(self))
+        return length_of(self)
 
     def __contains__(self, element: Any) -> bool:
-        return element in known_value(self)
+        return element in value_of(self)
 
     def __int__(self) -> int:
-        return int(known_value(self))
+        return int(value_of(self))
 
     def __index__(self) -> int:
-        return operator.index(known_value(self))
+        return operator.index(value_of(self))
 
     def __float__(self) -> float:
-        return float(known_value(self))
+        return float(value_of(self))
 
     def __str__(self) -> str:
-        return str(known_value(self))
+        return str(value_of(self))
 
     def __format__(self, form: str) -> str:
-        return format(known_value(self), form)
+        return format(value_of(self), form)
 
     def __fspath__(self) -> str:
-        path: str | os.PathLike[str] = known_value(self)
+        path: str | os.PathLike[str] = value_of(self)
         return os.fspath(path)
+
+    def __complex__(self) -> complex:
+        return complex(value_of(self))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        # whoever asks for an array has numpy
+        import numpy
+
+        return numpy.array(value_of(self), dtype=dtype) if copy else numpy.asarray(value_of(self), dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        name = _UFUNCS.get(ufunc.__name__) if method == "__call__" and not kwargs else None
+        if name is not None:
+            return self._apply(name, *inputs)
+        return getattr(ufunc, method)(*map(plain, inputs), **{key: plain(each) for key, each in kwargs.items()})
+
+
+#: operators that stay in the graph also where a number of numpy is on their left, and what numpy calls them
+_UFUNCS = {
+    "add": "add",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "floor_divide": "floordiv",
+    "remainder": "mod",
+    "power": "pow",
+    "equal": "eq",
+    "not_equal": "ne",
+    "less": "lt",
+    "less_equal": "le",
+    "greater": "gt",
+    "greater_equal": "ge",
+}
 
 
 def expression_of(ref: Ref) -> Expression:
@@ -247,25 +322,73 @@ def outputs_of(ref: Ref) -> Outputs | None:
     return ref._outputs  # pyright: ignore[reportPrivateUsage]
 
 
-def known_value(ref: Ref) -> Any:
-    """The value of a ref that only depends on parameters and constants.
+def value_of(ref: Ref) -> Any:
+    """The value of a ref; of something that has yet to run, once it has (see `dynamic`)."""
+    expression, build = expression_of(ref), building_of(ref)
+    if is_known(expression):
+        return evaluate(expression, _Known(build))
+    return build.listener.ask(Question(expression, "value", caller()))
 
-    Raises DefinitionError for a ref to something that has yet to run.
+
+def value(of: T) -> T:
+    """The value of a ref, now; of a list, tuple or dict, with the values of the refs in it.
+
+    In the body of a pipeline it waits for the tasks that the value takes, and makes the pipeline dynamic. What is no
+    ref is returned as it is.
     """
-    expression = expression_of(ref)
-    if depends_on_nodes(expression):
-        raise DefinitionError(
-            f"the value of {describe(expression)} is used here, but it is not known until the task has run",
-            where=str(caller()),
-            remedy="Use it inside a task, branch on it with `with when(...):` (combining conditions with & | ~), or fan "
-            "out over it with task.map(...).",
-        )
-    return evaluate(expression, building_of(ref))
+    if isinstance(of, Ref):
+        return value_of(of)
+    given = cast(Any, of)
+    if type(given) not in _CONTAINERS or not holds_ref(given):
+        return of
+    if isinstance(given, dict):
+        return cast(T, {key: value(each) for key, each in cast("dict[Any, Any]", given).items()})
+    return cast(T, type(given)(map(value, given)))
 
 
-def depends_on_nodes(expression: Expression) -> bool:
-    """Whether an expression has to wait for a node."""
-    return next(references(expression), None) is not None
+def elements_of(ref: Ref) -> list[Any]:
+    """The elements of a ref's value: plain scalars as they are, and refs to all others."""
+    expression, build = expression_of(ref), building_of(ref)
+    if is_known(expression):
+        return list(evaluate(expression, _Known(build)))
+    elements = build.listener.ask(Question(expression, "elements", caller()))
+    return [Ref(element, build) if isinstance(element, Get) else element for element in elements]
+
+
+def length_of(ref: Ref) -> int:
+    """How many elements a ref's value has."""
+    expression, build = expression_of(ref), building_of(ref)
+    if is_known(expression):
+        return len(evaluate(expression, _Known(build)))
+    return build.listener.ask(Question(expression, "length", caller()))
+
+
+def plain(value: Any) -> Any:
+    """A value as it is; of a ref, its value."""
+    return value_of(value) if isinstance(value, Ref) else value
+
+
+def is_known(expression: Expression) -> bool:
+    """Whether the value of an expression only depends on parameters and constants."""
+    inside = parts(expression)
+    return all(map(is_known, inside)) if inside else isinstance(expression, _KNOWN)
+
+
+#: what is known at once; what has others in it is as well, where it has none
+_KNOWN = (Constant, Parameter, Sequence, Mapping)
+
+
+class _Known:
+    """What an expression can reach before anything has run."""
+
+    def __init__(self, build: Building) -> None:
+        self.parameter = build.parameter
+
+    def _unknown(self, *_: Any) -> NoReturn:
+        raise LookupError("only parameters are known")
+
+    output: Any = _unknown
+    item = input = stored = state = outcome = ran = output
 
 
 _CONTAINERS = frozenset({list, tuple, dict})

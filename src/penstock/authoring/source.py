@@ -5,30 +5,48 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.model.graph import Location
+from penstock.model.place import Location
 
 #: what stands between the user's line and here: penstock itself, and what enters the block of a `with` for it
 _BETWEEN = (f"{Path(__file__).parent.parent}{os.sep}", contextlib.__file__)
 
 
 def location_of(function: Callable[..., Any]) -> Location:
-    """Where a function is defined."""
+    """Where a function is defined; of what is called like one, its `location`."""
+    known = getattr(function, "location", None)
+    if isinstance(known, Location):
+        return known
     code = getattr(function, "__code__", None)
+    if code is not None and is_own(code.co_filename):
+        code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
     if code is None:
         return Location("<unknown>", 0)
     return Location(_shortened(code.co_filename), code.co_firstlineno)
 
 
+def composed(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Call the function of a body: below this, everything on the stack belongs to the body."""
+    return function(**arguments)
+
+
 def caller() -> Location:
-    """The line of the user's code that called into penstock."""
+    """The line of the user's code that called into penstock; where penstock itself does what belongs to a body, that of
+    the body's function."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame.f_code.co_filename.startswith(_BETWEEN) and frame.f_back is not None:
+        if frame.f_code is composed.__code__:
+            return location_of(frame.f_locals["function"])
         frame = frame.f_back
     return Location(_shortened(frame.f_code.co_filename), frame.f_lineno)
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is none of the user's: of penstock itself, or what enters the block of a `with` for it."""
+    return file.startswith(_BETWEEN)
 
 
 def found_by_name(module: str, qualname: str) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from penstock.authoring.outputs import type_text
+from penstock.authoring.kinds.outputs import type_text
 from penstock.authoring.ref import Ref, outputs_of
-from penstock.authoring.source import caller
+from penstock.authoring.source import caller, location_of
 from penstock.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check_wiring(task: Task[..., Any], arguments: Iterable[tuple[str, Any]]) -> 
             raise DefinitionError(
                 f"{task.name}() takes {name}: {type_text(wanted)}, and is given {what}",
                 where=str(caller()),
-                remedy=f"{task.name} is defined at {task.noun.action.location}.",
+                remedy=f"{task.name} is defined at {location_of(task.function)}.",
             )
 
 

@@ -7,8 +7,10 @@ renamed into its place, so that it is there whole or not at all, whoever else wr
 from __future__ import annotations
 
 import errno
+import glob
 import mmap
 import os
+import socket
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,7 +49,7 @@ class LocalBlobs:
     @contextmanager
     def writer(self) -> Generator[LocalWriter]:
         """A new blob; what is not committed by the end of the block is gone. Raises StoreError."""
-        temporary = self._root / "tmp" / f"{os.getpid()}-{os.urandom(8).hex()}"
+        temporary = self._root / "tmp" / f"{_writer(os.getpid())}-{os.urandom(8).hex()}"
         with _reported("write", temporary):
             file = self._create(temporary)
         writer = LocalWriter(self, file, temporary)
@@ -112,6 +114,12 @@ class LocalBlobs:
         self._verified.pop(address, None)
         with _reported("delete", path):
             path.unlink(missing_ok=True)
+
+    def discard(self, process: int) -> None:
+        """Remove what a process of this machine, by its id, was writing when it died."""
+        for path in (self._root / "tmp").glob(f"{glob.escape(_writer(process))}-*"):
+            with suppress(OSError):
+                path.unlink()
 
     def addresses(self) -> Iterator[bytes]:
         """The addresses of all blobs, in order."""
@@ -193,6 +201,11 @@ class LocalWriter:
         address = self._hasher.digest()
         self._blobs.install(self._temporary, self._file, address, self._size)
         return address
+
+
+def _writer(process: int) -> str:
+    """Who writes, for the name of a temporary file; the folder may be shared with other machines."""
+    return f"{socket.gethostname()}-{process}"
 
 
 def _hash(view: memoryview) -> bytes:

@@ -8,7 +8,8 @@ import sys
 def main() -> None:
     """Run the command line of this process and leave with its exit code.
 
-    0: succeeded; 1: the run failed; 2: the definition, the parameters or the usage are wrong; 130: interrupted.
+    0: succeeded; 1: the run failed; 2: the definition, the parameters or the usage are wrong; 3: the run is paused;
+    130: interrupted.
     """
     if sys.argv[1:] in (["--version"], ["-V"]):
         from penstock import __version__

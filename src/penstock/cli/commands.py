@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from penstock import __version__
+from penstock.cli.answering import approve, cancel, resume
 from penstock.cli.demonstration import demo
 from penstock.cli.doctor import doctor
 from penstock.cli.inspection import artifacts, graph, logs, runs, show_run
+from penstock.cli.pools import pools
 from penstock.cli.reporting import CommandLine, json_option
 from penstock.errors import DefinitionError
 
@@ -41,8 +43,9 @@ Examples:
 \b
 Exit codes:
   0    the run succeeded
-  1    the run failed
+  1    the run failed, or was cancelled
   2    the definition, the parameters or the usage are wrong; nothing has run
+  3    the run is paused: it waits for an answer (penstock approve)
   130  interrupted"""
 )
 @click.argument("target")
@@ -105,5 +108,5 @@ def completion(shell: str) -> None:
     click.echo(kind(penstock, {}, "penstock", "_PENSTOCK_COMPLETE").source())
 
 
-for command in (runs, show_run, logs, graph, artifacts, demo, doctor):
+for command in (runs, show_run, logs, graph, artifacts, approve, resume, cancel, pools, demo, doctor):
     penstock.add_command(command)

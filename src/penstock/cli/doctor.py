@@ -96,7 +96,7 @@ def _processes(services: Any, problems: list[str]) -> str:
     with tempfile.TemporaryDirectory(prefix="penstock-doctor-") as folder:
         storage = {**services.storage, "blobs": f"{folder}/blobs", "workspace": f"{folder}/files"}
         open_values(storage)
-        executor = ProcessExecutor(services.worker_settings({}, {}, storage), 1)
+        executor = ProcessExecutor(services.worker_settings((), {}, storage), 1)
         try:
             executor.define(Work(0, "", "doctor", "doctor", Imported("os", "getpid"), (), (Port("result"),), None, {}))
             executor.submit([Job(0, -1, 1, {})])

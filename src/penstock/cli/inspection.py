@@ -19,7 +19,7 @@ from penstock.model.run import NodeState, RunState, item_id, timestamp
 from penstock.ports import LoggedLine, Store
 
 if TYPE_CHECKING:
-    from penstock.runtime.artifacts import NamedArtifact
+    from penstock.runtime.reading.artifacts import NamedArtifact
     from penstock.values import Values
 
 FORMATS = ("text", "mermaid", "json", "svg", "html")
@@ -44,7 +44,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, as_json: bool) -> 
     """List runs, the newest first."""
     from penstock.app import Services
     from penstock.cli.views import run_table
-    from penstock.runtime.document import run_header
+    from penstock.runtime.reading.document import run_header
 
     services = Services()
     documents: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ def show_run(run: str, as_json: bool) -> None:
     """
     from penstock.app import Services
     from penstock.cli.views import run_view
-    from penstock.runtime.document import provenance_document, run_document
+    from penstock.runtime.reading.document import provenance_document, run_document
 
     services = Services()
     with services.existing_store() as store:
@@ -106,12 +106,13 @@ def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
         record = store.find(run)
         wanted = _wanted(store, record.run_id, task)
         lines = _lines(store, record.run_id, wanted, follow=follow)
+        names = _Names(store, record.run_id)
         if as_json:
-            print_json([_line_document(logged) for logged in lines])
+            print_json([_line_document(logged, names.of(logged)) for logged in lines])
             return
         silent = True
         for logged in lines:
-            click.echo(f"{item_id(logged.node, logged.item)} | {logged.line.text}")
+            click.echo(f"{names.of(logged)} | {logged.line.text}")
             silent = False
         if silent:
             click.echo(_silence(store, record.run_id, task), err=True)
@@ -143,23 +144,40 @@ def _wanted(store: Store, run_id: str, task: str | None) -> Wanted:
     """Whose lines to print. Raises NotFoundError for a task that the run does not have."""
     if task is None:
         return Wanted(None, None)
+    attempts = store.attempts(run_id)
+    cells = {item_id(each.node, each.item, each.key): each for each in attempts}
+    if task in cells and cells[task].item >= 0:
+        return Wanted(cells[task].node, cells[task].item)
     nodes = {node.id: node for node in _graph(store, run_id).nodes}
-    if task in nodes:
+    if task in nodes or task in cells or any(each.node == task for each in attempts):
         return Wanted(task, None)
-    node = task.partition("[")[0]
-    items = {item_id(node, each.item): each.item for each in store.attempts(run_id, node)} if node in nodes else {}
-    if task in items:
-        return Wanted(node, items[task])
-    known = sorted(items, key=items.__getitem__) or list(nodes)
+    known = [name for name in cells if name.startswith(f"{task.partition('[')[0]}[")] or list(nodes)
     near = set(difflib.get_close_matches(task, known)) or known[:5]
     raise NotFoundError(
         f"run {run_id} has no task {task!r}", remedy=f"It has: {', '.join(each for each in known if each in near)}."
     )
 
 
+class _Names:
+    """What the nodes and items of a run are called; asked for again as the run goes on."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._keys: dict[tuple[str, int], str | None] = {}
+
+    def of(self, logged: LoggedLine) -> str:
+        cell = logged.node, logged.item
+        if logged.item >= 0 and cell not in self._keys:
+            self._keys |= {(each.node, each.item): each.key for each in self._store.attempts(self._run_id, logged.node)}
+        return item_id(*cell, self._keys.get(cell))
+
+
 def _silence(store: Store, run_id: str, task: str | None) -> str:
     """Why there is nothing to print."""
-    attempts = [each for each in store.attempts(run_id) if task in (None, each.node, item_id(each.node, each.item))]
+    attempts = [
+        each for each in store.attempts(run_id) if task in (None, each.node, item_id(each.node, each.item, each.key))
+    ]
     cached = [each.fingerprint for each in attempts if each.state is NodeState.CACHED and each.fingerprint]
     origin = next(iter(store.origins(cached).values()), None)
     if len(cached) < len(attempts) or origin is None:
@@ -170,10 +188,10 @@ def _silence(store: Store, run_id: str, task: str | None) -> str:
     )
 
 
-def _line_document(logged: LoggedLine) -> dict[str, Any]:
+def _line_document(logged: LoggedLine, name: str) -> dict[str, Any]:
     line = logged.line
     return {
-        "task": item_id(logged.node, logged.item),
+        "task": name,
         "attempt": logged.attempt,
         "stream": line.stream,
         "at": timestamp(line.at),
@@ -182,9 +200,9 @@ def _line_document(logged: LoggedLine) -> dict[str, Any]:
 
 
 def _graph(store: Store, run_id: str) -> Graph:
-    import msgspec
+    from penstock.model.graph import from_json
 
-    return msgspec.json.decode(store.graph(run_id), type=Graph)
+    return from_json(store.graph(run_id))
 
 
 @click.command(
@@ -236,7 +254,7 @@ def _form_of(output: Path | None) -> str:
 
 
 def _graph_of_target(target: str, assignments: tuple[str, ...]) -> Graph:
-    from penstock.authoring.parameters import parse_assignments
+    from penstock.authoring.kinds.parameters import parse_assignments
     from penstock.cli.running import composing
     from penstock.cli.targets import load_target
 
@@ -251,7 +269,7 @@ def _graph_of_target(target: str, assignments: tuple[str, ...]) -> Graph:
 def _graph_of_run(name: str) -> tuple[Graph, dict[str, str]]:
     """The graph of a recorded run, and the state of every node."""
     from penstock.app import Services
-    from penstock.runtime.document import run_document
+    from penstock.runtime.reading.document import run_document
 
     services = Services()
     with services.existing_store() as store:
@@ -259,7 +277,7 @@ def _graph_of_run(name: str) -> tuple[Graph, dict[str, str]]:
         document = run_document(store, services.values, record)
         states: dict[str, str] = {}
         for task in document["tasks"]:
-            node = task["node"]
+            node = task.get("path") or task["node"]
             states[node] = _worse(states.get(node), task["state"])
         return _graph(store, record.run_id), states
 
@@ -318,7 +336,7 @@ def list_artifacts(run: str, as_json: bool) -> None:
     """List the artifacts of a RUN (default: the latest)."""
     from penstock.app import Services
     from penstock.cli.artifact_views import artifact_table
-    from penstock.runtime.artifacts import artifact_document, run_artifacts
+    from penstock.runtime.reading.artifacts import artifact_document, run_artifacts
 
     services = Services()
     with services.existing_store() as store:
@@ -343,7 +361,7 @@ Examples:
 def show_artifact(run: str, name: str, as_json: bool) -> None:
     """Show a preview of the artifact NAME of a RUN: `train`, `split.test`, `fit[3]`, or the start of a digest."""
     from penstock.cli.artifact_views import artifact_table, preview
-    from penstock.runtime.artifacts import artifact_document, preview_of
+    from penstock.runtime.reading.artifacts import artifact_document, preview_of
 
     with _found_artifact(run, name) as (store, values, found):
         shown = preview_of(store, values, found)
@@ -376,7 +394,7 @@ def export_artifact(run: str, name: str, output: Path, force: bool, as_json: boo
     The suffix decides the form: frames as .parquet or .csv, arrays as .npy or .csv, figures as .png, .svg or .pdf,
     estimators as .joblib or .pkl, data as .json. Without one, the first of these is taken.
     """
-    from penstock.runtime.artifacts import export
+    from penstock.runtime.reading.artifacts import export
 
     with _found_artifact(run, name) as (_, values, found):
         written = export(found, values, output, force=force)
@@ -391,7 +409,7 @@ def _found_artifact(run: str, name: str) -> Generator[tuple[Store, Values, Named
     """An artifact of a run, in surroundings in which it can be loaded."""
     from penstock.app import Services
     from penstock.cli.targets import make_importable
-    from penstock.runtime.artifacts import find_artifact
+    from penstock.runtime.reading.artifacts import find_artifact
 
     services = Services()
     with services.existing_store() as store, stdout_kept_clean():

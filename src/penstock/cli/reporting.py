@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 #: exit codes
-SUCCEEDED, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+SUCCEEDED, FAILED, WRONG, PAUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 

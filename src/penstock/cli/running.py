@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import traceback
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from penstock.cli.reporting import FAILED, INTERRUPTED, SUCCEEDED, print_json, show, stdout_kept_clean
+from penstock.cli.reporting import FAILED, INTERRUPTED, PAUSED, SUCCEEDED, print_json, show, stdout_kept_clean
 from penstock.errors import DefinitionError, PenstockError, RunFailedError, StoreError
 from penstock.model.graph import Graph
 from penstock.model.options import RunOptions
-from penstock.model.run import RunRecord, RunState
+from penstock.model.run import Provenance, RunRecord, RunState
 
 if TYPE_CHECKING:
     from penstock.app import Pipeline
     from penstock.model.work import AnyReport
-    from penstock.ports import Turn
-    from penstock.runtime.project import Project
+    from penstock.ports import Observer, Turn
     from penstock.runtime.run import Run
+    from penstock.runtime.surroundings.project import Project
 
 
 def run_target(
@@ -39,8 +40,9 @@ def run_target(
 
     `flags` are fields of `RunOptions`; None leaves a choice to the file, the project's settings and the defaults.
     """
-    from penstock.authoring.configuration import read_config
-    from penstock.authoring.parameters import parse_assignments
+    from penstock.app import launch
+    from penstock.authoring.kinds.configuration import read_config
+    from penstock.authoring.kinds.parameters import parse_assignments
     from penstock.cli.targets import load_target
 
     texts = parse_assignments(assignments)
@@ -55,20 +57,84 @@ def run_target(
             config_source="" if config is None else str(config),
             environ=os.environ,
         )
-        ended = _launched(pipeline, parameters, options, target)
+        ended = _begun(
+            pipeline,
+            options,
+            lambda observers: launch(pipeline, parameters, options, target=target, observers=observers),
+        )
+    again = _command(target, assignments, config, flags.get("executor"))
+    return told(ended, target, again, progress=bool(options.progress), as_json=as_json)
+
+
+def resume_run(name: str, *, target: str | None = None, as_json: bool = False, **flags: Any) -> int:
+    """Go on with a run, and print how it went. Returns the exit code. `target` is for a pipeline that has moved."""
+    target, ended = resumed(name, target, **flags)
+    again = shlex.join(["penstock", "run", target])
+    return told(ended, target, again, progress=bool(flags.get("progress")), as_json=as_json)
+
+
+def resumed(name: str, target: str | None = None, **flags: Any) -> tuple[str, Run]:
+    """The target of a run, and the run after it has gone on to its end, or to where it is paused."""
+    from penstock.app import Services, resume
+    from penstock.cli.targets import load_target, target_of
+
+    with Services().existing_store() as store:
+        record = store.find(name)
+        provenance = store.provenance(record.run_id)
+    with stdout_kept_clean():
+        target = target or target_of(record, provenance)
+        pipeline = load_target(target)
+        given = {name: value for name, value in flags.items() if value is not None}
+        options = _options(pipeline, {**_as_before(provenance), **given})
+        run = _begun(pipeline, options, lambda observers: resume(pipeline, record, options, observers=observers))
+    return target, run
+
+
+def _as_before(provenance: Provenance) -> dict[str, Any]:
+    """The options that decide how a run is carried out, as they were when it began."""
+    names = ("executor", "workers", "cache", "pickle")
+    return {name: provenance.configuration[name] for name in names if name in provenance.configuration}
+
+
+def told(ended: Run, target: str, again: str, *, progress: bool, as_json: bool) -> int:
+    """Print how a run went. Returns the exit code."""
     if as_json:
         print_json(ended.document)
     else:
-        if options.progress:
+        if progress:
             click.echo(err=True)
-        _tell(ended, target, _command(target, assignments, config, flags.get("executor")))
-    return {RunState.SUCCEEDED: SUCCEEDED, RunState.CANCELLED: INTERRUPTED}.get(ended.state, FAILED)
+        _tell(ended, target, again)
+    if ended.state is RunState.PAUSED:
+        _ask(ended)
+    if ended.interrupted:
+        return INTERRUPTED
+    return {RunState.SUCCEEDED: SUCCEEDED, RunState.PAUSED: PAUSED}.get(ended.state, FAILED)
+
+
+def _ask(paused: Run) -> None:
+    """Say on stderr what a run waits for, and how to answer."""
+    from penstock.cli.questions_view import until_when
+
+    for question in paused.questions:
+        until = until_when(question)
+        asks = f"{question['question']}{f' (until {until})' if until else ''}"
+        click.echo(f"paused: {question['id']} asks: {asks}", err=True)
+        click.echo(f"  {answer_command(paused.run_id, question)}", err=True)
+
+
+def answer_command(run_id: str, question: Mapping[str, Any]) -> str:
+    """What to type to answer a question."""
+    words = ["penstock", "approve", run_id, question["id"]]
+    for field in question["fields"]:
+        if field["required"]:
+            words += ["-v", f"{field['name']}={field['type'].upper()}"]
+    return shlex.join(words)
 
 
 def _options(pipeline: Pipeline[..., Any], flags: Mapping[str, Any]) -> RunOptions:
     """How to run: as the command line says, else the file, else the project's settings."""
     from penstock.app import checked_options
-    from penstock.runtime.project import working_project
+    from penstock.runtime.surroundings.project import working_project
 
     own = pipeline.run_options
     project: Project = working_project(own.home)
@@ -82,15 +148,14 @@ def _options(pipeline: Pipeline[..., Any], flags: Mapping[str, Any]) -> RunOptio
         raise DefinitionError(error.what, where=where, remedy=error.remedy) from None
 
 
-def _launched(pipeline: Pipeline[..., Any], parameters: Mapping[str, Any], options: RunOptions, target: str) -> Run:
+def _begun(pipeline: Pipeline[..., Any], options: RunOptions, go: Callable[[list[Observer]], Run]) -> Run:
     """The run, ended. What keeps it from beginning raises another error than what breaks it off."""
-    from penstock.app import Services, launch
+    from penstock.app import Services
 
-    services = Services(options)
     begun = _Begun()
     try:
         with composing(pipeline):
-            return launch(pipeline, parameters, options, target=target, observers=[begun, *services.observers(options)])
+            return go([begun, *Services(options).observers(options)])
     except (OSError, StoreError) as error:
         if begun.run is None:
             raise
@@ -130,7 +195,12 @@ def composing(pipeline: Pipeline[..., Any]) -> Generator[None]:
         if not any(frame.f_code is body for frame, _ in traceback.walk_tb(error.__traceback__)):
             raise
         told = user_traceback(error).rstrip()
-        raise DefinitionError(f"the body of the pipeline {pipeline.name} failed\n{told}") from None
+        # what takes no part in the protocols of numbers and containers, such as json.dumps, sees the ref itself
+        remedy = "A ref is not the value itself: write value(ref) where a function needs that." if _REF(told) else None
+        raise DefinitionError(f"the body of the pipeline {pipeline.name} failed\n{told}", remedy=remedy) from None
+
+
+_REF = re.compile(r"^TypeError: .*\bRef\b", re.MULTILINE).search
 
 
 def _command(target: str, assignments: Sequence[str], config: Path | None, executor: str | None) -> str:
@@ -147,10 +217,13 @@ def _tell(ended: Run, target: str, again: str) -> None:
     from penstock.cli.views import next_steps, summary
 
     show(summary(ended.document))
-    if ended.state is RunState.CANCELLED:
+    if ended.state is RunState.PAUSED:
+        steps = [(f"penstock approve {ended.run_id}", "what it asks"), ("penstock show latest", "what is done so far")]
+        steps.append((f"penstock cancel {ended.run_id}", "end it"))
+    elif ended.state is RunState.CANCELLED:
         steps = [(again, "go on: what has finished comes from the cache")]
     elif ended.state is RunState.FAILED:
-        failed = [task.id for task in ended.tasks if task.state == "failed"][:1]
+        failed = [task.id for task in ended.tasks if task.state == "failed" and task.attempts][:1]
         steps = [(shlex.join(["penstock", "logs", "latest", *failed]), "what it printed")]
         steps.append((again, "again: what has succeeded comes from the cache"))
     else:

@@ -17,6 +17,7 @@ from penstock.app import Pipeline
 from penstock.cli.views import nearby
 from penstock.errors import PenstockError, TargetError
 from penstock.model.fault import user_traceback
+from penstock.model.run import Provenance, RunRecord
 
 #: files whose frames stand between a command and the user's first line
 _MACHINERY = (__file__, str(importlib.__file__), "<frozen importlib")
@@ -30,6 +31,19 @@ def load_target(target: str) -> Pipeline[..., Any]:
     place, _, name = target.rpartition(":") if ":" in target else (target, "", "")
     module = _load_file(Path(place)) if _is_path(place) else _import(place)
     return _choose(module, name, place)
+
+
+def target_of(run: RunRecord, provenance: Provenance) -> str:
+    """What names the pipeline of a run, from any folder: the file that it was in, and its name there."""
+    place, _, name = run.target.rpartition(":") if ":" in run.target else (run.target, "", "")
+    if not provenance.source:
+        return run.target
+    files = [file for file in provenance.source if Path(file).name == Path(place).name]
+    if _is_path(place):
+        file = next(iter(files), None)
+        return run.target if file is None else f"{file}:{name}" if name else file
+    # started from Python, where a module says nothing of the pipeline's name
+    return f"{next(iter(provenance.source))}:{name or run.pipeline}"
 
 
 def make_importable(places: Iterable[str]) -> None:

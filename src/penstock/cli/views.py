@@ -9,34 +9,28 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.cli.questions_view import open_questions_view
+from penstock.cli.task_views import answers, counts, duration_of, failures, history, state_of, task_table, when
 from penstock.errors import PenstockError
 from penstock.model.run import NodeState
-from penstock.observe.faults import headline, plain
 from penstock.observe.marks import mark
-from penstock.observe.measures import counted, duration, number, size
+from penstock.observe.measures import counted, number, size
 from penstock.observe.outline import clip
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
     from rich.text import Text
 
-__all__ = ["error_view", "next_steps", "run_table", "run_view", "summary"]
+__all__ = ["error_view", "next_steps", "pool_table", "run_table", "run_view", "summary", "when"]
 
 Document = Mapping[str, Any]
 
-#: different failures of one task that are shown with their traceback
-_TRACEBACKS = 3
-#: items that are named where several failed in the same way
-_NAMES = 5
-#: items of one mapped task that are listed one by one
-_ITEMS = 20
+#: holders of one pool that are listed
+_HOLDERS = 10
 
 
 def summary(document: Document) -> RenderableType:
@@ -45,10 +39,10 @@ def summary(document: Document) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    failures = _failures(document)[1:]
-    space = [Text()] if failures else []
+    failed = failures(document)[1:]
+    space = [Text()] if failed else []
     headline = _headline(document)
-    return Group(*failures, *space, *headline, *_metrics(document), *_outputs(document), *_task_counts(document))
+    return Group(*failed, *space, *headline, *_metrics(document), *_outputs(document), *_task_counts(document))
 
 
 def run_table(documents: Sequence[Document]) -> RenderableType:
@@ -63,9 +57,9 @@ def run_table(documents: Sequence[Document]) -> RenderableType:
         {
             "run": str(document.get("run_id", "")),
             "pipeline": str(document.get("pipeline", "")),
-            "state": Marked(_state(document), mark(_state(document)).word),
-            "started": _when(document.get("started_at")),
-            "duration": _duration_of(document),
+            "state": Marked(state_of(document), mark(state_of(document)).word),
+            "started": when(document.get("started_at")),
+            "duration": duration_of(document),
             "tasks": _tasks_in_short(document.get("tasks") or ()),
             "metrics": ", ".join(f"{name} {value}" for name, value in _values(document.get("metrics"))[:2]),
         }
@@ -74,6 +68,26 @@ def run_table(documents: Sequence[Document]) -> RenderableType:
     narrow = [{name: value for name, value in row.items() if name != "metrics"} for row in rows]
     right = ("duration",)
     return ByWidth(columns(narrow, right=right), columns(rows, right=right, wrap=("metrics",)), limit=100)
+
+
+def pool_table(pools: Sequence[Document]) -> RenderableType:
+    """Pools with their sizes, and a row for each who holds a part."""
+    from rich.text import Text
+
+    from penstock.cli.renderables import columns
+
+    if not pools:
+        return Text("no pools; make one: penstock pools set NAME=SIZE")
+    rows: list[Mapping[str, str]] = []
+    for pool in pools:
+        held = {"pool": pool["name"], "size": str(pool["size"]), "held": str(pool["held"]), "by": ""}
+        for holder in pool["holders"][:_HOLDERS] or [None]:
+            by = "" if holder is None else f"{holder['amount']}: run {holder['run_id']} {holder['task'] or ''}".rstrip()
+            rows.append({**held, "by": by})
+            held = dict.fromkeys(held, "")
+        if (more := len(pool["holders"]) - _HOLDERS) > 0:
+            rows.append({**held, "by": f"and {more:,} more"})
+    return columns(rows, right=("size", "held"), wrap=("by",))
 
 
 def run_view(document: Document) -> RenderableType:
@@ -89,13 +103,13 @@ def run_view(document: Document) -> RenderableType:
     if parameters := document.get("parameters"):
         parts += titled("parameters", pairs((name, _short(value)) for name, value in parameters.items()))
     if tasks := document.get("tasks"):
-        parts += [Text(), _task_table(tasks)]
+        parts += [Text(), task_table(tasks), *history(tasks), *answers(tasks), *open_questions_view(document)]
     if artifacts := document.get("artifacts"):
         logged = [(f"{each.get('task', '')}.{each.get('name', '')}", described(each)) for each in artifacts]
         return Group(
-            *parts, *_metrics(document), *_outputs(document), *titled("artifacts", pairs(logged)), *_failures(document)
+            *parts, *_metrics(document), *_outputs(document), *titled("artifacts", pairs(logged)), *failures(document)
         )
-    return Group(*parts, *_metrics(document), *_outputs(document), *_failures(document))
+    return Group(*parts, *_metrics(document), *_outputs(document), *failures(document))
 
 
 def next_steps(steps: Sequence[tuple[str, str]], title: str = "next") -> RenderableType:
@@ -131,8 +145,8 @@ def _headline(document: Document) -> list[RenderableType]:
     """`✓ training succeeded in 12 s  run 7f3a`."""
     from penstock.cli.renderables import Marked
 
-    state = _state(document)
-    took = _duration_of(document)
+    state = state_of(document)
+    took = duration_of(document)
     joint = "in" if state == NodeState.SUCCEEDED else "after"
     words = [str(document.get("pipeline", "run")), mark(state).word, f"{joint} {took}" if took else ""]
     run = f"  run {document['run_id']}" if document.get("run_id") else ""
@@ -146,7 +160,7 @@ def _facts(document: Document) -> dict[str, str]:
     penstock = f"penstock {provenance['penstock']}" if provenance.get("penstock") else ""
     surroundings = (provenance.get("python"), penstock, provenance.get("platform"))
     return {
-        "started": _when(document.get("started_at")),
+        "started": when(document.get("started_at")),
         "target": str(document.get("target") or ""),
         "commit": f"{commit} and changes" if commit and provenance.get("git_dirty") else commit,
         "with": ", ".join(str(each) for each in surroundings if each),
@@ -173,152 +187,14 @@ def _task_counts(document: Document) -> list[RenderableType]:
     from rich.text import Text
 
     tasks = document.get("tasks") or ()
-    return [Text(), Text(f"{counted(len(tasks), 'task')}: {_counts(tasks)}")] if tasks else []
-
-
-def _failures(document: Document) -> list[RenderableType]:
-    """Each failed task with its traceback, behind an empty line; of a mapped one the first few items."""
-    parts: list[RenderableType] = []
-    failed = [task for task in document.get("tasks") or () if task.get("state") == NodeState.FAILED]
-    for node, items in groupby(failed, key=_node_of):
-        parts += _failures_of(node, list(items))
-    return parts
-
-
-def _failures_of(node: str, tasks: list[Document]) -> Iterator[RenderableType]:
-    """Items that failed in the same way are told together."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    from penstock.cli.renderables import Marked
-
-    alike: dict[tuple[str, str], list[str]] = {}
-    for task in tasks:
-        alike.setdefault((_message(task), plain(task.get("traceback") or "")), []).append(str(task.get("id", "?")))
-    for (message, traceback), names in list(alike.items())[:_TRACEBACKS]:
-        listed = ", ".join(names[:_NAMES]) + (f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else "")
-        # the last line of a traceback is the message
-        said = f": {message}" if message and message not in traceback else ""
-        yield Text()
-        yield Marked(NodeState.FAILED, f"{listed} failed{said}")
-        if traceback:
-            yield Padding(Text(traceback.strip("\n")), (0, 0, 0, 2))
-    if len(alike) > _TRACEBACKS:
-        rest = sum(len(names) for names in list(alike.values())[_TRACEBACKS:])
-        yield Text(f"  and {counted(rest, 'more item')} of {node} failed")
-
-
-def _task_table(tasks: Sequence[Document]) -> Table:
-    from penstock.cli.renderables import columns
-
-    rows = [row for node, items in groupby(tasks, key=_node_of) for row in _task_rows(node, list(items))]
-    return columns(rows, right=("attempts", "duration", "cpu", "memory"), wrap=("note",))
-
-
-def _task_rows(node: str, tasks: list[Document]) -> Iterator[Mapping[str, Any]]:
-    """A row for each task; for many items of one task a row of counts, and rows for those that failed."""
-    if len(tasks) <= _ITEMS:
-        yield from map(_task_row, tasks)
-        return
-    failed = [task for task in tasks if task.get("state") == NodeState.FAILED]
-    yield _collapsed_row(node, tasks)
-    yield from map(_task_row, failed[:_ITEMS])
-
-
-def _task_row(task: Document) -> Mapping[str, Any]:
-    from penstock.cli.renderables import Marked
-
-    attempts = task.get("attempts") or 0
-    ran = attempts > 0
-    return {
-        "task": str(task.get("id", "")),
-        "state": Marked(_state(task), mark(_state(task)).word),
-        "attempts": str(attempts) if attempts > 1 else "",
-        "duration": _duration_of(task) if ran else "",
-        "cpu": duration(task["cpu_s"]) if ran and task.get("cpu_s") is not None else "",
-        "memory": size(task["peak_memory_bytes"]) if ran and task.get("peak_memory_bytes") else "",
-        "note": _message(task) or str(task.get("reason") or ""),
-    }
-
-
-def _collapsed_row(node: str, tasks: list[Document]) -> Mapping[str, Any]:
-    from penstock.cli.renderables import Marked
-
-    states = {_state(task) for task in tasks}
-    worst = next((state for state in _FROM_WORST if state in states), NodeState.PENDING)
-    memory = max(task.get("peak_memory_bytes") or 0 for task in tasks)
-    cpu = sum(task.get("cpu_s") or 0.0 for task in tasks)
-    return {
-        "task": f"{node}[*]",
-        "state": Marked(worst, mark(worst).word),
-        "attempts": "",
-        "duration": duration(sum(task.get("duration_s") or 0.0 for task in tasks)),
-        "cpu": duration(cpu) if cpu else "",
-        "memory": size(memory) if memory else "",
-        "note": f"{counted(len(tasks), 'item')}: {_counts(tasks)}",
-    }
-
-
-#: the state that stands for many items
-_FROM_WORST = (
-    NodeState.FAILED,
-    NodeState.RUNNING,
-    NodeState.CANCELLED,
-    NodeState.UPSTREAM_FAILED,
-    NodeState.WAITING,
-    NodeState.PENDING,
-    NodeState.SUCCEEDED,
-    NodeState.CACHED,
-    NodeState.SKIPPED,
-)
-
-_SAID = {NodeState.SUCCEEDED: "ran", NodeState.UPSTREAM_FAILED: "not run"}
-
-
-def _counts(tasks: Iterable[Document]) -> str:
-    """`8 ran, 2 cached, 1 skipped`."""
-    states = Counter(_state(task) for task in tasks)
-    order = [NodeState.SUCCEEDED, NodeState.CACHED, *(state for state in NodeState if state in states)]
-    return ", ".join(
-        f"{states[state]:,} {_SAID.get(state, state.value)}" for state in dict.fromkeys(order) if states[state]
-    )
+    return [Text(), Text(f"{counted(len(tasks), 'task')}: {counts(tasks)}")] if tasks else []
 
 
 def _tasks_in_short(tasks: Sequence[Document]) -> str:
     """How many tasks, and of those that failed, else of the cached ones, how many."""
-    states = Counter(_state(task) for task in tasks)
+    states = Counter(state_of(task) for task in tasks)
     told = next((state for state in (NodeState.FAILED, NodeState.CACHED) if states[state]), None)
     return f"{len(tasks):,}, {states[told]:,} {told}" if told else f"{len(tasks):,}" if tasks else ""
-
-
-def _node_of(task: Document) -> str:
-    """The node that a task of the document is, or is an item of: `fit` for `fit[3]`."""
-    node = task.get("node")
-    return str(node) if node else str(task.get("id", "")).partition("[")[0]
-
-
-def _state(document: Document) -> str:
-    return str(document.get("state", ""))
-
-
-def _duration_of(document: Document) -> str:
-    seconds = document.get("duration_s")
-    return duration(seconds) if seconds is not None else ""
-
-
-def _when(moment: object) -> str:
-    """A moment in RFC 3339, in the local time of who reads it."""
-    if not isinstance(moment, str):
-        return ""
-    try:
-        return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return moment
-
-
-def _message(task: Document) -> str:
-    """The first line of the error: `ValueError: bad depth`."""
-    return headline(str(task.get("error") or ""))
 
 
 def _values(metrics: Mapping[str, float] | None) -> list[tuple[str, str]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.model.run import item_id
-from penstock.model.work import Line, Metric
+from penstock.model.value import Artifact, Description
+from penstock.model.work import Line, Metric, Told, Yield
 
 if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
@@ -26,6 +27,10 @@ class Listener(Protocol):
 
     def progress(self, done: float, total: float) -> None: ...
 
+    def pass_on(self, report: Told | Yield) -> None: ...
+
+    def yielded(self, index: int, output: Artifact, description: Description | None) -> None: ...
+
 
 class Context:
     """The attempt at hand. Outside a run its ids are empty and what is logged goes nowhere."""
@@ -38,6 +43,9 @@ class Context:
         attempt: int = 0,
         parameters: Mapping[str, Any] | None = None,
         listener: Listener | None = None,
+        scratch: Path | None = None,
+        memory: int = 0,
+        cpu: float = 1.0,
     ) -> None:
         self.run_id = run_id
         #: id of the node: `train`
@@ -48,7 +56,12 @@ class Context:
         self.attempt = attempt
         #: parameters of the run, in their JSON-able form
         self.parameters = dict(parameters or {})
+        #: bytes of memory and cores that the attempt may use; 0 bytes for no limit
+        self.memory = memory
+        self.cpu = cpu
         self._listener = listener
+        #: where scratch folders are made; None for where the system keeps temporary files
+        self._scratch = scratch
         self._folder: TemporaryDirectory[str] | None = None
 
     @property
@@ -64,7 +77,11 @@ class Context:
         if self._listener is None:
             return Path(tempfile.mkdtemp(prefix="penstock-"))
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="penstock-", ignore_cleanup_errors=True)
+            if self._scratch is not None:
+                self._scratch.mkdir(mode=0o700, exist_ok=True)
+            self._folder = tempfile.TemporaryDirectory(
+                prefix="penstock-", dir=self._scratch, ignore_cleanup_errors=True
+            )
         return Path(self._folder.name)
 
     def log_metric(self, name: str, value: float, *, step: int | None = None) -> None:
@@ -90,13 +107,40 @@ class Context:
 
 
 _current: ContextVar[Context | None] = ContextVar("penstock_context", default=None)
+#: the attempts under way in a worker process, which serves one run only; None in any other process, where attempts of
+#: several runs may be under way
+_under_way: dict[Context, None] | None = None
 
 
 def current() -> Context:
-    """The attempt that runs here and now; one that does nothing where there is none."""
-    return _current.get() or Context()
+    """The attempt that runs here and now; one that does nothing where there is none.
+
+    A thread that a task has started itself finds the attempt too, if it is the only one of its process or the thread
+    runs in a copy of the task's context (`contextvars.copy_context().run`).
+    """
+    return _current.get() or _only() or Context()
 
 
-#: how executors make a context the current one, and take it back
-set_current = _current.set
-reset_current = _current.reset
+def _only() -> Context | None:
+    under_way = tuple(_under_way or ())
+    return under_way[0] if len(under_way) == 1 else None
+
+
+def own_process() -> None:
+    """From now on, this process is a worker that serves one run only."""
+    global _under_way
+    _under_way = {}
+
+
+def set_current(context: Context) -> Token[Context | None]:
+    """Make a context the current one. Returns what `reset_current` takes it back with."""
+    if _under_way is not None:
+        _under_way[context] = None
+    return _current.set(context)
+
+
+def reset_current(token: Token[Context | None]) -> None:
+    context = _current.get()
+    if _under_way is not None and context is not None:
+        _under_way.pop(context, None)
+    _current.reset(token)

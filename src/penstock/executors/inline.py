@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from penstock.executors.attempt import Attempts
-from penstock.executors.capture import Capture
-from penstock.executors.telling import Telling
-from penstock.model.work import AnyReport, Job, Unstarted, Work
+from penstock.executors.attempts.attempt import Attempts
+from penstock.executors.attempts.capture import Capture
+from penstock.executors.attempts.telling import Telling
+from penstock.model.work import AnyReport, Job, Unstarted, Work, WorkerSettings
 from penstock.values import Values
 
 #: how much work is taken in ahead, in seconds and in jobs
@@ -21,16 +21,26 @@ _STUCK = 0.02
 
 
 class InlineExecutor:
-    """Runs jobs in the calling thread while it is polled. What tasks print is also written where it would go."""
+    """Runs jobs in the calling thread while it is polled. What tasks print is also written where it would go.
+
+    Limits of time are kept in the main thread only, on systems that have interval timers; compiled code is only
+    interrupted when it returns. Limits of memory are not kept, and devices are chosen for code that has not used any
+    before: for all of these, a process of its own is needed. `settings` are needed for tasks with a Python environment
+    of their own.
+    """
 
     def __init__(
-        self, values: Values, parameters: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
+        self,
+        values: Values,
+        parameters: Mapping[str, Any],
+        functions: Mapping[str, Callable[..., Any]],
+        settings: WorkerSettings | None = None,
     ) -> None:
         self._jobs: deque[Job] = deque()
         self._told: list[AnyReport] = []
-        self._telling = Telling(values, self._told.append)
-        self._attempts = Attempts(values, parameters, self._telling, functions)
-        self._capture = Capture(self._telling.line, through=True)
+        self._telling = Telling(self._told.append)
+        self._attempts = Attempts(values, parameters, self._telling, functions, alarms=True, settings=settings)
+        self._capture = Capture(self._telling.speaker, through=True)
         #: whether user code runs right now
         self._busy = False
         #: seconds that a job takes of late
@@ -39,7 +49,7 @@ class InlineExecutor:
     def define(self, work: Work) -> None:
         self._attempts.define(work)
 
-    def room(self) -> int:
+    def room(self, *, shared: bool = False) -> int:
         return max(1, min(_MOST_AHEAD, int(_AHEAD / self._pace))) - len(self._jobs)
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -62,12 +72,12 @@ class InlineExecutor:
 
     def _reports_of(self, job: Job) -> list[AnyReport]:
         """Make an attempt. Returns what it said and how it ended."""
-        self._telling.begin(job)
+        speech = self._telling.begin(job, self._attempts.values)
         self._busy = True
         end = self._attempts.make(job)
         self._busy = False
         self._capture.flush()
-        self._telling.flush()
+        self._telling.end(speech)
         self._pace = max(end.usage.duration, 0.7 * self._pace)
         reports = [*self._told, end]
         self._told.clear()
@@ -82,3 +92,4 @@ class InlineExecutor:
 
     def close(self, *, kill: bool = False) -> None:
         self._jobs.clear()
+        self._attempts.close()

@@ -3,133 +3,90 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import mmap
 import os
 import selectors
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
-
-from penstock.errors import PenstockError
-from penstock.executors.wire import Batch, Define, Exited, Fork, Forked, Incoming, Kill, Reports, Settings, frame
-from penstock.model.event import Fault
-from penstock.model.work import AnyReport, Done, Erred, Job, Report, Unstarted, Usage, Work, WorkerSettings
+from penstock.executors.watching.deaths import KernelKills, fault_of_death
+from penstock.executors.watching.limits import Limit
+from penstock.executors.workers.remote import STUCK, RemoteWorker, name_of
+from penstock.executors.workers.server import Server
+from penstock.executors.workers.wire import Batch, Define, Exited, Forked, Kill, Release, Settings, frame
+from penstock.model.work import (
+    AnyReport,
+    Declined,
+    Done,
+    Erred,
+    Job,
+    NotYet,
+    Unstarted,
+    Work,
+    WorkerSettings,
+)
 
 #: how much work a worker is given ahead, in seconds and in jobs
 _AHEAD = 0.004
 _MOST_AHEAD = 100
 #: what a job costs a worker beside the user's code, in seconds
 _OVERHEAD = 25e-6
-#: how long a worker may be at one job before what waits behind it is taken back, in seconds
-_STUCK = 0.05
 #: how often workers may die in a row before they begin anything
 _STILLBORN = 3
 #: how long processes may take to leave, in seconds, by whether they are killed
 _PATIENCE = {False: 5.0, True: 1.0}
 _CHUNK = 1 << 16
 
-#: work, item and attempt of a job
-_Name = tuple[int, int, int]
-
-_FORK_SERVER = """
-import json, sys
-sys.path[:] = json.loads(sys.argv.pop())
-from penstock.executors.forkserver import main
-main(int(sys.argv.pop()))
-"""
-
-
-class _Worker:
-    """The driver's side of one worker."""
-
-    def __init__(self, number: int, link: socket.socket, recall: socket.socket, page: mmap.mmap) -> None:
-        self.number = number
-        self.link = link
-        self.recall = recall
-        self.page = page
-        self.pid = 0
-        self.incoming = Incoming(msgspec.msgpack.Decoder(Reports))
-        self.outgoing = bytearray()
-        #: jobs that were sent and not answered, in order
-        self.jobs: deque[Job] = deque()
-        self.finished = 0
-        #: about when it began the job it is at, on the monotonic clock
-        self.busy_since = 0.0
-        self.defined: set[int] = set()
-        #: when it was last asked to give back what it has not begun
-        self.recalled_at = 0.0
-        #: the jobs that are to be ended
-        self.stopped: set[_Name] = set()
-        self.link_closed = False
-        #: as of waitpid, once it is known
-        self.status: int | None = None
-
-    def begun(self) -> int:
-        """How many jobs it has ever begun."""
-        return int.from_bytes(self.page[:8], "little")
-
-    def at(self) -> int:
-        """The place among its jobs of the one it has begun last; -1 if it has begun none of them."""
-        return self.begun() - self.finished - 1
-
-    def alive(self) -> bool:
-        return self.status is None and not self.link_closed
-
-    def stuck(self, now: float) -> bool:
-        """Whether it has been at one job for so long that nothing should wait behind it."""
-        return bool(self.jobs) and now - self.busy_since > _STUCK
-
-    def close(self) -> None:
-        self.link.close()
-        self.recall.close()
-        self.page.close()
+#: reports that end an attempt
+_ENDS = (Done, Erred, Declined, NotYet)
 
 
 class ProcessExecutor:
     """Keeps up to `size` worker processes, forked from a server that has imported the user's modules.
 
-    Nothing is started before the first job. A worker that dies costs the attempt it was at, and is replaced.
+    Nothing is started before the first job. A worker that dies costs the attempt it was at, and is replaced. `server`
+    is one that other executors use too.
     """
 
-    def __init__(self, settings: WorkerSettings, size: int | None = None) -> None:
+    def __init__(self, settings: WorkerSettings, size: int | None = None, server: Server | None = None) -> None:
         self.size = size or _cores()
         self._settings = settings
         self._selector = selectors.DefaultSelector()
-        self._server: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._control_incoming = Incoming(msgspec.msgpack.Decoder(Forked | Exited))
-        self._workers: dict[int, _Worker] = {}
+        self._server = server or Server(settings)
+        self._started = False
+        self._workers: dict[int, RemoteWorker] = {}
         self._works: dict[int, Work] = {}
-        self._numbers = 0
+        #: seconds that attempts at a piece of work may take, where that is limited
+        self._timeouts: dict[int, float] = {}
         #: seconds that a job takes of late
         self._pace = _AHEAD
         self._stillborn = 0
         self._reports: list[AnyReport] = []
+        self._kernel_kills = KernelKills(())
 
     # The port.
 
     def define(self, work: Work) -> None:
         self._works[work.number] = work
+        if work.timeout is not None:
+            self._timeouts[work.number] = work.timeout
 
-    def room(self) -> int:
+    def room(self, *, shared: bool = False) -> int:
         now = time.monotonic()
         moving = [worker for worker in self._workers.values() if not worker.stuck(now)]
         stuck = len(self._workers) - len(moving)
         return (self.size - stuck) * self._depth() - sum(len(worker.jobs) for worker in moving)
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        self._hire(len(jobs))
+        kinds = {job.devices for job in jobs}
+        for devices in kinds:
+            fit = jobs if len(kinds) == 1 else [job for job in jobs if job.devices == devices]
+            self._distribute(fit, devices)
+
+    def _distribute(self, jobs: Sequence[Job], devices: tuple[int, ...] | None) -> None:
+        """Hand out jobs that see the same devices."""
+        self._hire(len(jobs), devices)
         now = time.monotonic()
-        alive = [worker for worker in self._workers.values() if worker.alive()]
+        alive = [worker for worker in self._workers.values() if worker.alive() and worker.devices == devices]
         workers = [worker for worker in alive if not worker.stuck(now)] or alive
         workers.sort(key=lambda worker: len(worker.jobs))
         free = [worker for worker in workers if not worker.jobs] or workers
@@ -139,14 +96,13 @@ class ProcessExecutor:
                 self._assign(worker, share)
 
     def poll(self, timeout: float | None) -> list[AnyReport]:
-        if self._server is None:
+        if not self._started:
             if timeout:
                 time.sleep(timeout)
             return []
         until = None if timeout is None else time.monotonic() + timeout
         while True:
-            wait = None if until is None else max(0.0, until - time.monotonic())
-            for key, mask in self._selector.select(wait):
+            for key, mask in self._selector.select(self._wait(until)):
                 self._ready(key.data, mask)
             self._bury()
             self._attend()
@@ -154,105 +110,84 @@ class ProcessExecutor:
                 reports, self._reports = self._reports, []
                 return reports
 
+    def fileno(self) -> int:
+        """A descriptor that can be read when there is something to poll for."""
+        return self._selector.fileno()
+
+    def _wait(self, until: float | None) -> float | None:
+        """How long to wait for something to happen, in seconds."""
+        now = time.monotonic()
+        waits = [worker.patience(now) for worker in self._workers.values() if worker.limits]
+        waits.append(None if until is None else max(0.0, until - now))
+        return min((wait for wait in waits if wait is not None), default=None)
+
     def stop(self, job: Job) -> None:
         for worker in self._workers.values():
-            if _name(job) in map(_name, worker.jobs):
-                worker.stopped.add(_name(job))
-                self._end_stopped(worker)
+            if name_of(job) in map(name_of, worker.jobs):
+                worker.stop(job)
+                self._end_jobs(worker)
 
     def interrupt(self) -> None:
         """Nothing to do: what runs, runs in other processes."""
 
     def close(self, *, kill: bool = False) -> None:
-        if self._server is None or self._control is None:
+        if not self._started:
             return
+        self._started = False
         for worker in self._workers.values():
-            if kill or worker.jobs:
-                self._tell_server(Kill(worker.number))
+            self._server.tell(Kill(worker.number) if kill or worker.jobs else Release(worker.number))
             self._forget(worker)
-        patience = _PATIENCE[kill]
-        with contextlib.suppress(OSError):
-            self._wait_for_exits(patience)
-        self._control.close()
+        leaving = [number for number, worker in self._workers.items() if worker.status is None]
+        self._server.await_exits(leaving, _PATIENCE[kill])
         self._selector.close()
-        try:
-            self._server.wait(patience)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
-        self._server = None
+        self._server.close(_PATIENCE[kill])
 
     # Workers come and go.
 
     def _depth(self) -> int:
         return max(1, min(_MOST_AHEAD, int(_AHEAD / self._pace)))
 
-    def _hire(self, jobs: int) -> None:
-        """Have as many workers as there are jobs at hand, as far as the size allows."""
+    def _hire(self, jobs: int, devices: tuple[int, ...] | None) -> None:
+        """Have as many workers as there are jobs at hand, as far as the size allows, and one that sees the devices in
+        any case."""
         alive = [worker for worker in self._workers.values() if worker.alive()]
-        busy = sum(1 for worker in alive if worker.jobs)
-        for _ in range(len(alive), min(self.size, busy + jobs)):
-            self._fork()
+        fit = [worker for worker in alive if worker.devices == devices]
+        busy = sum(1 for worker in fit if worker.jobs)
+        if len(fit) < len(alive):
+            idle = [worker for worker in alive if worker.devices != devices and not worker.jobs]
+            needed = len(alive) + busy + jobs - len(fit) - self.size
+            for worker in idle[: max(0, needed)]:
+                self._release(worker)
+                alive.remove(worker)
+        others = len(alive) - len(fit)
+        for _ in range(len(fit), max(min(self.size - others, busy + jobs), 1)):
+            self._fork(devices)
 
-    def _fork(self) -> None:
-        control = self._control or self._start_server()
-        number = self._numbers = self._numbers + 1
-        link, their_link = socket.socketpair()
-        recall, their_recall = socket.socketpair()
-        with tempfile.TemporaryFile() as file:
-            file.truncate(8)
-            page = mmap.mmap(file.fileno(), 8)
-            descriptors = [their_link.fileno(), their_recall.fileno(), file.fileno()]
-            # a server that is gone shows when it is listened to
-            with contextlib.suppress(BrokenPipeError):
-                socket.send_fds(control, [frame(Fork(number))], descriptors)
-        their_link.close()
-        their_recall.close()
-        link.setblocking(False)
-        recall.setblocking(False)
-        worker = self._workers[number] = _Worker(number, link, recall, page)
+    def _release(self, worker: RemoteWorker) -> None:
+        """Let an idle worker go."""
+        self._server.tell(Release(worker.number))
+        del self._workers[worker.number]
+        self._forget(worker)
+
+    def _fork(self, devices: tuple[int, ...] | None) -> None:
+        if not self._started:
+            self._started = True
+            self._selector.register(self._server.start(), selectors.EVENT_READ, None)
+            self._kernel_kills = KernelKills()
+        number, link, recall, page = self._server.fork(self._note)
+        worker = self._workers[number] = RemoteWorker(number, link, recall, page, devices)
         self._selector.register(link, selectors.EVENT_READ, worker)
         self._send(worker, frame(Settings(self._settings)))
 
-    def _start_server(self) -> socket.socket:
-        control, theirs = socket.socketpair()
-        with theirs:
-            self._server = subprocess.Popen(
-                [sys.executable, "-P", "-c", _FORK_SERVER, str(theirs.fileno()), json.dumps(self._settings.path)],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        self._control = control
-        self._selector.register(control, selectors.EVENT_READ, None)
-        self._tell_server(Settings(self._settings))
-        return control
-
-    def _tell_server(self, message: Any) -> None:
-        assert self._control is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._control.sendall(frame(message))
-
-    def _forget(self, worker: _Worker) -> None:
+    def _forget(self, worker: RemoteWorker) -> None:
         if not worker.link_closed:
             worker.link_closed = True
             self._selector.unregister(worker.link)
         worker.close()
 
-    def _wait_for_exits(self, patience: float) -> None:
-        """Let workers leave in their own time, for a while."""
-        assert self._control is not None
-        self._control.settimeout(patience)
-        waiting = {number for number, worker in self._workers.items() if worker.status is None}
-        while waiting:
-            data = self._control.recv(_CHUNK)
-            if not data:
-                return
-            waiting -= {m.number for m in self._control_incoming.feed(data) if isinstance(m, Exited)}
-
     # Jobs go out.
 
-    def _assign(self, worker: _Worker, jobs: list[Job]) -> None:
+    def _assign(self, worker: RemoteWorker, jobs: list[Job]) -> None:
         if not worker.jobs:
             worker.busy_since = time.monotonic()
         message = b""
@@ -260,13 +195,16 @@ class ProcessExecutor:
             worker.defined.add(number)
             message += frame(Define(self._works[number]))
         worker.jobs.extend(jobs)
+        for job in jobs:
+            if job.memory or job.work in self._timeouts:
+                worker.limits[name_of(job)] = Limit(self._timeouts.get(job.work), job.memory)
         self._send(worker, message + frame(Batch(jobs)))
 
-    def _send(self, worker: _Worker, data: bytes) -> None:
+    def _send(self, worker: RemoteWorker, data: bytes) -> None:
         worker.outgoing += data
         self._push(worker)
 
-    def _push(self, worker: _Worker) -> None:
+    def _push(self, worker: RemoteWorker) -> None:
         """Write as much as the socket takes; the rest goes when it is ready for more."""
         try:
             while worker.outgoing:
@@ -276,50 +214,57 @@ class ProcessExecutor:
             pass
         except (BrokenPipeError, ConnectionResetError):
             worker.outgoing.clear()
-        mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.outgoing else 0)
-        if not worker.link_closed and self._selector.get_key(worker.link).events != mask:
+        behind = bool(worker.outgoing)
+        if behind is not worker.behind and not worker.link_closed:
+            worker.behind = behind
+            mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if behind else 0)
             self._selector.modify(worker.link, mask, worker)
 
     def _attend(self) -> None:
-        """Take jobs back that wait behind a long one, and end those that are to be."""
+        """Take jobs back that wait behind a long one, and end those that are to be, or are beyond their limits."""
         now = time.monotonic()
         for worker in self._workers.values():
+            if worker.limits:
+                worker.look_after(now)
             if len(worker.jobs) > 1 and worker.stuck(now):
                 # what comes back would go straight out again, if jobs were still taken to be as short as they were
                 self._pace = max(self._pace, now - worker.busy_since)
                 self._recall(worker, now)
-            if worker.stopped:
-                self._end_stopped(worker)
+            if worker.ending:
+                self._end_jobs(worker)
 
-    def _recall(self, worker: _Worker, now: float) -> None:
-        if now - worker.recalled_at > _STUCK:
+    def _recall(self, worker: RemoteWorker, now: float) -> None:
+        if now - worker.recalled_at > STUCK:
             worker.recalled_at = now
             with contextlib.suppress(OSError):
                 worker.recall.send(b"r")
 
-    def _end_stopped(self, worker: _Worker) -> None:
+    def _end_jobs(self, worker: RemoteWorker) -> None:
         """Kill a worker that is at a job which is to be ended; take such a job back from one that has not begun it."""
-        at = worker.at()
+        begun = worker.page.begun()
+        at = begun - worker.finished - 1
         for place, job in enumerate(worker.jobs):
-            if _name(job) not in worker.stopped:
+            if name_of(job) not in worker.ending:
                 continue
             if place == at:
-                self._tell_server(Kill(worker.number))
+                if worker.killed_at != begun:
+                    worker.killed_at = begun
+                    self._server.tell(Kill(worker.number, begun))
             elif place > at:
                 self._recall(worker, time.monotonic())
 
     # Reports come in.
 
-    def _ready(self, worker: _Worker | None, mask: int) -> None:
+    def _ready(self, worker: RemoteWorker | None, mask: int) -> None:
         if worker is None:
-            self._hear_server()
+            self._server.hear()
             return
         if mask & selectors.EVENT_WRITE:
             self._push(worker)
         if mask & selectors.EVENT_READ:
             self._hear(worker)
 
-    def _hear(self, worker: _Worker) -> None:
+    def _hear(self, worker: RemoteWorker) -> None:
         try:
             data = worker.link.recv(_CHUNK)
         except BlockingIOError:
@@ -336,12 +281,11 @@ class ProcessExecutor:
         for message in worker.incoming.feed(data):
             self._take(worker, message.reports)
 
-    def _take(self, worker: _Worker, reports: list[AnyReport]) -> None:
+    def _take(self, worker: RemoteWorker, reports: list[AnyReport]) -> None:
         slowest = 0.0
         for report in reports:
-            if isinstance(report, (Done, Erred)):
-                worker.stopped.discard(_name(worker.jobs.popleft()))
-                worker.finished += 1
+            if isinstance(report, _ENDS):
+                worker.finish(worker.jobs.popleft())
                 slowest = max(slowest, report.usage.duration)
             elif isinstance(report, Unstarted):
                 report = self._give_back(worker, report)  # noqa: PLW2901
@@ -351,98 +295,49 @@ class ProcessExecutor:
             worker.busy_since = time.monotonic()
             self._pace = max(slowest + _OVERHEAD, 0.7 * self._pace)
 
-    def _give_back(self, worker: _Worker, report: Unstarted) -> Erred | Unstarted:
+    def _give_back(self, worker: RemoteWorker, report: Unstarted) -> Erred | Unstarted:
         """The answer for a job that a worker returns."""
-        job = next(job for job in worker.jobs if _name(job) == _name(report))
+        job = next(job for job in worker.jobs if name_of(job) == name_of(report))
         worker.jobs.remove(job)
-        if _name(job) not in worker.stopped:
-            return report
-        worker.stopped.discard(_name(job))
-        return _stopped(worker, job)
+        fault = worker.ending.get(name_of(job))
+        worker.forget(job)
+        return report if fault is None else worker.erred(job, fault)
 
-    def _hear_server(self) -> None:
-        assert self._control is not None and self._server is not None
-        try:
-            data = self._control.recv(_CHUNK)
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            code = self._server.wait()
-            raise PenstockError(
-                f"the process that starts workers {_ending(code)}",
-                remedy='Look for its message above, or run with executor="inline".',
-            )
-        for message in self._control_incoming.feed(data):
-            worker = self._workers.get(message.number)
-            if worker is None:
-                continue
-            if isinstance(message, Forked):
-                worker.pid = message.pid
-            else:
-                worker.status = message.status
+    def _note(self, message: Forked | Exited) -> None:
+        """Take in what has become of a worker."""
+        worker = self._workers.get(message.number)
+        if worker is None:
+            return
+        if isinstance(message, Forked):
+            worker.pid = message.pid
+        else:
+            worker.status = message.status
 
     def _bury(self) -> None:
         """Answer for the jobs of workers that are gone, once all they had reported is read."""
-        for number, worker in list(self._workers.items()):
-            if worker.status is None:
-                continue
+        gone = [worker for worker in self._workers.values() if worker.status is not None]
+        # the kernel may have killed several at once
+        out_of_memory = bool(gone) and self._kernel_kills.any_new()
+        for worker in gone:
             while not worker.link_closed:
                 self._hear(worker)
-            del self._workers[number]
-            self._answer_for(worker, worker.status)
+            del self._workers[worker.number]
+            self._answer_for(worker, out_of_memory=out_of_memory)
             worker.close()
 
-    def _answer_for(self, worker: _Worker, status: int) -> None:
-        at = worker.at()
-        if worker.jobs and worker.begun() == 0:
+    def _answer_for(self, worker: RemoteWorker, *, out_of_memory: bool) -> None:
+        at, begun = worker.at(), worker.page.begun()
+        if worker.jobs and begun == 0:
             self._stillborn += 1
             at = 0 if self._stillborn > _STILLBORN else -1
         for place, job in enumerate(worker.jobs):
-            if _name(job) in worker.stopped:
-                self._reports.append(_stopped(worker, job))
-            elif place == at and not worker.stopped:
-                self._reports.append(_lost(worker, job, _reason(status)))
+            fault = worker.ending.get(name_of(job))
+            if fault is None and place == at and worker.status is not None:
+                fault = fault_of_death(worker.status, worker.pid, out_of_memory=out_of_memory, begun=begun > 0)
+            if fault is not None:
+                self._reports.append(worker.erred(job, fault))
             else:
                 self._reports.append(Unstarted(job.work, job.item, job.attempt))
-
-
-def _name(thing: Job | Report) -> _Name:
-    return thing.work, thing.item, thing.attempt
-
-
-def _stopped(worker: _Worker, job: Job) -> Erred:
-    return _lost(worker, job, "the attempt was stopped")
-
-
-def _lost(worker: _Worker, job: Job, reason: str) -> Erred:
-    duration = time.monotonic() - worker.busy_since
-    usage = Usage(time.time() - duration, duration, worker=worker.pid)
-    fault = Fault("penstock.WorkerLostError", f"{reason} (worker process {worker.pid})", infrastructure=True)
-    return Erred(job.work, job.item, job.attempt, fault, usage)
-
-
-def _reason(status: int) -> str:
-    """What the end of a worker means, for people; `status` as of `waitpid`."""
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return f"the worker left with exit code {code} in the middle of the task"
-    if -code == signal.SIGKILL:
-        return "the worker was killed (SIGKILL); when nobody did it, the machine ran out of memory"
-    if -code == signal.SIGSEGV:
-        return "the worker crashed with a segmentation fault (SIGSEGV), in compiled code"
-    if -code == signal.SIGABRT:
-        return "the worker aborted (SIGABRT), in compiled code"
-    return f"the worker {_ending(code)}"
-
-
-def _ending(code: int) -> str:
-    """How a process ended, by its exit code, which is negative for a signal."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
 
 
 def _cores() -> int:

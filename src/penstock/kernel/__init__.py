@@ -3,7 +3,8 @@
 No clock, no randomness, no ids, no input or output, no threads: they arrive as data.
 """
 
-from penstock.kernel.state import Phase, RunProgress
+from penstock.kernel.recovery import outstanding
+from penstock.kernel.state import Frame, NodeProgress, Phase, RunProgress
 from penstock.kernel.transitions import handle
 
-__all__ = ["Phase", "RunProgress", "handle"]
+__all__ = ["Frame", "NodeProgress", "Phase", "RunProgress", "handle", "outstanding"]

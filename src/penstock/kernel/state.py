@@ -1,15 +1,23 @@
-"""What the kernel knows of a run: for every node, and every item of a mapped one, a phase."""
+"""What the kernel knows of a run: for every node, and every item of a mapped one, a phase.
+
+Nodes live in frames: the run itself is one, and so is every execution of a body (of a mapped pipeline, of a turn of a
+loop). A node of a body exists once in each frame, under an id of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
 from enum import IntEnum
 
-from penstock.model.graph import Graph, Node
-from penstock.model.run import NodeState
-from penstock.model.value import Artifact
+from penstock.kernel.streams import streamed
+from penstock.model.event import Fault
+from penstock.model.expression import Constant, Expression
+from penstock.model.graph import Graph, Node, PipelineAction, Task
+from penstock.model.run import NodeState, item_id
+from penstock.model.value import Argument
 
-Outputs = tuple[Artifact, ...]
+Outputs = tuple[Argument, ...]
 
 
 class Phase(IntEnum):
@@ -26,14 +34,20 @@ class Phase(IntEnum):
     RUNNING = 4
     #: waits between two attempts
     DELAYED = 5
-    #: a mapped node whose items are under way
-    OPEN = 6
-    SUCCEEDED = 7
-    CACHED = 8
-    FAILED = 9
-    SKIPPED = 10
-    UPSTREAM_FAILED = 11
-    CANCELLED = 12
+    #: waits for a person's answer
+    AWAITING = 6
+    #: its fallback value is being evaluated
+    SUBSTITUTING = 7
+    #: its items, or the nodes of its body, are under way
+    OPEN = 8
+    #: the result of its body is being evaluated
+    CONCLUDING = 9
+    SUCCEEDED = 10
+    CACHED = 11
+    FAILED = 12
+    SKIPPED = 13
+    UPSTREAM_FAILED = 14
+    CANCELLED = 15
 
     @property
     def ended(self) -> bool:
@@ -47,54 +61,197 @@ class Phase(IntEnum):
     @property
     def state(self) -> NodeState:
         """The phase as the run document calls it."""
-        return _STATES[self]
+        return _STATES.get(self) or NodeState[self.name]
 
 
 _STATES = {
-    Phase.PENDING: NodeState.PENDING,
     Phase.EXPANDING: NodeState.WAITING,
     Phase.CHECKING: NodeState.WAITING,
     Phase.QUEUED: NodeState.WAITING,
-    Phase.RUNNING: NodeState.RUNNING,
     Phase.DELAYED: NodeState.WAITING,
+    Phase.AWAITING: NodeState.WAITING,
+    Phase.SUBSTITUTING: NodeState.WAITING,
     Phase.OPEN: NodeState.RUNNING,
-    Phase.SUCCEEDED: NodeState.SUCCEEDED,
-    Phase.CACHED: NodeState.CACHED,
-    Phase.FAILED: NodeState.FAILED,
-    Phase.SKIPPED: NodeState.SKIPPED,
-    Phase.UPSTREAM_FAILED: NodeState.UPSTREAM_FAILED,
-    Phase.CANCELLED: NodeState.CANCELLED,
+    Phase.CONCLUDING: NodeState.RUNNING,
 }
 
 
 class Items:
     """The items of a mapped node, kept in flat arrays because there may be a hundred thousand of them."""
 
-    __slots__ = ("counts", "outputs", "phases", "unfinished")
+    __slots__ = ("counts", "keys", "more", "outputs", "phases", "unfinished")
 
-    def __init__(self, count: int) -> None:
-        self.phases = bytearray([Phase.CHECKING]) * count
+    def __init__(self, count: int, keys: tuple[str, ...] | None = None, *, more: bool = False) -> None:
+        self.phases = bytearray(count)
         self.outputs: list[Outputs | None] = [None] * count
         self.unfinished = count
         #: how many items are in each phase that is an end
         self.counts = [0] * len(Phase)
+        #: what the items are called, where they do not go by number
+        self.keys = keys
+        #: whether there are items to come
+        self.more = more
+
+    def append(self) -> int:
+        """Add an item. Returns its number."""
+        self.phases.append(Phase.PENDING)
+        self.outputs.append(None)
+        self.unfinished += 1
+        return len(self.phases) - 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether all items have ended, and no more will come."""
+        return self.unfinished == 0 and not self.more
+
+
+class Frame:
+    """An execution of a body, or the run itself (`owner` is None)."""
+
+    __slots__ = (
+        "cut_short",
+        "fault",
+        "growing",
+        "id",
+        "item",
+        "nodes",
+        "owner",
+        "previous",
+        "result",
+        "turn",
+        "unfinished",
+    )
+
+    def __init__(self, id: str, owner: NodeProgress | None, item: int = -1, turn: int = 0) -> None:
+        #: what instance ids in it start with: `fold[3]`; empty for the run
+        self.id = id
+        self.owner = owner
+        self.item = item
+        #: of a loop, from 0
+        self.turn = turn
+        #: what the turn before resulted in
+        self.previous: Outputs | None = None
+        #: by the id in the body
+        self.nodes: dict[str, NodeProgress] = {}
+        #: nodes that have not ended
+        self.unfinished = 0
+        #: whether it is a dynamic body that has not ended
+        self.growing = False
+        #: what a dynamic body returns, once it has
+        self.result: Expression = Constant(None)
+        #: whether a dynamic body was ended because the run is being cancelled
+        self.cut_short = False
+        #: what a dynamic body has raised
+        self.fault: Fault | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.unfinished == 0 and not self.growing
+
+    def instance(self, node: str) -> str:
+        """The id of one of its nodes in the run."""
+        return f"{self.id}/{node}" if self.id else node
+
+
+class Setbacks:
+    """What went wrong with the attempts at a node. All is by item; an item that is absent had none of it."""
+
+    __slots__ = ("again", "delays", "excused", "fallen", "larger", "losses")
+
+    def __init__(self) -> None:
+        #: how many attempts the infrastructure has lost
+        self.losses: dict[int, int] = {}
+        #: how many attempts do not count, because the driver was gone or the limit of memory was raised
+        self.excused: dict[int, int] = {}
+        #: how many times the limit of memory was doubled
+        self.larger: dict[int, int] = {}
+        #: items that have failed for good, and whose fallback is under way
+        self.fallen: set[int] = set()
+        #: items whose latest attempt is to be made anew under its own number: it came back, or asked to be put off
+        self.again: set[int] = set()
+        #: the latest wait before an attempt, in seconds
+        self.delays: dict[int, float] = {}
+
+
+class Limit:
+    """How many items of a node may be under way at once."""
+
+    __slots__ = ("flying", "held", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.flying: set[int] = set()
+        #: items, and the attempts at them, that are held back
+        self.held: deque[tuple[int, int]] = deque()
 
 
 class NodeProgress:
-    """A node on its way. `attempts` counts attempts by item; an item that is absent had none."""
+    """A node on its way. `attempts` is by item; an item that is absent had none."""
 
-    __slots__ = ("attempts", "blockers", "downstream", "items", "node", "outputs", "phase", "requirements")
+    __slots__ = (
+        "attempts",
+        "blockers",
+        "body",
+        "downstream",
+        "final",
+        "frame",
+        "frames",
+        "handled",
+        "id",
+        "items",
+        "limit",
+        "node",
+        "outputs",
+        "phase",
+        "requirements",
+        "setbacks",
+        "streamers",
+        "streams",
+        "upstream",
+        "yielded",
+    )
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, frame: Frame, body: PipelineAction | None) -> None:
         self.node = node
+        self.frame = frame
+        #: the id of this instance of the node
+        self.id = frame.instance(node.id)
+        self.body = body
         self.phase = Phase.PENDING
         self.requirements = node.requirements()
-        #: how many upstream nodes have not ended
+        self.upstream: tuple[NodeProgress, ...] = ()
+        #: how many upstream nodes have not ended; of those that are streamed, that have not begun to have items
         self.blockers = 0
-        self.downstream: list[str] = []
+        self.downstream: list[NodeProgress] = []
+        #: upstream nodes whose items are taken over one by one, and the nodes that do so with this one's
+        self.streams: tuple[NodeProgress, ...] = ()
+        self.streamers: list[NodeProgress] = []
+        #: how many values a generator has yielded
+        self.yielded = 0
+        #: the number of the latest attempt
         self.attempts: dict[int, int] = {}
+        #: None while there were none
+        self.setbacks: Setbacks | None = None
         self.outputs: Outputs | None = None
         self.items: Items | None = None
+        self.limit = None if node.each is None or node.each.max_parallel is None else Limit(node.each.max_parallel)
+        #: frames of the body that are under way, by item
+        self.frames: dict[int, Frame] = {}
+        #: it still runs in a run that is being cancelled
+        self.final: bool = node.final or (frame.owner is not None and frame.owner.final)
+        #: a dynamic body was given the failure as an exception
+        self.handled = False
+
+    @property
+    def fallen(self) -> Collection[int]:
+        """Items (-1 for the node itself) that have failed for good, and whose fallback has taken their place."""
+        return () if self.setbacks is None else self.setbacks.fallen
+
+    def set_back(self) -> Setbacks:
+        """The setbacks, to add one."""
+        if self.setbacks is None:
+            self.setbacks = Setbacks()
+        return self.setbacks
 
     def phase_of(self, item: int) -> Phase:
         if item < 0 or self.items is None:
@@ -107,25 +264,98 @@ class NodeProgress:
             return None
         return self.items.phases[item]
 
+    def set_phase(self, item: int, phase: Phase) -> None:
+        if item < 0 or self.items is None:
+            self.phase = phase
+        else:
+            self.items.phases[item] = phase
+
+    def memory_of(self, item: int) -> int:
+        """The limit of memory for the next attempt, in bytes; 0 for none."""
+        resources = self.node.policy.resources
+        times = 0 if self.setbacks is None else self.setbacks.larger.get(item, 0)
+        return min(resources.memory * 2**times, resources.memory_cap) if times else resources.memory
+
+    def cell_id(self, item: int) -> str:
+        """How the node, or an item of it, is called: `fit[rf]`."""
+        keys = None if self.items is None else self.items.keys
+        return item_id(self.id, item, None if keys is None or item < 0 else keys[item])
+
+    @property
+    def fatal(self) -> bool:
+        """Whether it has failed in a way that matters to the frame."""
+        return self.phase is Phase.FAILED and self.node.decides and not self.handled
+
 
 class RunProgress:
     """A run on its way; only `kernel.handle` changes it."""
 
-    __slots__ = ("cancelling", "graph", "nodes", "started", "unfinished")
+    __slots__ = (
+        "cancelling",
+        "expired",
+        "final",
+        "finished",
+        "frames",
+        "graph",
+        "nodes",
+        "root",
+        "started",
+        "stopping",
+        "tasks",
+    )
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.nodes = {node.id: NodeProgress(node) for node in graph.nodes}
-        #: nodes that have not ended
-        self.unfinished = len(self.nodes)
+        #: all tasks that are called, those of dynamic bodies included
+        self.tasks: dict[str, Task] = dict(graph.tasks)
+        #: by instance id
+        self.nodes: dict[str, NodeProgress] = {}
+        self.root = Frame("", None)
+        #: frames that are under way, by id; the run's own is ""
+        self.frames: dict[str, Frame] = {"": self.root}
         self.started = False
+        self.finished = False
         #: why the run is being cancelled, None while it is not
         self.cancelling: str | None = None
-        for progress in self.nodes.values():
-            upstream = progress.node.upstream()
-            progress.blockers = len(upstream)
-            for name in upstream:
-                self.nodes[name].downstream.append(progress.node.id)
+        #: whether nodes that are final still run in a run that is being cancelled
+        self.final = True
+        #: whether it is being cancelled because of a failure, or of its timeout
+        self.stopping = False
+        self.expired = False
+        self.root.growing = graph.dynamic_at is not None
+        self.add(self.root, graph.nodes)
+
+    def add(self, frame: Frame, nodes: Iterable[Node]) -> list[NodeProgress]:
+        """Put nodes, which follow in order what they wait for, into a frame."""
+        added: list[NodeProgress] = []
+        for node in nodes:
+            action = self.tasks[node.task].action if node.task in self.tasks else None
+            progress = NodeProgress(node, frame, action if isinstance(action, PipelineAction) else None)
+            self._wire(frame, progress)
+            frame.nodes[node.id] = self.nodes[progress.id] = progress
+            frame.unfinished += 1
+            added.append(progress)
+        return added
+
+    def _wire(self, frame: Frame, progress: NodeProgress) -> None:
+        progress.upstream = tuple(frame.nodes[name] for name in progress.node.upstream())
+        if progress.node.each is not None and progress.upstream:
+            names = streamed(progress.node, {p.node.id: self._has_items(p) for p in progress.upstream})
+            progress.streams = tuple(frame.nodes[name] for name in names)
+        for other in progress.upstream:
+            other.downstream.append(progress)
+            if other in progress.streams:
+                other.streamers.append(progress)
+                progress.blockers += not (other.phase.ended or other.items is not None or other.yielded > 0)
+            else:
+                progress.blockers += not other.phase.ended
+
+    def _has_items(self, progress: NodeProgress) -> str:
+        """What a node has one by one: the items of a fan-out, what a generator yields, or nothing."""
+        if progress.node.each is not None:
+            return "items"
+        task = self.tasks.get(progress.node.task)
+        return "yields" if task is not None and task.yields else ""
 
     def outputs(self, node: str) -> Outputs | list[Outputs] | None:
         """The outputs of a node; of a mapped node, those of its items in order; None while there are none."""
@@ -139,7 +369,7 @@ class RunProgress:
     def ran(self, node: str) -> bool:
         return self.nodes[node].phase.fruitful
 
-    def running(self) -> Iterable[tuple[str, int, int]]:
+    def running(self) -> Iterator[tuple[str, int, int]]:
         """Node, item and attempt of everything that an executor has."""
         for name, progress in self.nodes.items():
             if progress.items is None:

@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from penstock.model.value import Artifact
+
 
 class Constant(msgspec.Struct, frozen=True, tag="constant"):
     """A value that is known when the graph is made."""
@@ -37,6 +39,32 @@ class Item(msgspec.Struct, frozen=True, tag="item"):
     """The element at hand of the iterable that a mapped node runs over for input `name`."""
 
     name: str
+
+
+class Stored(msgspec.Struct, frozen=True, tag="stored"):
+    """A value that is known, and stored already."""
+
+    value: Artifact
+
+
+class Input(msgspec.Struct, frozen=True, tag="input"):
+    """Inside the body of a node: the value that the node gives its body under `name` (one of the node's bindings)."""
+
+    name: str
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """Whether a node ended in one of some states (`NodeState` values). It waits for the node, and needs nothing of it."""
+
+    node: str
+    states: tuple[str, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
+    """How some nodes ended, as a `penstock.Outcome`; what exit handlers see. It waits for the nodes, and needs nothing
+    of them."""
+
+    nodes: tuple[str, ...]
 
 
 class Get(msgspec.Struct, frozen=True, tag="get"):
@@ -73,7 +101,9 @@ class Mapping(msgspec.Struct, frozen=True, tag="mapping"):
     items: dict[str, Expression]
 
 
-Expression = Constant | Parameter | Output | Item | Get | Apply | Choose | Sequence | Mapping
+Expression = (
+    Constant | Stored | Parameter | Output | Item | Input | Ended | Outcome | Get | Apply | Choose | Sequence | Mapping
+)
 
 
 def _divide(left: Any, right: Any) -> Any:
@@ -90,6 +120,11 @@ def _power(base: Any, exponent: Any) -> Any:
 
 def _is_in(element: Any, container: Any) -> bool:
     return element in container
+
+
+def _selects(choice: Any, name: Any) -> bool:
+    """Whether a choice, which is a name or several, takes in a name."""
+    return name in choice if isinstance(choice, (list, tuple, set, frozenset)) else bool(choice == name)
 
 
 #: operator name -> symbol for people
@@ -112,6 +147,7 @@ OPERATORS = {
     "pow": "**",
     "neg": "-",
     "in": "in",
+    "selects": "selects",
 }
 
 #: those that need all of their arguments; `and` and `or` may do with the first, as in Python
@@ -132,6 +168,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "pow": _power,
     "neg": operator.neg,
     "in": _is_in,
+    "selects": _selects,
 }
 
 
@@ -143,6 +180,16 @@ class Scope(Protocol):
     def output(self, node: str, port: str | None) -> Any: ...
 
     def item(self, name: str) -> Any: ...
+
+    def stored(self, value: Artifact) -> Any: ...
+
+    def input(self, name: str) -> Any: ...
+
+    def state(self, node: str) -> str:
+        """How the node ended, as a `NodeState`."""
+        ...
+
+    def outcome(self, nodes: tuple[str, ...]) -> Any: ...
 
     def ran(self, node: str) -> bool:
         """Whether the node has outputs."""
@@ -156,14 +203,6 @@ def evaluate(expression: Expression, scope: Scope) -> Any:
     `Choose` can be had.
     """
     match expression:
-        case Constant(value):
-            return value
-        case Parameter(name):
-            return scope.parameter(name)
-        case Output(node, port):
-            return scope.output(node, port)
-        case Item(name):
-            return scope.item(name)
         case Get(of, key, attribute):
             value = evaluate(of, scope)
             return getattr(value, str(key)) if attribute else value[key]
@@ -180,6 +219,32 @@ def evaluate(expression: Expression, scope: Scope) -> Any:
             return tuple(values) if kind == "tuple" else values
         case Mapping(items):
             return {key: evaluate(item, scope) for key, item in items.items()}
+        case _:
+            return _look_up(expression, scope)
+
+
+_Leaf = Constant | Stored | Parameter | Output | Item | Input | Ended | Outcome
+
+
+def _look_up(expression: _Leaf, scope: Scope) -> Any:
+    """The value of an expression that has no others in it."""
+    match expression:
+        case Constant(value):
+            return value
+        case Stored(artifact):
+            return scope.stored(artifact)
+        case Parameter(name):
+            return scope.parameter(name)
+        case Output(node, port):
+            return scope.output(node, port)
+        case Item(name):
+            return scope.item(name)
+        case Input(name):
+            return scope.input(name)
+        case Ended(node, states):
+            return scope.state(node) in states
+        case Outcome(nodes):
+            return scope.outcome(nodes)
 
 
 def chosen(choice: Choose, ran: Callable[[str], bool]) -> Expression:
@@ -209,8 +274,10 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
 
 def references(expression: Expression) -> Iterator[str]:
     """The ids of the nodes whose outputs an expression reads, in order of appearance, repeats included."""
-    if isinstance(expression, Output):
+    if isinstance(expression, (Output, Ended)):
         yield expression.node
+    elif isinstance(expression, Outcome):
+        yield from expression.nodes
     elif not isinstance(expression, Constant):
         for part in parts(expression):
             yield from references(part)
@@ -232,15 +299,6 @@ def requirements(expression: Expression) -> Iterator[tuple[str, ...]]:
 def describe(expression: Expression) -> str:
     """The expression as a person would write it: `evaluate.accuracy >= threshold`."""
     match expression:
-        case Constant(value):
-            text = repr(value)
-            return text if len(text) <= 60 else f"{text[:57]}..."
-        case Parameter(name):
-            return name
-        case Item(name):
-            return f"each {name}"
-        case Output(node, port):
-            return node if port is None else f"{node}.{port}"
         case Get(of, key, attribute):
             return f"{describe(of)}.{key}" if attribute else f"{describe(of)}[{key!r}]"
         case Apply(name, arguments):
@@ -252,11 +310,45 @@ def describe(expression: Expression) -> str:
             return f"({inside})" if kind == "tuple" else f"[{inside}]"
         case Mapping(items):
             return "{" + ", ".join(f"{key!r}: {describe(item)}" for key, item in items.items()) + "}"
+        case _:
+            return _describe_leaf(expression)
+
+
+def _describe_leaf(expression: _Leaf) -> str:
+    match expression:
+        case Constant(value):
+            text = repr(value)
+            return text if len(text) <= 60 else f"{text[:57]}..."
+        case Stored(artifact):
+            return f"<{artifact.type}>"
+        case Parameter(name) | Input(name):
+            return name
+        case Item(name):
+            return f"each {name}"
+        case Output(node, port):
+            return node if port is None else f"{node}.{port}"
+        case Ended(node, states):
+            return f"{_ENDINGS.get(frozenset(states), ' or '.join(states))}({node})"
+        case Outcome(nodes):
+            return f"outcome of {', '.join(nodes)}"
+
+
+#: sets of states that authors have a word for
+_ENDINGS = {
+    frozenset({"succeeded", "cached"}): "succeeded",
+    frozenset({"failed", "upstream_failed"}): "failed",
+    frozenset({"succeeded", "cached", "failed", "upstream_failed", "skipped", "cancelled"}): "done",
+}
 
 
 def _describe_operation(name: str, arguments: tuple[Expression, ...]) -> str:
     symbol = OPERATORS[name]
-    operands = [f"({describe(a)})" if isinstance(a, Apply) else describe(a) for a in arguments]
+    operands = [f"({describe(a)})" if isinstance(a, Apply) and not _chains(name, a) else describe(a) for a in arguments]
     if len(operands) == 1:
         return f"{symbol} {operands[0]}" if symbol == "not" else f"{symbol}{operands[0]}"
     return f" {symbol} ".join(operands)
+
+
+def _chains(name: str, operand: Apply) -> bool:
+    """Whether an operand needs no parentheses, because it does not matter where they are."""
+    return name == operand.operator and name in ("and", "or")

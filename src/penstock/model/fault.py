@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import traceback
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
+from penstock.errors import Fail, PenstockError, Retry
 from penstock.model.event import Fault
 
 #: bytes of a pickled exception that are worth keeping in the journal
@@ -16,12 +17,49 @@ _PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 def fault_of(error: BaseException) -> Fault:
-    """What is recorded of an exception: its type, message, the user's traceback, and itself if it can be pickled."""
+    """What is recorded of an exception: its type, message, the user's traceback, and itself if it can be pickled.
+
+    Its class and those it inherits from are named in `kinds`. `Fail` and `Retry` settle whether the attempt is to be
+    repeated, and a MemoryError tells that it was for want of memory.
+    """
     kind = type(error)
     name = (
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     )
-    return Fault(type=name, message=_message(error), traceback=user_traceback(error), pickled=_pickled(error))
+    return Fault(
+        type=name,
+        message=_message(error),
+        traceback=user_traceback(error),
+        pickled=_pickled(error),
+        cause="memory" if isinstance(error, MemoryError) else "error",
+        kinds=kinds_of(kind),
+        retry=False if isinstance(error, Fail) else True if isinstance(error, Retry) else None,
+        retry_after=error.after if isinstance(error, Retry) else None,
+    )
+
+
+def fault_as(
+    kind: type[PenstockError],
+    message: str,
+    *,
+    traceback: str = "",
+    infrastructure: bool = False,
+    cause: Literal["error", "timeout", "memory"] = "error",
+) -> Fault:
+    """What is recorded where nothing was raised: the attempt was ended, or its process is gone."""
+    return Fault(
+        f"penstock.{kind.__name__}",
+        message,
+        traceback,
+        infrastructure=infrastructure,
+        cause=cause,
+        kinds=kinds_of(kind),
+    )
+
+
+def kinds_of(kind: type[BaseException]) -> tuple[str, ...]:
+    """The names of an exception's class and of those it inherits from: `builtins.OSError`."""
+    return tuple(f"{each.__module__}.{each.__qualname__}" for each in kind.__mro__ if each is not object)
 
 
 def _message(error: BaseException) -> str:

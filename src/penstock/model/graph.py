@@ -12,22 +12,17 @@ from typing import Any, Literal, cast
 import msgspec
 
 from penstock.errors import DefinitionError
+from penstock.model.action import Action, Environment
 from penstock.model.expression import Constant, Expression, references, requirements
+from penstock.model.place import Location
+from penstock.model.policy import Policy, RunPolicy
+from penstock.model.upgrade import upgraded
+from penstock.model.value import Artifact
 
 #: types that JSON holds as they are
 _PLAIN = frozenset({int, bool, type(None)})
 #: characters
 _LONGEST_REPR = 1000
-
-
-class Location(msgspec.Struct, frozen=True):
-    """A place in the user's code."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 class Port(msgspec.Struct, frozen=True):
@@ -41,24 +36,18 @@ class Port(msgspec.Struct, frozen=True):
     kind: Literal["keyword", "positional", "args", "kwargs"] = "keyword"
 
 
-class Policy(msgspec.Struct, frozen=True):
-    """How a task is to be run, apart from what it computes."""
+class PipelineAction(msgspec.Struct, frozen=True, tag="pipeline"):
+    """Other nodes, which run together: once, for every item of a fan-out, or turn by turn.
 
-    #: how many times a failed attempt is repeated
-    retries: int = 0
-    #: seconds to wait before a repeated attempt
-    retry_delay: float = 0.0
-    #: whether a recorded result may be used in place of running
-    cache: bool = True
-    tags: tuple[str, ...] = ()
+    Inside, `Input(name)` is the value that the outer node binds to `name`, and an `Output` is of a node of the same
+    body. While it runs, the inner node `fit` is called `outer/fit`, `outer[key]/fit` in a fan-out and `outer[2]/fit` in
+    a loop. A body that is `dynamic` is a function: its nodes appear while it runs.
+    """
 
-
-class PythonAction(msgspec.Struct, frozen=True, tag="python"):
-    """A call of a Python function."""
-
-    module: str
-    qualname: str
+    nodes: tuple[Node, ...]
     location: Location
+    result: Expression = Constant(None)
+    dynamic: bool = False
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -69,28 +58,98 @@ class Task(msgspec.Struct, frozen=True):
     """
 
     name: str
-    action: PythonAction
+    action: Action | PipelineAction
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     record: str | None = None
     description: str = ""
+    #: the Python environment that the function runs in; None for that of the run
+    environment: Environment | None = None
+    #: the function is a generator: its one output is the list of what it yields, which others may map over meanwhile
+    yields: bool = False
 
 
 class Each(msgspec.Struct, frozen=True):
-    """A fan-out: the node runs once for every element of the iterables, taken in step (zipped).
+    """A fan-out: the node runs once for every element of the iterables.
 
     `over` maps an input name to the expression of its iterable; inside the node's bindings the element at hand is
-    `Item(name)`.
+    `Item(name)`. Iterables are taken in step (zip) or all with all (product, the last one varying fastest). Of a dict,
+    the elements are its values and the keys are the keys of the items; the result is then a dict.
     """
 
     over: dict[str, Expression]
+    mode: Literal["zip", "product"] = "zip"
+    #: the name in `over` whose elements are dicts of inputs, spread over the inputs by their keys; None for none
+    spread: str | None = None
+    #: what an item is called: an expression over `Item`; None: by its key in a dict, or by its number
+    key: Expression | None = None
+    #: how many items may be under way at once; None for any number
+    max_parallel: int | None = None
+    #: how many items may fail without failing the node: a count, or a share (float) of all items
+    failure_threshold: int | float = 0
+
+
+class Loop(msgspec.Struct, frozen=True):
+    """A body that is repeated. In the first turn the inputs are the node's bindings; in each further turn, those in
+    `carry` are what the turn before resulted in.
+
+    `until` is evaluated after every turn; it may read the outputs of the body's nodes and its inputs, and the result
+    of the turn as `Input("result")`.
+    """
+
+    maximum: int
+    until: Expression | None = None
+    #: input -> key of the dict that a turn results in; an empty key stands for the whole result
+    carry: dict[str, str] = {}
+    #: reaching the maximum without `until` having held fails the node
+    strict: bool = False
+    #: what is carried are the attributes of a record, and not the keys of a dict
+    attributes: bool = False
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """The task is asked again and again until it returns something true; between two times it holds no worker."""
+
+    #: seconds between two times, each longer than the one before by `factor`, up to `longest`
+    poll: float = 5.0
+    factor: float = 1.0
+    longest: float = 300.0
+    #: seconds in all; None for as long as it takes
+    timeout: float | None = None
+    #: how the node ends when that is over
+    on_timeout: Literal["fail", "skip"] = "fail"
+
+
+class Fallback(msgspec.Struct, frozen=True):
+    """What takes the place of a node, or an item, that has failed for good: another task (a key of `Graph.tasks`) with
+    the same inputs, or a value."""
+
+    task: str | None = None
+    value: Expression = Constant(None)
+
+
+#: when a node may start, by how its upstream ended; the trigger rules of other systems
+RULES = (
+    "all_success",
+    "all_failed",
+    "all_done",
+    "all_skipped",
+    "one_success",
+    "one_failed",
+    "one_done",
+    "none_failed",
+    "none_skipped",
+    "none_failed_min_one_success",
+    "always",
+)
 
 
 class Node(msgspec.Struct, frozen=True):
     """One place in a graph where a task is called.
 
-    `task` names an entry of `Graph.tasks`; `after` lists nodes that must succeed first though no data flows; `guard`
-    is a condition: when false, the node and what depends on it are skipped.
+    `task` names an entry of `Graph.tasks`; `after` lists nodes to wait for though no data flows; `guard` is a
+    condition: when false, the node and what depends on it are skipped. `join` is one of `RULES`, or an expression over
+    `Ended`; where it lets the node start though an input is not there, that input is None.
     """
 
     id: str
@@ -101,6 +160,14 @@ class Node(msgspec.Struct, frozen=True):
     after: tuple[str, ...] = ()
     guard: Expression | None = None
     each: Each | None = None
+    join: str | Expression = "all_success"
+    loop: Loop | None = None
+    wait: Wait | None = None
+    fallback: Fallback | None = None
+    #: whether its failure is a failure of the run, or of the body that it is in
+    decides: bool = True
+    #: it runs even in a run that is being cancelled, if its join allows: a teardown, an exit handler
+    final: bool = False
 
     def expressions(self) -> Iterable[Expression]:
         """Every expression that the node must have evaluated before it can run."""
@@ -109,6 +176,8 @@ class Node(msgspec.Struct, frozen=True):
             yield self.guard
         if self.each is not None:
             yield from self.each.over.values()
+        if not isinstance(self.join, str):
+            yield self.join
 
     def upstream(self) -> tuple[str, ...]:
         """Ids of the nodes that this one waits for, without repeats."""
@@ -142,8 +211,11 @@ class Graph(msgspec.Struct, frozen=True):
     #: what the pipeline returns; None when it returns nothing
     result: Expression = Constant(None)
     description: str = ""
+    policy: RunPolicy = RunPolicy()
+    #: where the body first uses the value of something that has yet to run: from there on, nodes appear while it runs
+    dynamic_at: Location | None = None
     #: of the file format
-    version: int = 1
+    version: int = 2
 
     def task_of(self, node: Node) -> Task:
         """The task that a node calls."""
@@ -179,6 +251,16 @@ def checked(graph: Graph) -> Graph:
     return msgspec.structs.replace(graph, nodes=tuple(nodes[name] for name in _sorted(nodes, upstream)))
 
 
+def ordered(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Nodes in an order in which every node follows those of them that it waits for. Raises DefinitionError for a
+    cycle."""
+    known = {node.id: node for node in nodes}
+    upstream = {node.id: tuple(name for name in node.upstream() if name in known) for node in nodes}
+    if _in_order(nodes, upstream):
+        return nodes
+    return tuple(known[name] for name in _sorted(known, upstream))
+
+
 def _in_order(nodes: tuple[Node, ...], upstream: dict[str, tuple[str, ...]]) -> bool:
     seen: set[str] = set()
     for node in nodes:
@@ -206,10 +288,18 @@ def _sorted(nodes: dict[str, Node], upstream: dict[str, tuple[str, ...]]) -> lis
 
 def to_json(graph: Graph, *, indent: int = 2) -> bytes:
     """The graph as a JSON document. Constants that JSON cannot hold as they are, are written as `{"repr": ...}`."""
-    return msgspec.json.format(msgspec.json.encode(_written(graph)), indent=indent)
+    return msgspec.json.format(msgspec.json.encode(written(graph)), indent=indent)
 
 
-def _written(value: Any) -> Any:
+def from_json(document: bytes) -> Graph:
+    """The graph in a JSON document of this or an older version. Raises DefinitionError for any other document."""
+    try:
+        return msgspec.convert(upgraded(msgspec.json.decode(document, type=dict[str, Any])), Graph)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise DefinitionError(f"this is not the graph of a pipeline: {error}") from None
+
+
+def written(value: Any) -> Any:
     """What stands for a part of the model, or for a constant in it, in JSON.
 
     msgspec's own encoder is not asked to do this: it writes NaN as null, bytes as text and a set as a list.
@@ -220,10 +310,12 @@ def _written(value: Any) -> Any:
     # of each node of a large graph, the parts that hold no constant are left to msgspec
     if kind is Policy or (kind is Location and _is_text(value.file)):
         return value
+    if kind is Artifact:
+        return msgspec.to_builtins(value)
     if kind in (list, tuple):
-        return [_written(element) for element in value]
+        return [written(element) for element in value]
     if kind is dict and all(type(key) is str and _is_text(key) for key in value):
-        return {key: _written(element) for key, element in value.items()}
+        return {key: written(element) for key, element in value.items()}
     if isinstance(value, msgspec.Struct):
         return _fields(value)
     return {"repr": _told(value)}
@@ -231,10 +323,11 @@ def _written(value: Any) -> Any:
 
 def _fields(value: msgspec.Struct) -> dict[str, Any]:
     config = value.__struct_config__
-    written: dict[str, Any] = {} if config.tag_field is None else {config.tag_field: config.tag}
+    fields: dict[str, Any] = {} if config.tag_field is None else {config.tag_field: config.tag}
     for name in value.__struct_fields__:
-        written[name] = _written(getattr(value, name))
-    return written
+        part = getattr(value, name)
+        fields[name] = part if type(part) in _PLAIN else written(part)
+    return fields
 
 
 def _is_text(value: str) -> bool:

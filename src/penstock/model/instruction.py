@@ -1,4 +1,7 @@
-"""What the kernel asks of the runtime. `item` is the position in a fan-out, or -1 for a node that is not mapped."""
+"""What the kernel asks of the runtime. `item` is the position in a fan-out, or -1 for a node that is not mapped.
+
+An instruction is void once the cell it is about has been settled as cancelled.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,13 @@ class Ready(Instruction, frozen=True):
 
 
 class Delay(Instruction, frozen=True):
-    """Answer with Woke after `seconds`."""
+    """Answer with Woke after `seconds`, shortened or lengthened by chance by up to `jitter` of that."""
 
     node: str
     item: int
     attempt: int
     seconds: float
+    jitter: float = 0.0
 
 
 class Stop(Instruction, frozen=True):
@@ -62,10 +66,32 @@ class Settle(Instruction, frozen=True):
     fault: Fault | None = None
 
 
+class Conclude(Instruction, frozen=True):
+    """All of a body has ended well enough: evaluate its result, and in a loop whether another turn is due; answer with
+    Concluded or Broken. `turn` counts the turns of a loop from 0; it is 0 elsewhere."""
+
+    node: str
+    item: int
+    turn: int = 0
+
+
+class Substitute(Instruction, frozen=True):
+    """Evaluate the fallback value of a node or an item; answer with Substituted or Broken."""
+
+    node: str
+    item: int
+
+
+class Grow(Instruction, frozen=True):
+    """Let the dynamic body of a frame begin; answer with Grown, as often as it takes."""
+
+    frame: str
+
+
 class Finish(Instruction, frozen=True):
     """Nothing is left to do; `state` is how the run ended."""
 
     state: RunState
 
 
-AnyInstruction = Expand | Check | Ready | Delay | Stop | Settle | Finish
+AnyInstruction = Expand | Check | Ready | Delay | Stop | Settle | Conclude | Substitute | Grow | Finish

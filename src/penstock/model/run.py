@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from penstock.model.event import Fault
-from penstock.model.value import Argument, Artifact
+from penstock.model.value import Argument
 
 
 class RunState(StrEnum):
@@ -97,10 +97,12 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory: int = 0
     worker: int = 0
     fingerprint: bytes | None = None
-    outputs: tuple[Artifact, ...] = ()
+    outputs: tuple[Argument, ...] = ()
     fault: Fault | None = None
     #: why it was skipped or cancelled
     reason: str = ""
+    #: what the item is called; None where items go by number
+    key: str | None = None
 
 
 def timestamp(seconds: float) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from penstock.model.action import CommandAction, ContainerAction, Environment
 from penstock.model.event import Fault
 from penstock.model.graph import Port
 from penstock.model.value import Argument, Artifact, Description
@@ -32,7 +33,13 @@ class Local(msgspec.Struct, frozen=True, tag="local"):
     key: str
 
 
-Code = Imported | Pickled | Local
+class Program(msgspec.Struct, frozen=True, tag="program"):
+    """A command, by itself or in a container."""
+
+    action: CommandAction | ContainerAction
+
+
+Code = Imported | Pickled | Local | Program
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -51,6 +58,19 @@ class Work(msgspec.Struct, frozen=True):
     record: str | None
     #: inputs that do not vary from item to item
     inputs: dict[str, Argument]
+    #: how an attempt shares its process with others
+    run_in: Literal["process", "thread", "loop"] = "process"
+    #: seconds after which an attempt is ended
+    timeout: float | None = None
+    #: asks the exception whether to repeat the attempt
+    retry_if: Code | None = None
+    #: a falsy result means: not yet
+    waits: bool = False
+    #: the function is a generator
+    yields: bool = False
+    environment: Environment | None = None
+    #: cores that an attempt is meant to use; 1 where nobody has said
+    cpu: float = 1.0
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
@@ -60,6 +80,13 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     item: int
     attempt: int
     inputs: dict[str, Argument]
+    #: most bytes of memory for the process; 0 for no limit
+    memory: int = 0
+    #: indices of the GPUs that the attempt may see; None for all there are
+    devices: tuple[int, ...] | None = None
+    #: id of the node, and the item, as the task is to see them; None where they are those of the work and the job. In
+    #: the body of a node, `item` only tells jobs apart
+    cell: tuple[str, int] | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -115,7 +142,7 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
 class Done(Report, frozen=True, array_like=True, tag="done"):
     """The attempt returned."""
 
-    outputs: tuple[Artifact, ...]
+    outputs: tuple[Argument, ...]
     usage: Usage
     descriptions: tuple[Description, ...] = ()
 
@@ -131,6 +158,29 @@ class Unstarted(Report, frozen=True, array_like=True, tag="unstarted"):
     """The job never started, because its worker died of something else; it may be submitted again."""
 
 
+class Declined(Report, frozen=True, array_like=True, tag="declined"):
+    """The attempt asked to be skipped."""
+
+    reason: str
+    usage: Usage
+
+
+class NotYet(Report, frozen=True, array_like=True, tag="not-yet"):
+    """What the attempt waits for is not there. `after`: in how many seconds to ask again, and `why`: what is missing,
+    where the task has said so."""
+
+    usage: Usage
+    after: float | None = None
+    why: str = ""
+
+
+class Yield(Report, frozen=True, array_like=True, tag="yield"):
+    """A generator that is still under way has yielded a value; `index` counts from 0."""
+
+    index: int
+    output: Artifact
+
+
 class Told(Report, frozen=True, array_like=True, tag="told"):
     """What an attempt that is still under way has to say."""
 
@@ -142,7 +192,7 @@ class Told(Report, frozen=True, array_like=True, tag="told"):
     progress: tuple[float, float] | None = None
 
 
-AnyReport = Done | Erred | Unstarted | Told
+AnyReport = Done | Erred | Declined | NotYet | Yield | Unstarted | Told
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
@@ -158,6 +208,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     #: modules to import before the first job, so that they are imported once
     modules: tuple[Imported, ...] = ()
     parameters: dict[str, Any] = {}
+    #: folder for the Python environments of tasks
+    environments: str = ""
 
     def make_values(self) -> Any:
         """The `Values` of a worker."""

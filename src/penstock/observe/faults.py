@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_OWN = re.compile(r"^penstock\.(?:errors\.)?(?=\w+Error\b)", re.MULTILINE)
+_OWN = re.compile(r"^penstock\.(?:errors\.)?(?=(?:\w+Error|Fail|Retry)\b)", re.MULTILINE)
 
 
 def plain(text: str) -> str:
@@ -13,5 +13,5 @@ def plain(text: str) -> str:
 
 
 def headline(text: str) -> str:
-    """The first line: `ValueError: bad depth`."""
-    return plain(text.strip().partition("\n")[0])
+    """The first line: `ValueError: bad depth`; of an error without a message, its type."""
+    return plain(text.strip().partition("\n")[0]).rstrip().removesuffix(":")

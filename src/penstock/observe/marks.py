@@ -17,10 +17,14 @@ class Mark(NamedTuple):
     word: str
 
 
+#: of a failure that the body of the pipeline has caught
+HANDLED = "handled"
+
 MARKS: dict[str, Mark] = {
     NodeState.SUCCEEDED: Mark("✓", "+", "green", "succeeded"),
     NodeState.CACHED: Mark("↺", "=", "cyan", "cached"),
     NodeState.FAILED: Mark("✗", "x", "bold red", "failed"),
+    HANDLED: Mark("~", "~", "yellow", "failed (caught)"),
     NodeState.UPSTREAM_FAILED: Mark("!", "!", "yellow", "not run"),
     NodeState.SKIPPED: Mark("–", "-", "dim", "skipped"),  # noqa: RUF001
     NodeState.CANCELLED: Mark("□", "#", "magenta", "cancelled"),

@@ -17,10 +17,11 @@ from penstock.model.run import AttemptRecord, NodeState, RunRecord, item_id
 from penstock.model.work import NOTICE, AnyReport
 from penstock.observe import outline
 from penstock.observe.faults import headline
-from penstock.observe.marks import fitting, mark, speaks_unicode
+from penstock.observe.marks import HANDLED, fitting, mark, speaks_unicode
 from penstock.observe.measures import counted, duration
 from penstock.observe.progress_tree import ProgressTree
-from penstock.observe.tally import NodeTally, Tally, will_repeat
+from penstock.observe.repeats import Sequel
+from penstock.observe.tally import NodeTally, Tally
 from penstock.ports import Observer, Said, Turn
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class PlainProgress:
         lines = self._speech.lines(turn.said)
         lines += (self._symbol(state) + text for state, text in self._failures.lines(self._tally))
         lines += _stopping(self._tally)
+        lines += (f"{self._symbol(NodeState.WAITING)}{text}" for text in _asking(self._tally))
         lines += (self._finished(tally) for tally in self._tally.finished if not _was_told(tally))
         if lines:
             self._write(lines)
@@ -83,7 +85,7 @@ class PlainProgress:
     def _finished(self, tally: NodeTally) -> str:
         return f"{self._symbol(tally.state)}{outline.full_name(tally.node)}  {_outcome(tally)}"
 
-    def _symbol(self, state: NodeState) -> str:
+    def _symbol(self, state: str) -> str:
         look = mark(state)
         return f"{look.ascii if self._ascii else look.symbol} "
 
@@ -135,7 +137,7 @@ class LiveProgress:
         self._tally.take(turn, reports)
         try:
             self._print_said(turn.said)
-            if self._tally.failures:
+            if self._tally.failures or self._tally.caught:
                 self._print_failures()
             self._print_stopping()
             now = time.monotonic()
@@ -192,8 +194,8 @@ class LiveProgress:
     def _print_stopping(self) -> None:
         from rich.text import Text
 
-        for line in _stopping(self._tally) if self._tally is not None else ():
-            self._console.print(Text(line, style="bold magenta"), soft_wrap=True)
+        for line in [*_stopping(self._tally), *_asking(self._tally)] if self._tally is not None else ():
+            self._console.print(Text(fitting(line, self._console.encoding), style="bold magenta"), soft_wrap=True)
 
     def _print_failures(self) -> None:
         from rich.text import Text
@@ -214,7 +216,7 @@ class _Speech:
         self._noticed: set[str] = set()
 
     def lines(self, said: Sequence[Said]) -> list[str]:
-        """The lines to show: `train[2] | loss 0.31`, `note | values of type ...`."""
+        """The lines to show: `train[2] | loss 0.31`, `note | fit: values of type ...`."""
         return [line for each in said for line in self._lines_of(each)]
 
     def _lines_of(self, said: Said) -> Iterable[str]:
@@ -224,20 +226,28 @@ class _Speech:
                     yield f"{item_id(said.node, said.item)} | {line.text}"
             elif line.text not in self._noticed:
                 self._noticed.add(line.text)
-                yield f"note | {line.text}"
+                yield f"note | {item_id(said.node, said.item)}: {line.text}"
 
 
 def _stopping(tally: Tally) -> list[str]:
     """What happens to the run when somebody asks for its end."""
     if tally.cancellation is None:
         return []
-    if not tally.running:
+    if not tally.interrupted:
         return ["stopping: nothing is running"]
     if tally.cancellation.stop:
-        return [f"stopping: {counted(tally.running, 'task')} killed"]
+        return [f"stopping: {counted(tally.interrupted, 'task')} killed"]
+    if not tally.running:
+        # where one thread does everything, the request is seen when the task has ended
+        return [f"stopping: {counted(tally.interrupted, 'task')} finished, and nothing more starts"]
     if tally.running == 1:
         return ["stopping: 1 task is finishing; Ctrl-C again kills it"]
     return [f"stopping: {tally.running:,} tasks are finishing; Ctrl-C again kills them"]
+
+
+def _asking(tally: Tally) -> list[str]:
+    """What is asked of people since the last turn."""
+    return [f"{tally.name(cell)} waits for an answer" for _, cell in tally.asked]
 
 
 class _Failures:
@@ -246,24 +256,39 @@ class _Failures:
     def __init__(self) -> None:
         self._printed: Counter[str] = Counter()
 
-    def lines(self, tally: Tally) -> Iterable[tuple[NodeState, str]]:
-        """A line, with the state it speaks of, for each attempt that failed in the last turn."""
-        for node, record in tally.failures:
+    def lines(self, tally: Tally) -> Iterable[tuple[str, str]]:
+        """A line, with the state it speaks of, for each attempt that failed in the last turn, and each failure that
+        was caught in it."""
+        failed = {record.node for _, record, _ in tally.failures}
+        for name in tally.caught:
+            if name not in failed:
+                yield HANDLED, f"{name} failed, which the body of the pipeline caught"
+        for node, record, sequel in tally.failures:
             self._printed[record.node] += 1
             if self._printed[record.node] <= _FAILURES_SHOWN:
-                yield _failure(node, record)
+                yield _failure(node, record, sequel, caught=record.node in tally.handled)
             elif self._printed[record.node] == _FAILURES_SHOWN + 1:
                 yield NodeState.FAILED, f"{record.node}: further failures are counted, not printed"
 
 
-def _failure(node: NodeTally, record: AttemptRecord) -> tuple[NodeState, str]:
-    name = item_id(record.node, record.item)
+def _failure(node: NodeTally, record: AttemptRecord, sequel: Sequel, *, caught: bool) -> tuple[str, str]:
+    name = item_id(record.node, record.item, record.key)
     fault = record.fault
     cause = f": {headline(f'{fault.type}: {fault.message}')}" if fault is not None else ""
-    if will_repeat(node.node, record):
-        attempts = node.node.policy.retries + 1
-        return NodeState.WAITING, f"{name} failed (attempt {record.attempt} of {attempts}){cause}"
-    return NodeState.FAILED, f"{name} failed{cause}"
+    if not sequel and caught:
+        return HANDLED, f"{name} failed, which the body of the pipeline caught{cause}"
+    if not sequel:
+        return NodeState.FAILED, f"{name} failed{cause}"
+    if sequel == "fallback":
+        return NodeState.WAITING, f"{name} failed, and its fallback follows{cause}"
+    if sequel == "with more memory":
+        return NodeState.WAITING, f"{name} failed, and is repeated with more memory{cause}"
+    if fault is not None and fault.infrastructure:
+        return NodeState.WAITING, f"{name} was lost, and is repeated{cause}"
+    attempts = node.node.policy.retries.count + 1
+    if record.attempt > attempts or attempts == 1:
+        return NodeState.WAITING, f"{name} failed, and is repeated{cause}"
+    return NodeState.WAITING, f"{name} failed (attempt {record.attempt} of {attempts}){cause}"
 
 
 def _was_told(tally: NodeTally) -> bool:
@@ -273,6 +298,8 @@ def _was_told(tally: NodeTally) -> bool:
 
 def _outcome(tally: NodeTally) -> str:
     """How a node ended, in a few words."""
+    if tally.turns:
+        return f"{counted(tally.turns, 'turn')}, {duration(tally.duration)}"
     if tally.count and tally.state is NodeState.CACHED:
         return f"{counted(tally.count, 'item')}, cached"
     if tally.count:

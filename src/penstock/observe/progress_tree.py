@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from penstock.model.graph import Node
 from penstock.model.run import NodeState
 from penstock.observe import outline
-from penstock.observe.marks import Mark, fitting, mark, speaks_unicode
+from penstock.observe.marks import HANDLED, Mark, fitting, mark, speaks_unicode
 from penstock.observe.measures import counted, duration
 from penstock.observe.outline import Group
 from penstock.observe.tally import NodeTally, Tally
@@ -50,7 +50,8 @@ class ProgressTree:
 
     def __init__(self, tally: Tally, *, encoding: str = "utf-8") -> None:
         self._tally = tally
-        self._root = outline.outline(tally.graph)
+        self._drawn = 0
+        self._root = Group("", [])
         self._encoding = encoding
         self._ascii = not speaks_unicode(encoding)
         self._glyphs = ASCII if self._ascii else UNICODE
@@ -67,6 +68,10 @@ class ProgressTree:
         return Text("\n", no_wrap=True, overflow="crop" if self._ascii else "ellipsis").join(lines)
 
     def rows(self, height: int) -> list[Row]:
+        # nodes may have appeared
+        if self._drawn != len(self._tally.nodes):
+            self._drawn = len(self._tally.nodes)
+            self._root = outline.outline(self._tally.graph)
         for is_open in (_always, self._has_active, _never):
             rows: list[Row] = []
             for row in self._branch(self._root, "", is_open):
@@ -103,17 +108,21 @@ class ProgressTree:
             if isinstance(member, Node):
                 yield self._row(self._tally.nodes[member.id], branch, outline.short_name(member))
             else:
-                yield self._group_row(member, branch)
+                owner = member.owner
+                if owner is None:
+                    yield self._group_row(member, branch)
+                else:
+                    yield self._row(self._tally.nodes[owner.id], branch, outline.short_name(owner))
                 if is_open(member):
                     yield from self._branch(member, stem + ("   " if last else glyphs.down), is_open)
 
     def _busiest(self, height: int) -> list[Row]:
-        active = [tally for tally in self._tally.nodes.values() if tally.active]
+        active = [tally for tally in self._tally.nodes.values() if tally.active and not tally.inner]
         # what failed was printed when it failed, so that what runs comes first
         active.sort(key=lambda tally: tally.state is not NodeState.RUNNING)
         shown = active[: max(height - 1, 0)]
         rows = [self._row(tally, self._glyphs.fork, outline.full_name(tally.node)) for tally in shown]
-        others = Counter(tally.state for tally in self._tally.nodes.values())
+        others = Counter(self._tally.states)
         others.subtract(tally.state for tally in shown)
         rest = counted(others.total(), "more task" if shown else "task", "more tasks" if shown else "tasks")
         return [*rows, Row(self._glyphs.last, _BLANK, rest, self._counts(others, others.total(), ""))]
@@ -127,24 +136,35 @@ class ProgressTree:
         for member in group.members:
             if isinstance(member, Node):
                 yield self._tally.nodes[member.id]
+            elif member.owner is not None:
+                # what is in its body is a part of it
+                yield self._tally.nodes[member.owner.id]
             else:
                 yield from self._inside(member)
 
     def _has_active(self, group: Group) -> bool:
-        return any(tally.active for tally in self._inside(group))
+        owner = None if group.owner is None else self._tally.nodes[group.owner.id]
+        return any(tally.active for tally in self._inside(group)) or (owner is not None and owner.active)
 
     def _row(self, tally: NodeTally, branch: str, name: str) -> Row:
-        return Row(branch, mark(tally.state), name, self.detail(tally))
+        state = HANDLED if tally.node.id in self._tally.handled else tally.state
+        return Row(branch, mark(state), name, self.detail(tally))
 
     def detail(self, tally: NodeTally) -> str:
         """What a line says of a node, right of its name."""
+        if tally.inner and tally.done + len(tally.running) > 0:
+            return self._in_bodies(tally)
         if tally.count and tally.done + len(tally.running) > 0:
             return self._items(tally)
+        if tally.turns or (tally.node.loop is not None and tally.state is NodeState.RUNNING):
+            return self._turns(tally)
         match tally.state:
             case NodeState.SUCCEEDED:
                 return tally.reason or duration(tally.duration)
             case NodeState.CACHED | NodeState.CANCELLED:
                 return mark(tally.state).word
+            case NodeState.FAILED if tally.node.id in self._tally.handled:
+                return mark(HANDLED).word
             case NodeState.FAILED:
                 return f"failed after {duration(tally.duration)}" if tally.duration else "failed"
             case NodeState.SKIPPED | NodeState.UPSTREAM_FAILED:
@@ -153,18 +173,34 @@ class ProgressTree:
             case NodeState.RUNNING:
                 return self._running(tally)
             case NodeState.WAITING:
-                return "waits to be repeated"
+                return tally.waits or "waits to be repeated"
             case _:
                 return ""
 
+    def _in_bodies(self, tally: NodeTally) -> str:
+        """A node of a body, of which there may be many executions."""
+        words = [f"{tally.done:,} done", *self._told(tally.ended)]
+        if tally.running:
+            words.append(f"{len(tally.running):,} running")
+        return self._glyphs.dot.join([*words, tally.waits] if tally.waits else words)
+
+    def _turns(self, tally: NodeTally) -> str:
+        loop = tally.node.loop
+        if tally.finished:
+            return self._glyphs.dot.join([counted(tally.turns, "turn"), duration(tally.duration)])
+        most = f" of at most {loop.maximum:,}" if loop is not None else ""
+        return self._glyphs.dot.join([f"turn {tally.turns + 1:,}{most}", duration(self._tally.now - tally.started_at)])
+
     def _running(self, tally: NodeTally) -> str:
-        elapsed = duration(self._tally.now - tally.running.get(-1, self._tally.now))
-        done, total = tally.progress.get(-1, (0.0, 0.0))
+        cell = tally.node.id, -1
+        since = tally.running.get(cell, tally.started_at or None)
+        elapsed = duration(self._tally.now - (self._tally.now if since is None else since))
+        done, total = tally.progress.get(cell, (0.0, 0.0))
         return f"{self._bar(done, total)} {done:g}/{total:g}{self._glyphs.dot}{elapsed}" if total > 0 else elapsed
 
     def _items(self, tally: NodeTally) -> str:
         count = tally.count or 0
-        words = [f"{tally.done:,}/{count:,}", *self._told(tally.ended)]
+        words = [f"{tally.done:,}/{count:,}{'+' if tally.more else ''}", *self._told(tally.ended)]
         if tally.finished:
             if tally.state is not NodeState.CACHED:
                 words.append(duration(tally.duration))

@@ -7,64 +7,88 @@ to its own start.
 
 from __future__ import annotations
 
-import heapq
+import random
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
-from penstock.errors import OutputError
-from penstock.kernel import RunProgress, handle
+import msgspec
+
+from penstock.errors import StoreError
+from penstock.kernel import RunProgress, handle, outstanding
+from penstock.kernel.state import NodeProgress, Phase
 from penstock.model.event import (
     AnyEvent,
-    Broken,
     CancelRequested,
-    Expanded,
-    Failed,
-    Hit,
-    Missed,
-    Returned,
+    Expired,
+    Fault,
+    Lost,
     RunStarted,
-    Skipped,
     Started,
-    Succeeded,
-    Woke,
 )
-from penstock.model.expression import Expression, describe
 from penstock.model.expression import Mapping as MappingExpression
-from penstock.model.expression import Sequence as SequenceExpression
 from penstock.model.fault import fault_of
-from penstock.model.graph import Graph, Node
-from penstock.model.instruction import AnyInstruction, Check, Delay, Expand, Finish, Ready, Settle, Stop
-from penstock.model.run import AttemptRecord, NodeState, RunRecord, RunState
-from penstock.model.value import Argument, Artifact, Collection
-from penstock.model.work import AnyReport, Code, Done, Erred, Job, Report, Told, Unstarted, Work
-from penstock.ports import Clock, Executor, Observer, Result, Store, Turn
-from penstock.runtime.nodes import NodeWork, Prepared
-from penstock.runtime.recording import Recorder, attempt_record
-from penstock.runtime.resolve import Elements, Resolver, base_fingerprint, fingerprint, varies
+from penstock.model.graph import Graph
+from penstock.model.instruction import (
+    AnyInstruction,
+    Check,
+    Conclude,
+    Delay,
+    Expand,
+    Finish,
+    Grow,
+    Ready,
+    Settle,
+    Stop,
+    Substitute,
+)
+from penstock.model.policy import Policy
+from penstock.model.request import CancelAsked, Request
+from penstock.model.run import NodeState, RunRecord, RunState
+from penstock.model.value import Argument
+from penstock.model.work import AnyReport
+from penstock.ports import Clock, Executor, Observer, Store, Turn
+from penstock.runtime.capacity.admission import ASK_AGAIN, Admission
+from penstock.runtime.capacity.demand import Limits
+from penstock.runtime.capacity.machine import Machine
+from penstock.runtime.capacity.pools import Pools
+from penstock.runtime.driving.alarms import Alarms
+from penstock.runtime.driving.approvals import Approvals, Convert
+from penstock.runtime.driving.attempts import Attempts
+from penstock.runtime.driving.expansion import Evaluation, Expansion, result_of
+from penstock.runtime.driving.inbox import Inbox
+from penstock.runtime.driving.ledger import Ledger
+from penstock.runtime.driving.lookups import Lookups
+from penstock.runtime.driving.nodes import Nodes, TaskCode, is_at
+from penstock.runtime.driving.recording import Recorder, end_record
+from penstock.runtime.driving.recovery import lost_record, replay
+from penstock.runtime.driving.time_limits import TimeLimits
+from penstock.runtime.driving.timers import RunLimit, Timers, Wake
 from penstock.values import Values
+
+if TYPE_CHECKING:
+    from penstock.runtime.dynamic.bodies import Bodies
+    from penstock.runtime.hooks.line import Complaint
+
+__all__ = ["Driver", "TaskCode"]
 
 #: how many look-ups at most go into one turn
 _CHECKS_PER_TURN = 500
-#: how many attempts may be prepared and waiting before look-ups pause
+#: how many attempts that take the same may be prepared and waiting before look-ups pause
 _READY_AHEAD = 2000
 #: seconds after which an idle loop looks up, for timers, interrupts and displays
 _IDLE = 0.2
 
-_Key = tuple[str, int]
-
-
-class TaskCode(NamedTuple):
-    """What the driver knows of a task's function: how a worker gets it, and its identity."""
-
-    code: Code
-    identity: bytes
-    #: the class that several outputs make up, as `module:qualname`; empty where there is none
-    record: str
-
 
 class Driver:
-    """Drives one run to its end."""
+    """Drives one run to its end, or until nothing is left of it but questions to people.
+
+    `bodies` are the dynamic bodies of the run, `admission` decides what may start when, `convert` makes the values of
+    an answer of the types that were asked for, `complaints` is asked in every turn for what else there is to say,
+    `settle_hooks` waits, before the end is recorded, for those who may say it. With `wait_for_answers` the run is not
+    paused while questions are open.
+    """
 
     def __init__(
         self,
@@ -79,58 +103,133 @@ class Driver:
         clock: Clock,
         observers: Sequence[Observer] = (),
         use_cache: bool = True,
+        bodies: Bodies | None = None,
+        admission: Admission | None = None,
+        convert: Convert | None = None,
+        complaints: Callable[[], Iterable[Complaint]] = tuple,
+        settle_hooks: Callable[[], object] | None = None,
+        wait_for_answers: bool = False,
     ) -> None:
-        self.run = run
-        self.graph = graph
-        self.tasks = tasks
-        self.store = store
-        self.values = values
-        self.executor = executor
-        self.clock = clock
+        self.run, self.graph = run, graph
+        self.store, self.executor, self.clock = store, executor, clock
         self.observers = observers
-        self.use_cache = use_cache
-        self.progress = RunProgress(graph)
-        self.resolver = Resolver(self.progress, parameters, values, {key: task.record for key, task in tasks.items()})
+        self.progress = progress = RunProgress(graph)
         self.state = RunState.RUNNING
         self.outputs: dict[str, Argument] = {}
+        self.bodies = bodies
+        self.admission = admission or _admission(run, graph, store, executor, clock)
+        self._complaints, self._settle_hooks = complaints, settle_hooks
+        self._wait_for_answers = wait_for_answers
         self._interruptions: deque[CancelRequested] = deque()
-        self._works: dict[str, NodeWork] = {}
-        #: a node's place in the graph is the number of its work
-        self._nodes = [node.id for node in graph.nodes]
-        self._numbers = {name: number for number, name in enumerate(self._nodes)}
-        self._expansions: deque[str] = deque()
-        self._checks: deque[tuple[str, int, int]] = deque()
-        self._ready: deque[tuple[str, int, int]] = deque()
-        self._prepared: dict[_Key, Prepared] = {}
-        self._timers: list[tuple[float, str, int, int]] = []
-        self._running: dict[_Key, Job] = {}
-        self._stops: list[Job] = []
-        self._starting: list[Job] = []
+        self._ledger = ledger = Ledger(progress)
+        self._nodes = nodes = Nodes(run.run_id, progress, tasks, parameters, values, ledger)
+        self._lookups = Lookups(nodes, store, values, clock, use_cache=use_cache, full=self._is_full)
+        self._expansion = Expansion(nodes, ledger, clock)
+        self._timers = timers = Timers()
+        self._limits = TimeLimits(progress, ledger, timers, clock)
+        self._attempts = Attempts(nodes, executor, ledger, self._limits, self._lookups.prepared)
+        self._approvals = Approvals(nodes, ledger, timers, clock, convert)
+        self._alarms = Alarms(self._limits, self._attempts, self._approvals, self.admission)
+        self._inbox = Inbox(store, run.run_id, clock)
+        #: requests that are yet to be followed
+        self._requests: list[Request] = []
+        self._evaluations: deque[Evaluation] = deque()
         self._turn = Recorder()
         self._turns = 0
+        if bodies is not None:
+            bodies.attach(progress, nodes.resolver, ledger.faults, run.run_id)
+
+    # The run as a whole.
 
     def drive(self) -> RunState:
-        """Run until nothing is left to do. Returns how the run ended."""
-        for observer in self.observers:
-            observer.watch(self.run, self.graph)
-        reports: list[AnyReport] = []
-        events: list[AnyEvent] = [RunStarted()]
-        while True:
-            self._take(events)
-            self._commit(reports)
-            if self.state is not RunState.RUNNING:
-                return self.state
-            self._carry_out()
-            reports = self.executor.poll(self._patience())
-            events = self._events_of(reports)
+        """Run until nothing is left to do. Returns how the run ended, or that it is paused."""
+        return self._begun(self._start_anew)
 
-    def abandon(self) -> None:
-        """Record that the run failed because the engine did, so that nobody waits for it."""
-        self.store.commit(self.run.run_id, Turn(number=self._turns, at=self.clock.now(), end=RunState.FAILED))
+    def resume(self) -> RunState:
+        """Go on with a run that another driver has left, from its journal, and run until nothing is left to do.
+
+        What had ended stays so; attempts that were under way count as lost. Raises NondeterministicError if a dynamic
+        body does something else than it had done.
+        """
+        journal = self.store.journal(self.run.run_id)
+        return self._begun(lambda: self._take_over(journal)) if journal else self.drive()
 
     def interrupt(self, reason: str, *, stop: bool = False) -> None:
         """Ask for the end of the run; safe to call from a signal handler."""
         self._interruptions.append(CancelRequested(reason, stop))
+
+    def _begun(self, begin: Callable[[], list[AnyEvent]]) -> RunState:
+        for observer in self.observers:
+            observer.watch(self.run, self.graph)
+        try:
+            return self._loop(begin())
+        finally:
+            if self.bodies is not None:
+                self.bodies.close()
+            self.admission.close()
+
+    def _start_anew(self) -> list[AnyEvent]:
+        self._limit_run(0.0)
+        return [*self._wait_to_enter(), RunStarted()]
+
+    def _take_over(self, journal: Sequence[tuple[float, Sequence[AnyEvent]]]) -> list[AnyEvent]:
+        """Bring the run to where the last driver has left it. Returns the attempts that are lost."""
+        finish = replay(self.progress, self._ledger, journal)
+        self._turns = len(journal)
+        if self.bodies is not None:
+            happened = (event for _, events in journal for event in events)
+            self.bodies.replay(happened, lambda: bool(self._interruptions))
+        self._limit_run(journal[-1][0] - self.run.started_at)
+        self._approvals.put()
+        for instruction in (*outstanding(self.progress), *finish):
+            self._take_up(self._remaining(instruction))
+        lost = [Lost(*running) for running in self.progress.running()]
+        for event in lost:
+            self._turn.attempts.append(lost_record(self.progress.nodes[event.node], event, self.clock.now()))
+        begun: list[AnyEvent] = [] if self.progress.started else [RunStarted()]
+        if self._approvals.unanswered:
+            # what was answered before a deadline counts, though the deadline has passed since
+            self._requests = self._inbox.poll(now=True)
+        return [*self._wait_to_enter(), *begun, *lost]
+
+    def _remaining(self, instruction: AnyInstruction) -> AnyInstruction:
+        """What is left of a delay that began under another driver."""
+        if not isinstance(instruction, Delay):
+            return instruction
+        self._limits.set(self.progress.nodes[instruction.node], instruction.item)
+        now = self.clock.now()
+        passed = now - self._ledger.delayed_since.get((instruction.node, instruction.item), now)
+        return msgspec.structs.replace(instruction, seconds=max(0.0, instruction.seconds - passed))
+
+    def _limit_run(self, spent: float) -> None:
+        timeout = self.graph.policy.timeout
+        if timeout is not None:
+            self._timers.at(self.clock.monotonic() + timeout - max(0.0, spent), RunLimit())
+
+    def _wait_to_enter(self) -> list[AnyEvent]:
+        """Wait until the run may begin, or is to end."""
+        told = False
+        while not self.admission.enter():
+            if not told:
+                self._turn.notice("", -1, [f"the run waits for {self.admission.waiting_to_enter()}"], self.clock.now())
+                self._commit(())
+                told = True
+            self.executor.poll(ASK_AGAIN)
+            events = self._events_of(())
+            if events:
+                return events
+        return []
+
+    def _loop(self, events: list[AnyEvent]) -> RunState:
+        reports: list[AnyReport] = []
+        while True:
+            self._take(events)
+            self._commit(reports)
+            if self.state is not RunState.RUNNING and not self._is_called_back():
+                return self.state
+            self._attempts.carry_out()
+            reports = self.executor.poll(self._patience())
+            events = self._events_of(reports)
 
     # One turn.
 
@@ -138,282 +237,216 @@ class Driver:
         """Let the kernel take in events, and those that answer its instructions by reading alone, until it rests."""
         budget = _CHECKS_PER_TURN
         while True:
-            self._turn.events += events
-            for instruction in handle(self.progress, *events):
-                self._take_up(instruction)
-            events = self._expand()
+            if events:
+                self._turn.events += events
+                instructions = handle(self.progress, *events)
+                self._turn.confirm()
+                self._ledger.take(events, self.clock.now())
+                for instruction in instructions:
+                    self._take_up(instruction)
+                if self._ledger.asked:
+                    self._approvals.put()
+            events = self._evaluate() if self._evaluations else []
+            if not events and self.bodies is not None:
+                events = self.bodies.poll()
             if not events:
-                events = self._check(budget)
+                events = self._lookups.look_up(budget, self._turn)
                 budget -= len(events)
-            events = events or self._start()
+            events = events or self._start() or self._last_words()
             if not events:
                 return
 
     def _take_up(self, instruction: AnyInstruction) -> None:
         match instruction:
-            case Check(node, start, stop):
-                self._checks.append((node, start, stop))
-            case Ready(node, item, attempt):
-                self._ready.append((node, item, attempt))
-            case Expand(node):
-                self._expansions.append(node)
-            case Delay(node, item, attempt, seconds):
-                heapq.heappush(self._timers, (self.clock.monotonic() + seconds, node, item, attempt))
+            case Check():
+                self._lookups.add(instruction)
+            case Ready(node, item):
+                progress = self.progress.nodes[node]
+                ahead = bool(progress.streams)
+                self.admission.offer(instruction, *self._admitted_as(progress, item), ahead=ahead)
+                self._limits.begin(progress, instruction)
+            case Expand() | Conclude() | Substitute():
+                self._evaluations.append(instruction)
+            case Delay(node, item, attempt, seconds, jitter):
+                seconds *= 1 + jitter * random.uniform(-1, 1)
+                self._timers.at(self.clock.monotonic() + seconds, Wake(node, item, attempt))
             case Stop(node, item):
-                if (node, item) in self._running:
-                    self._stops.append(self._running[node, item])
+                self._attempts.stop((node, item))
             case Settle(node, item, state, reason, fault):
-                self._prepared.pop((node, item), None)
-                at = self.clock.now()
-                self._turn.attempts.append(
-                    AttemptRecord(
-                        node=node, item=item, attempt=0, state=state, started_at=at, reason=reason, fault=fault
-                    )
-                )
+                self._settle(self.progress.nodes[node], item, state, reason, fault)
+            case Grow(frame):
+                assert self.bodies is not None
+                self.bodies.begin(frame)
             case Finish(state):
                 self._finish(state)
+
+    def _admitted_as(self, progress: NodeProgress, item: int) -> tuple[Policy, str, int]:
+        """What the attempts at a node take."""
+        node = progress.node
+        return node.policy, self.progress.tasks[node.task].name, progress.memory_of(item)
+
+    def _settle(self, progress: NodeProgress, item: int, state: NodeState, reason: str, fault: Fault | None) -> None:
+        cell = progress.id, item
+        self._lookups.prepared.pop(cell, None)
+        self._nodes.forget(cell)
+        since = self._ledger.opened.pop(cell, None) if progress.body is not None else None
+        self._turn.attempts.append(
+            end_record(progress, item, state, self.clock.now(), since=since, fault=fault, reason=reason)
+        )
 
     def _finish(self, state: RunState) -> None:
         self.state = state
         if state is RunState.SUCCEEDED:
-            self.outputs = self._results()
-
-    def _results(self) -> dict[str, Argument]:
-        """What the pipeline returns, by name; None for what was skipped."""
-        result = self.graph.result
-        named = result.items if isinstance(result, MappingExpression) else {"result": result}
-        return {name: self._result(expression) for name, expression in named.items()}
-
-    def _result(self, expression: Expression) -> Argument:
-        if isinstance(expression, SequenceExpression):
-            return Collection(expression.kind, tuple(map(self._result, expression.items)))
-        try:
-            return self.resolver.argument(expression)
-        except LookupError:
-            return self.resolver.stored(None)
+            root = self.progress.root
+            result = self.graph.result if self.graph.dynamic_at is None else root.result
+            named = result.items if isinstance(result, MappingExpression) else {"result": result}
+            self.outputs = {name: result_of(root, expression, self._nodes) for name, expression in named.items()}
 
     def _commit(self, reports: Sequence[AnyReport]) -> None:
         """Record the turn, then show it."""
-        turn = self._turn.turn(self._turns, self.clock.now(), self.state, self.outputs)
+        if self._settle_hooks is not None and self.state not in (RunState.RUNNING, RunState.PAUSED):
+            # what goes wrong with those who are told of the last attempts belongs to the run as well
+            self._record(reports, RunState.RUNNING)
+            self._settle_hooks()
+            reports = ()
+        self._record(reports, self.state)
+
+    def _record(self, reports: Sequence[AnyReport], state: RunState) -> None:
+        now = self.clock.now()
+        for complaint in self._complaints():
+            self._turn.notice(complaint.node, complaint.item, [complaint.text], now)
+        turn = self._turn.turn(self._turns, now, state, self.outputs)
         if turn is not None:
             self.store.commit(self.run.run_id, turn)
             self._turns += 1
             self._turn = Recorder()
         for observer in self.observers:
-            observer.turn(turn or Turn(number=self._turns, at=self.clock.now()), reports)
+            observer.turn(turn or Turn(number=self._turns, at=now), reports)
 
-    def _carry_out(self) -> None:
-        """Do what the committed turn justifies."""
-        if self._starting:
-            self.executor.submit(self._starting)
-            self._starting = []
-        for job in self._stops:
-            self.executor.stop(job)
-        self._stops.clear()
-
-    def _patience(self) -> float | None:
-        if self._checks_wait() or self._interruptions:
+    def _patience(self) -> float:
+        computing = self.bodies is not None and self.bodies.computing
+        if computing or self._interruptions or self._requests or (self._lookups and not self._lookups.stalled):
             return 0.0
-        if not self._timers:
-            return _IDLE
-        return min(_IDLE, max(0.0, self._timers[0][0] - self.clock.monotonic()))
-
-    def _checks_wait(self) -> bool:
-        return bool(self._checks) and len(self._ready) < _READY_AHEAD
+        return self._timers.patience(self.clock.monotonic(), ASK_AGAIN if self.admission.waiting_count else _IDLE)
 
     # Answers to the kernel that take no more than reading.
 
-    def _expand(self) -> list[AnyEvent]:
-        events = [self._expanded(self.progress.nodes[name].node) for name in self._expansions]
-        self._expansions.clear()
+    def _evaluate(self) -> list[AnyEvent]:
+        events = [self._expansion.answer(instruction, self._turn) for instruction in self._evaluations]
+        self._evaluations.clear()
         return events
 
-    def _expanded(self, node: Node) -> AnyEvent:
-        try:
-            if node.guard is not None and not self.resolver.value(node.guard):
-                return Skipped(node.id, f"the condition {describe(node.guard)} does not hold")
-            return Expanded(node.id, self._count(node))
-        except Exception as error:
-            return Broken(node.id, -1, fault_of(error))
-
-    def _count(self, node: Node) -> int | None:
-        if node.each is None:
-            return None
-        work = self._work(node)
-        lengths = {name: len(elements) for name, elements in work.iterables.items()}
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise ValueError(f"the iterables to map over have different lengths: {told} ({node.location})")
-        return next(iter(lengths.values()))
-
-    def _check(self, budget: int) -> list[AnyEvent]:
-        """Resolve and look up what is waiting for it, up to `budget` items."""
-        events: list[AnyEvent] = []
-        wanted: dict[bytes, list[_Key]] = {}
-        while self._checks and len(events) + len(wanted) < budget and len(self._ready) < _READY_AHEAD:
-            name, start, stop = self._checks.popleft()
-            end = min(stop, start + budget - len(events) - len(wanted)) if start >= 0 else 0
-            if end < stop:
-                self._checks.appendleft((name, end, stop))
-            self._prepare(name, range(start, end) if start >= 0 else (-1,), wanted, events)
-        if wanted:
-            recorded = self.store.recorded(list(wanted))
-            for key, cells in wanted.items():
-                for cell in cells:
-                    events.append(self._looked_up(cell, key, recorded.get(key)))
-        return events
-
-    def _prepare(
-        self, name: str, items: Sequence[int], wanted: dict[bytes, list[_Key]], events: list[AnyEvent]
-    ) -> None:
-        node = self.progress.nodes[name].node
-        for item in items:
-            try:
-                work = self._works.get(name) or self._work(node)
-                inputs = self._varying_inputs(node, work, item)
-            except Exception as error:
-                events.append(Broken(name, item, fault_of(error)))
-                continue
-            key = None
-            if work.base is not None:
-                key = fingerprint(work.base, [self.values.digest(inputs[name]) for name in work.varying])
-            self._prepared[name, item] = Prepared(inputs, key)
-            self._turn.notice(name, item, self.values.take_notices(), self.clock.now())
-            if key is None or not self.use_cache:
-                events.append(Missed(name, item, key))
-            else:
-                wanted.setdefault(key, []).append((name, item))
-
-    def _varying_inputs(self, node: Node, work: NodeWork, item: int) -> dict[str, Argument]:
-        if not work.varying:
-            return {}
-        elements = work.elements(item)
-        return {name: self._input(node, name, elements) for name in work.varying}
-
-    def _input(self, node: Node, name: str, elements: Elements | None = None) -> Argument:
-        try:
-            return self.resolver.argument(node.bindings[name], elements)
-        except OutputError as error:
-            raise OutputError(
-                f"the input {name!r} of {node.id} cannot be stored: {error.what}",
-                where=str(node.location),
-                remedy="Make it inside the task, or pass what it is made from.",
-            ) from None
-
-    def _looked_up(self, cell: _Key, key: bytes, outputs: tuple[Artifact, ...] | None) -> AnyEvent:
-        name, item = cell
-        if outputs is None or not all(self.values.available(output) for output in outputs):
-            return Missed(name, item, key)
-        del self._prepared[cell]
-        self._turn.attempts.append(
-            AttemptRecord(
-                node=name,
-                item=item,
-                attempt=0,
-                state=NodeState.CACHED,
-                started_at=self.clock.now(),
-                fingerprint=key,
-                outputs=outputs,
-            )
-        )
-        return Hit(name, item, key, outputs)
-
-    def _work(self, node: Node) -> NodeWork:
-        """What all items of a node share; made once, when its upstream has ended."""
-        known = self._works.get(node.id)
-        if known is not None:
-            return known
-        task = self.graph.tasks[node.task]
-        code = self.tasks[node.task]
-        varying = [] if node.each is None else [name for name, value in node.bindings.items() if varies(value)]
-        fixed = {name: self._input(node, name) for name in node.bindings if name not in varying}
-        work = Work(
-            number=self._numbers[node.id],
-            run_id=self.run.run_id,
-            node=node.id,
-            task=task.name,
-            code=code.code,
-            ports=task.inputs,
-            outputs=task.outputs,
-            record=task.record,
-            inputs=fixed,
-        )
-        base = None
-        if node.policy.cache:
-            base = base_fingerprint(code.identity, {n: self.values.digest(a) for n, a in fixed.items()}, varying)
-        over = node.each.over if node.each is not None else {}
-        iterables = {name: self.resolver.iterable(expression) for name, expression in over.items()}
-        self._works[node.id] = made = NodeWork(work, base, varying, iterables)
-        return made
+    def _is_full(self, progress: NodeProgress, item: int) -> bool:
+        """Whether preparing more attempts at a node would be in vain for now."""
+        if progress.streams or self.admission.waiting_count < _READY_AHEAD:
+            return False
+        return self.admission.queued(*self._admitted_as(progress, item)) >= _READY_AHEAD
 
     def _start(self) -> list[AnyEvent]:
-        """Start as many attempts as the executor has room for."""
+        """Start as many attempts as there is room for."""
         events: list[AnyEvent] = []
-        if not self._ready:
-            return events
-        room = self.executor.room() - len(self._starting)
-        while self._ready and room > 0:
-            name, item, attempt = self._ready.popleft()
-            work = self._works[name]
-            if not work.defined:
-                self.executor.define(work.work)
-                work.defined = True
-            job = Job(work.work.number, item, attempt, self._prepared[name, item].inputs)
-            self._running[name, item] = job
-            self._starting.append(job)
-            events.append(Started(name, item, attempt))
-            room -= 1
+        while self.admission.waiting_count:
+            admitted = self.admission.take(self._room(shared=False), self._room(shared=True))
+            if not admitted:
+                break
+            for ready in admitted:
+                event = self._started(ready)
+                if event is None or isinstance(event, Expired):
+                    self.admission.end(ready.node, ready.item)
+                if event is not None:
+                    events.append(event)
         return events
+
+    def _room(self, *, shared: bool) -> int:
+        if shared and not self.admission.shares:
+            return 0
+        return self.executor.room(shared=shared) - self._attempts.starting(shared=shared)
+
+    def _started(self, ready: Ready) -> AnyEvent | None:
+        progress, cell = self.progress.nodes[ready.node], (ready.node, ready.item)
+        if not is_at(progress, ready.item, Phase.QUEUED):
+            # it was cancelled meanwhile
+            return None
+        try:
+            self._attempts.start(progress, ready, self.admission.devices(*cell))
+        except Exception as error:
+            return Expired(*cell, fault_of(error))
+        grant = self.admission.grants.get(cell)
+        if grant is not None and grant.notice:
+            self._turn.notice(*cell, [grant.notice], self.clock.now())
+        return Started(*cell, ready.attempt)
+
+    # Questions to people.
+
+    def _last_words(self) -> list[AnyEvent]:
+        """Pause the run if nothing is left of it but questions, and nobody has answered one by now."""
+        if not self._rests():
+            return []
+        requests, self._requests = [*self._requests, *self._inbox.poll(now=True)], []
+        events = self._asked_for(requests)
+        events += self._alarms.due(events, self._turn)
+        if not events:
+            self.state = RunState.PAUSED
+        return events
+
+    def _rests(self) -> bool:
+        return bool(self._ledger.asked) and not (
+            self._wait_for_answers
+            or self.state is not RunState.RUNNING
+            or self._attempts
+            or self._timers.delays
+            or self._lookups
+            or self._interruptions
+            or self.admission.waiting_count
+            or not self._approvals.unanswered
+            or self._approvals.near_deadline
+            or (self.bodies is not None and self.bodies.computing)
+        )
+
+    def _is_called_back(self) -> bool:
+        """Whether a run that was just paused is to go on, because somebody asked for something in that very moment."""
+        if self.state is not RunState.PAUSED:
+            return False
+        self._requests = self._inbox.poll(now=True)
+        if not self._requests:
+            return False
+        try:
+            self.store.reopen(self.run.run_id, self.run.driver)
+        except StoreError:
+            # who asked has seen that the run is paused, and goes on with it
+            return False
+        self.state = RunState.RUNNING
+        return True
 
     # What happened outside.
 
     def _events_of(self, reports: Sequence[AnyReport]) -> list[AnyEvent]:
         # what ends because of an interruption must be seen to end after it
-        events: list[AnyEvent] = self._interrupted()
-        for report in reports:
-            name = self._nodes[report.work]
-            running = self._running.get((name, report.item))
-            if isinstance(report, Told):
-                self._turn.tell(name, report)
-            elif running is not None and running.attempt == report.attempt:
-                events.append(self._event_of(name, report))
-        return events + self._due()
-
-    def _interrupted(self) -> list[AnyEvent]:
         events: list[AnyEvent] = []
         while self._interruptions:
             events.append(self._interruptions.popleft())
-            self._checks.clear()
-            self._ready.clear()
-            self._expansions.clear()
-            self._timers.clear()
-        return events
+        requests, self._requests = [*self._requests, *self._inbox.poll()], []
+        events += self._asked_for(requests)
+        for report in reports:
+            cell, event = self._attempts.take(report, self._turn)
+            if cell is not None:
+                self.admission.end(*cell)
+            if event is not None:
+                events.append(event)
+        return events + self._alarms.due(events, self._turn)
 
-    def _event_of(self, name: str, report: Report) -> AnyEvent:
-        item, attempt = report.item, report.attempt
-        del self._running[name, item]
-        if isinstance(report, Unstarted):
-            return Returned(name, item, attempt)
-        prepared = self._prepared[name, item]
-        if isinstance(report, Done):
-            del self._prepared[name, item]
-            self._turn.descriptions += report.descriptions
-            if prepared.fingerprint is not None:
-                self._turn.results[prepared.fingerprint] = Result(name, item, attempt, report.outputs)
-            self._turn.attempts.append(
-                attempt_record(name, report, NodeState.SUCCEEDED, report.usage, prepared, report.outputs)
-            )
-            return Succeeded(name, item, attempt, report.outputs)
-        assert isinstance(report, Erred)
-        self._turn.attempts.append(
-            attempt_record(name, report, NodeState.FAILED, report.usage, prepared, fault=report.fault)
-        )
-        return Failed(name, item, attempt, report.fault)
-
-    def _due(self) -> list[AnyEvent]:
+    def _asked_for(self, requests: Iterable[Request]) -> list[AnyEvent]:
+        """What follows from requests of other processes."""
         events: list[AnyEvent] = []
-        now = self.clock.monotonic()
-        while self._timers and self._timers[0][0] <= now:
-            _, name, item, attempt = heapq.heappop(self._timers)
-            events.append(Woke(name, item, attempt))
+        for request in requests:
+            if isinstance(request, CancelAsked):
+                events.append(CancelRequested(request.reason, stop=True, final=not request.now))
+            elif (event := self._approvals.answer(request, self._turn)) is not None:
+                events.append(event)
         return events
+
+
+def _admission(run: RunRecord, graph: Graph, store: Store, executor: Executor, clock: Clock) -> Admission:
+    """Lets in what the machine allows."""
+    pools = Pools(run.run_id, store, lambda: nullcontext(store), clock)
+    return Admission(graph, Machine(), max(1, executor.room()), pools, Limits(), clock)

@@ -11,6 +11,9 @@ from typing import Any
 
 from penstock.runtime.driver import Driver
 
+#: why such a run is cancelled
+INTERRUPTED = "interrupted"
+
 
 @contextmanager
 def interruptible(driver: Driver) -> Generator[None]:
@@ -28,7 +31,7 @@ def interruptible(driver: Driver) -> Generator[None]:
         nonlocal times
         times += 1
         stop = times > 1 or number == signal.SIGTERM
-        driver.interrupt("interrupted", stop=stop)
+        driver.interrupt(INTERRUPTED, stop=stop)
         if stop:
             driver.executor.interrupt()
 

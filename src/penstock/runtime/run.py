@@ -9,12 +9,13 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
-from penstock.errors import CancelledError, NotFoundError, OutputError, RunFailedError, WorkerLostError
-from penstock.model.event import Fault
-from penstock.model.fault import exception_of
+from penstock.errors import CancelledError, NotFoundError, RunFailedError
 from penstock.model.run import FRUITFUL, AttemptRecord, NodeState, RunRecord, RunState, item_id
 from penstock.ports import Store
-from penstock.runtime.document import run_document
+from penstock.runtime import requests
+from penstock.runtime.reading.document import run_document
+from penstock.runtime.reading.failures import body_fault, exception_for, expiry, handled_nodes, is_handled
+from penstock.runtime.reading.questions import question_document
 from penstock.values import Values
 
 #: opens the store for as long as it is needed
@@ -33,6 +34,10 @@ class TaskRun:
         self.state: str = document["state"]
         #: how often it was tried in this run
         self.attempts: int = document["attempts"]
+        #: what the item is called, where items do not go by number
+        self.key: str | None = document.get("key")
+        #: every attempt, where there was more than one: how it ended, how long it took, what it waited before
+        self.history: list[dict[str, Any]] = document.get("history", [])
         #: seconds, all attempts together
         self.duration: float = document["duration_s"]
         #: the exception of the last attempt, as text
@@ -68,15 +73,22 @@ class Run:
         open_store: OpenStore,
         values: Values,
         restore: Callable[[Mapping[str, Any]], Any] | None = None,
+        resume: Callable[[str], Run] | None = None,
     ) -> None:
         self._record = record
         self._open_store = open_store
         self._values = values
         #: makes the value that the pipeline returned from its outputs; without it, a record comes back as a dict
         self._restore = restore or _only_value
+        #: whether this process ended it because of Ctrl-C
+        self.interrupted = False
+        #: goes on with a run that is paused, given its id
+        self._resume = resume
         self.run_id = record.run_id
         self.pipeline = record.pipeline
         self.state = record.state
+        #: whether it was ended by Ctrl-C, in this process
+        self.interrupted = False
         #: in their JSON-able form
         self.parameters = record.parameters
 
@@ -112,7 +124,7 @@ class Run:
         """The nodes and items of the run, in the order of the graph."""
         with self._open_store() as store:
             attempts = store.attempts(self.run_id)
-        fruitful = {item_id(each.node, each.item): each for each in attempts if each.state in FRUITFUL}
+        fruitful = {item_id(each.node, each.item, each.key): each for each in attempts if each.state in FRUITFUL}
         return [TaskRun(document, fruitful.get(document["id"]), self._values) for document in self.document["tasks"]]
 
     def task(self, name: str) -> TaskRun:
@@ -128,23 +140,69 @@ class Run:
             remedy=f"Did you mean {', '.join(near)}?" if near else None,
         )
 
+    @property
+    def questions(self) -> list[dict[str, Any]]:
+        """The approvals that the run waits for now: `id`, `question`, `fields` to fill in, `inputs` that are shown."""
+        with self._open_store() as store:
+            return [question_document(each, self._values) for each in requests.questions(store, self.run_id)]
+
+    def approve(self, node: str, *, approved: bool = True, by: str = "", why: str = "", **values: Any) -> Run:
+        """Answer the approval `node` of the run (`sign_off`, `sign_off[rf]`), with the values that it asks for.
+
+        Goes on with a run that is paused, and returns it as it is then. Without `by`, the user of this process
+        answers. Raises NotFoundError if no such question is open, ParameterError for values that do not fit.
+        """
+        with self._open_store() as store:
+            requests.answer(store, self.run_id, node, approved=approved, values=values, by=by, why=why)
+            paused = store.find(self.run_id).state is RunState.PAUSED
+        return self._resume(self.run_id) if paused and self._resume is not None else self._again()
+
+    def cancel(self, reason: str = "", *, now: bool = False) -> Run:
+        """End the run, wherever it is driven, and wait for that. Returns it as it is then.
+
+        What is under way is stopped; teardowns and exit handlers still run, unless `now` is true.
+        """
+        with self._open_store() as store:
+            requests.cancel(store, self.run_id, reason=reason, now=now)
+        return self._again()
+
+    def _again(self) -> Run:
+        """The run as it is recorded now."""
+        with self._open_store() as store:
+            record = store.find(self.run_id)
+        return Run(record, self._open_store, self._values, self._restore, self._resume)
+
     def raise_for_state(self) -> None:
-        """Do nothing if the run succeeded; else raise the first failed task's own exception, or one of penstock's."""
+        """Do nothing if the run succeeded; else raise what the body of the pipeline itself has raised, or the first
+        failed task's own exception, or one of penstock's."""
         if self.state is RunState.SUCCEEDED:
             return
+        if self.state is RunState.PAUSED:
+            asked = ", ".join(question["id"] for question in self.questions) or "an answer"
+            raise CancelledError(
+                f"run {self.run_id} is paused: it waits for {asked}",
+                remedy=f"Answer it: run.approve(...), or penstock approve {self.run_id}",
+            )
         if self.state is not RunState.FAILED:
             raise CancelledError(
                 f"run {self.run_id} was {self.state.value}", remedy=f"See: penstock show {self.run_id}"
             )
         with self._open_store() as store:
+            own = body_fault(store, self.run_id)
+            if own is not None:
+                raise exception_for(f"the body of {self.pipeline}", own, self.run_id)
+            if late := expiry(store, self.run_id):
+                raise RunFailedError(f"run {self.run_id} failed: {late}", remedy=f"See: penstock show {self.run_id}")
             # attempt 0 is an end without an attempt, and comes last if there is one
             attempts = sorted(store.attempts(self.run_id), key=lambda each: each.attempt or math.inf)
+            handled = handled_nodes(store, self.run_id)
         last = {(attempt.node, attempt.item): attempt for attempt in attempts}
-        failed = [attempt for attempt in last.values() if attempt.state is NodeState.FAILED]
+        ended = [attempt for attempt in last.values() if attempt.state is NodeState.FAILED]
+        failed = [attempt for attempt in ended if not is_handled(attempt.node, handled)]
         first = min(failed, key=lambda attempt: attempt.started_at + attempt.duration, default=None)
         if first is None or first.fault is None:
             raise RunFailedError(f"run {self.run_id} failed", remedy=f"See: penstock show {self.run_id}")
-        raise _exception(item_id(first.node, first.item), first.fault, self.run_id)
+        raise exception_for(item_id(first.node, first.item, first.key), first.fault, self.run_id)
 
     def __repr__(self) -> str:
         return f"<run {self.run_id} of {self.pipeline}: {self.state.value}>"
@@ -166,16 +224,3 @@ class Run:
 
 def _only_value(outputs: Mapping[str, Any]) -> Any:
     return outputs["result"] if list(outputs) == ["result"] else outputs
-
-
-def _exception(task: str, fault: Fault, run_id: str) -> BaseException:
-    """The exception to raise for a failed task: its own where that could be kept and is no more than an error."""
-    own = exception_of(fault)
-    # what a task raises to end its process (sys.exit) must not end this one
-    if isinstance(own, Exception):
-        return own
-    remedy = f"See: penstock show {run_id}"
-    if fault.infrastructure:
-        return WorkerLostError(f"{task}: {fault.message}", remedy=remedy)
-    kind = OutputError if fault.type.endswith("OutputError") else RunFailedError
-    return kind(f"{task} failed: {fault.type}: {fault.message}\n{fault.traceback}".rstrip(), remedy=remedy)

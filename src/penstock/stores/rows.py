@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import msgspec
+from msgspec import convert
+from msgspec.structs import replace
 
-from penstock.model.event import AnyEvent, Fault
-from penstock.model.graph import Graph, to_json
+from penstock.model.event import AnyEvent, Fault, Grown
+from penstock.model.expression import Expression
+from penstock.model.graph import Graph, Node, Task, to_json, written
+from penstock.model.request import Request
 from penstock.model.run import AttemptRecord, NodeState, Provenance, RunRecord, RunState
 from penstock.model.value import Argument, Artifact, Description
 from penstock.model.work import Attachment, Line, Metric
@@ -23,7 +27,8 @@ from penstock.ports import LoggedAttachment, LoggedLine, LoggedMetric, Turn
 #: the columns of the rows made and read here, in order
 RUN = "run_id, pipeline, state, parameters, started_at, finished_at, target, driver, outputs"
 ATTEMPT = (
-    "node, item, attempt, state, started_at, duration, cpu, peak_memory, worker, fingerprint, outputs, fault, reason"
+    "node, item, attempt, state, started_at, duration, cpu, peak_memory, worker, fingerprint, outputs, fault, reason, "
+    "key"
 )
 RESULT = "fingerprint, outputs, run, node, item, attempt, created_at"
 DESCRIPTION = "digest, preview"
@@ -35,10 +40,12 @@ Row = tuple[Any, ...]
 
 #: bytes of a graph from which it is compressed
 _LARGE = 16_384
+#: the level of compression: more would make the documents of the largest graphs a tenth smaller, and take twice as long
+_QUICK = 1
 
 encode = msgspec.msgpack.Encoder().encode
 decode_events = msgspec.msgpack.Decoder(list[AnyEvent]).decode
-decode_outputs = msgspec.msgpack.Decoder(tuple[Artifact, ...]).decode
+decode_outputs = msgspec.msgpack.Decoder(tuple[Argument, ...]).decode
 _decode_results = msgspec.msgpack.Decoder(dict[str, Argument]).decode
 _decode_artifact = msgspec.msgpack.Decoder(Artifact).decode
 _decode_fault = msgspec.msgpack.Decoder(Fault).decode
@@ -87,8 +94,8 @@ def run_of(row: Row) -> RunRecord:
 
 def graph_document(graph: Graph) -> bytes:
     """The graph as JSON, compressed when it is large."""
-    document = to_json(graph)
-    return document if len(document) < _LARGE else zlib.compress(document)
+    document = to_json(graph, indent=-1)
+    return document if len(document) < _LARGE else zlib.compress(document, _QUICK)
 
 
 def graph_of(document: bytes) -> bytes:
@@ -96,12 +103,45 @@ def graph_of(document: bytes) -> bytes:
     return document if document.startswith(b"{") else zlib.decompress(document)
 
 
+def events_document(events: Sequence[AnyEvent]) -> bytes:
+    """The events of a turn. What they hold of the user's own values is kept as the graph's document keeps it."""
+    return encode([_kept(event) if type(event) is Grown else event for event in events])
+
+
+def _kept(event: Grown) -> Grown:
+    return replace(
+        event,
+        nodes=convert(_packable(written(event.nodes)), tuple[Node, ...]),
+        tasks=convert(_packable(written(event.tasks)), dict[str, Task]),
+        result=convert(_packable(written(event.result)), Expression),
+    )
+
+
+def _packable(value: Any) -> Any:
+    """What JSON holds as msgpack can: it has no integers beyond 64 bits."""
+    if type(value) is int and not -(2**63) <= value < 2**64:
+        return {"repr": repr(value)}
+    if type(value) is list:
+        return [_packable(element) for element in cast("list[Any]", value)]
+    if type(value) is dict:
+        return {key: _packable(element) for key, element in cast("dict[str, Any]", value).items()}
+    return value
+
+
+def request_document(request: Request) -> str:
+    return plain(_to_json(msgspec.to_builtins(request)))
+
+
+def request_of(document: str) -> Request:
+    return convert(json.loads(document), Request)
+
+
 def provenance_document(provenance: Provenance) -> str:
     return plain(_to_json(msgspec.to_builtins(provenance)))
 
 
 def provenance_of(document: str) -> Provenance:
-    return msgspec.convert(json.loads(document), Provenance)
+    return convert(json.loads(document), Provenance)
 
 
 def attempt_rows(key: int, turn: Turn) -> Iterator[Row]:
@@ -121,15 +161,15 @@ def attempt_rows(key: int, turn: Turn) -> Iterator[Row]:
             encode(a.outputs),
             None if a.fault is None else encode(a.fault),
             plain(a.reason),
+            a.key if a.key is None else plain(a.key),
         )
         for a in turn.attempts
     )
 
 
 def attempt_of(row: Row) -> AttemptRecord:
-    node, item, attempt, state, started_at, duration, cpu, peak_memory, worker, fingerprint, outputs, fault, reason = (
-        row
-    )
+    node, item, attempt, state, *measured, fingerprint, outputs, fault, reason, key = row
+    started_at, duration, cpu, peak_memory, worker = measured
     return AttemptRecord(
         node=node,
         item=item,
@@ -144,6 +184,7 @@ def attempt_of(row: Row) -> AttemptRecord:
         outputs=decode_outputs(outputs),
         fault=None if fault is None else _decode_fault(fault),
         reason=reason,
+        key=key,
     )
 
 

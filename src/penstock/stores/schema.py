@@ -1,7 +1,8 @@
 """The tables of the SQLite store, as numbered migrations.
 
 Migration n takes the schema from version n - 1 to version n. One that was released is never edited: a change is a new
-migration at the end. The version of a file is its `user_version`.
+migration at the end. Its steps are statements, or functions where what is inside a column changes. The version of a
+file is its `user_version`.
 
 Values that people may want to read with the `sqlite3` shell are JSON; the others are msgpack. Times are seconds since
 the epoch. Columns called `run` refer to `runs.id`, a short stand-in for the `run_id` that everybody else uses.
@@ -13,10 +14,14 @@ random, so that rows in its order would each land on another page.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from penstock.errors import SchemaError, StoreError
+from penstock.model.upgrade import upgraded
 
 #: the `application_id` by which a file is known to be penstock's: "pens" in ASCII
 APPLICATION = 0x70656E73
@@ -139,8 +144,75 @@ _SAID = (
     "CREATE INDEX attachments_by_run ON attachments (run)",
 )
 
-#: the statements of each migration; the first one makes schema 1 out of an empty file
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_RUNS, *_HISTORY, *_CACHE, *_SAID),)
+_GROWTH = (
+    "ALTER TABLE attempts ADD COLUMN key TEXT",  # what the item is called; NULL where items go by number
+    """
+    CREATE TABLE growth (                           -- the turns in which a dynamic pipeline got more nodes
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (run, number)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE requests (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: whoever reads goes on after the last one
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        request TEXT NOT NULL           -- JSON
+    )
+    """,
+    "CREATE INDEX requests_by_run ON requests (run, number)",
+)
+
+# Rows of `holds` and `claims` that have lapsed, or whose run has ended, count for nothing and are swept up in passing.
+_POOLS = (
+    "CREATE TABLE pools (name TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID",
+    """
+    CREATE TABLE holds (
+        pool TEXT NOT NULL REFERENCES pools,
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        node TEXT NOT NULL,             -- empty for the run as a whole
+        item INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        until REAL NOT NULL,
+        PRIMARY KEY (run, node, item, pool)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX holds_by_pool ON holds (pool)",
+    """
+    CREATE TABLE claims (               -- who was refused, and comes before those who ask after it
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        pool TEXT NOT NULL REFERENCES pools,
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        node TEXT NOT NULL,
+        item INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        until REAL NOT NULL,
+        UNIQUE (run, node, item, pool)
+    )
+    """,
+    "CREATE INDEX claims_by_pool ON claims (pool)",
+)
+
+
+def _upgrade_graphs(connection: sqlite3.Connection) -> None:
+    """Bring the graphs of all runs to version 2 of their format."""
+    for (run,) in connection.execute("SELECT run FROM run_details").fetchall():
+        [(graph,)] = connection.execute("SELECT graph FROM run_details WHERE run = ?", (run,))
+        compressed = not graph.startswith(b"{")
+        document = upgraded(json.loads(zlib.decompress(graph) if compressed else graph))
+        written = json.dumps(document, indent=2, ensure_ascii=False).encode()
+        connection.execute(
+            "UPDATE run_details SET graph = ? WHERE run = ?", (zlib.compress(written) if compressed else written, run)
+        )
+
+
+Step = str | Callable[[sqlite3.Connection], None]
+
+#: the steps of each migration; the first one makes schema 1 out of an empty file
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (
+    (*_RUNS, *_HISTORY, *_CACHE, *_SAID),
+    (*_GROWTH, *_POOLS, _upgrade_graphs),
+)
 
 
 def require_known(connection: sqlite3.Connection, path: Path) -> int:
@@ -171,9 +243,12 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         return
     connection.execute("BEGIN EXCLUSIVE")
     # asked again: another process may have been quicker to take the lock
-    for statements in MIGRATIONS[require_known(connection, path) :]:
-        for statement in statements:
-            connection.execute(statement)
+    for steps in MIGRATIONS[require_known(connection, path) :]:
+        for step in steps:
+            if isinstance(step, str):
+                connection.execute(step)
+            else:
+                step(connection)
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     connection.execute("COMMIT")

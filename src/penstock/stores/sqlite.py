@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from typing import Any
 import msgspec
 
 from penstock.errors import NotFoundError, StoreError
-from penstock.model.event import AnyEvent
-from penstock.model.graph import Graph
-from penstock.model.run import AttemptRecord, Provenance, RunRecord, timestamp
-from penstock.model.value import Artifact, Description
-from penstock.ports import LoggedAttachment, LoggedLine, LoggedMetric, Origin, Turn
-from penstock.stores import rows, schema
+from penstock.model.event import AnyEvent, Grown
+from penstock.model.graph import Graph, from_json, to_json
+from penstock.model.growth import grown
+from penstock.model.request import Request
+from penstock.model.run import AttemptRecord, Provenance, RunRecord, RunState, timestamp
+from penstock.model.value import Argument, Description
+from penstock.ports import Holder, LoggedAttachment, LoggedLine, LoggedMetric, Origin, PoolState, Turn
+from penstock.stores import pools, rows, schema
 from penstock.stores.rows import Row
 
 #: seconds to wait for another process to finish writing
@@ -60,10 +62,18 @@ _NEXT = "(SELECT coalesce(max(number) + 1, 0) FROM journal WHERE run = runs.id)"
 # Adds nothing, and so returns nothing, unless the turn is the next one of its run.
 _ADVANCE = f"""
     INSERT INTO journal (run, number, at, events)
-    SELECT id, ?2, ?3, ?4 FROM runs WHERE run_id = ?1 AND ?2 = {_NEXT}
+    SELECT id, ?2, ?3, ?4 FROM runs WHERE run_id = ?1 AND ?2 = {_NEXT} AND state = 'running'
     RETURNING run
 """
+_GROW = "INSERT INTO growth (run, number) VALUES (?, ?)"
+_GROWTH = "SELECT events FROM growth JOIN journal USING (run, number) WHERE run = ? ORDER BY number"
 _END = "UPDATE runs SET state = ?, finished_at = ?, outputs = ? WHERE id = ?"
+_PAUSE = "UPDATE runs SET state = ? WHERE id = ?"
+_REOPEN = f"""
+    UPDATE runs SET state = 'running', driver = ?2
+    WHERE run_id = ?1 AND state IN ('running', 'paused') AND (?3 IS NULL OR driver = ?3)
+    RETURNING {rows.RUN}
+"""
 
 
 def _insertion(table: str, columns: str) -> str:
@@ -86,7 +96,17 @@ _ADD_DESCRIPTION = f"""{_insertion("descriptions", rows.DESCRIPTION)}
 """
 _ADD_LINE = _insertion("lines", f"run, {rows.LINE}")
 _ADD_METRIC = _insertion("metrics", f"run, {rows.METRIC}")
+_ASK = _insertion("requests", "run, request")
 _ADD_ATTACHMENT = _insertion("attachments", f"run, {rows.ATTACHMENT}")
+
+#: state of a run -> what happened to it
+_ENDINGS = {
+    "running": "is under way",
+    "paused": "is paused",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "was cancelled",
+}
 
 _NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
 
@@ -129,7 +149,7 @@ class SqliteStore:
         with self._writing():
             key = self._advance(run_id, turn)
             if turn.end is not None:
-                self._connection.execute(_END, (str(turn.end), turn.at, rows.encode(turn.outputs), key))
+                self._end(key, turn)
             if turn.attempts:
                 self._add(_ADD_ATTEMPT, rows.attempt_rows(key, turn))
             if turn.results:
@@ -141,7 +161,22 @@ class SqliteStore:
                 self._add(_ADD_METRIC, rows.metric_rows(key, turn))
                 self._add(_ADD_ATTACHMENT, rows.attachment_rows(key, turn))
 
-    def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, tuple[Artifact, ...]]:
+    def reopen(self, run_id: str, driver: str, instead_of: str | None = None) -> RunRecord:
+        """Let another driver go on with a run that is paused, or whose driver is gone; it is `running` again.
+
+        With `instead_of`, only in the place of that driver, so that of two who take it for gone only one goes on.
+        Raises NotFoundError, and StoreError for a run that has ended, or that has another driver by now.
+        """
+        with self._writing():
+            found = self._connection.execute(_REOPEN, (run_id, driver, instead_of)).fetchall()
+            if found:
+                return rows.run_of(found[0])
+        run = self._run(run_id)
+        if run.state in (RunState.RUNNING, RunState.PAUSED):
+            raise StoreError(f"run {run_id} is driven by {run.driver} by now", remedy="Leave it to that process.")
+        raise StoreError(f"run {run_id} has ended: it {_ENDINGS[run.state]}", remedy="Start a new run.")
+
+    def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, tuple[Argument, ...]]:
         """Outputs recorded in the cache under each of the fingerprints that are known."""
         found = self._looked_up("SELECT fingerprint, outputs FROM results WHERE fingerprint", fingerprints)
         with self._reported("read"):
@@ -173,10 +208,13 @@ class SqliteStore:
         return self._runs(f"{where} {_NEWEST_FIRST} LIMIT ?3", pipeline, state, limit)
 
     def graph(self, run_id: str) -> bytes:
-        """The graph of a run, as JSON."""
+        """The graph of a run, as JSON; of a dynamic one, with all the nodes that have appeared so far."""
         [(graph,)] = self._of_run("SELECT graph FROM run_details WHERE run = ?", run_id)
+        turns = self._of_run(_GROWTH, run_id)
         with self._reported("read"):
-            return rows.graph_of(graph)
+            document = rows.graph_of(graph)
+            growth = [event for (events,) in turns for event in rows.decode_events(events) if isinstance(event, Grown)]
+            return to_json(grown(from_json(document), growth)) if growth else document
 
     def provenance(self, run_id: str) -> Provenance:
         """What a run depended on besides its parameters."""
@@ -221,6 +259,49 @@ class SqliteStore:
         found = self._of_run(f"SELECT {rows.ATTACHMENT} FROM attachments WHERE run = ? ORDER BY number", run_id)
         with self._reported("read"):
             return [rows.attachment_of(row) for row in found]
+
+    def ask(self, run_id: str, request: Request) -> None:
+        """Leave a request for whoever drives the run, now or later."""
+        with self._writing():
+            self._connection.execute(_ASK, (self._key(run_id), rows.request_document(request)))
+
+    def requests(self, run_id: str, after: int = 0) -> list[tuple[int, Request]]:
+        """Requests with their sequence numbers, in order, those with a number greater than `after`."""
+        found = self._of_run("SELECT number, request FROM requests WHERE run = ? AND number > ?", run_id, after)
+        with self._reported("read"):
+            return [(number, rows.request_of(request)) for number, request in found]
+
+    def size_pools(self, sizes: Mapping[str, int]) -> None:
+        """Create pools, or change their sizes. What is held stays held. Raises StoreError for a size below 0."""
+        with self._writing():
+            pools.set_sizes(self._connection, sizes)
+
+    def hold(self, holder: Holder, needs: Mapping[str, int], until: float) -> bool:
+        """Take parts of pools, all or none; whether there was enough. Holding lapses at the time `until` (seconds since
+        the epoch) unless it is renewed.
+
+        A need greater than the whole pool is met when nobody else holds any of it. A holder that is refused has its
+        place before those of other runs that ask later, for as long as it asks every other second. What the holder has
+        already is given back when it is given anew. Raises NotFoundError for a pool that does not exist, StoreError
+        for a run that is not under way.
+        """
+        with self._writing():
+            return pools.hold(self._connection, self._driven(holder.run_id), holder, needs, until, time.time())
+
+    def renew(self, run_id: str, until: float) -> None:
+        """Let everything that is held for a run lapse only at a later time."""
+        with self._writing():
+            pools.renew(self._connection, self._key(run_id), until)
+
+    def release(self, holder: Holder) -> None:
+        """Give back what a holder has; for a holder with an empty node, all that its run has."""
+        with self._writing():
+            pools.give_back(self._connection, self._key(holder.run_id), holder)
+
+    def pools(self) -> list[PoolState]:
+        """All pools by name, and who holds how much of them."""
+        with self._reported("read"):
+            return pools.states(self._connection, time.time())
 
     def descriptions(self, digests: Sequence[bytes]) -> dict[bytes, Description]:
         """What can be shown of each of the artifacts that were described."""
@@ -304,16 +385,43 @@ class SqliteStore:
 
     def _advance(self, run_id: str, turn: Turn) -> int:
         """Add the turn to the journal, if it is the next one. Returns the key of the run."""
-        written = (run_id, turn.number, turn.at, rows.encode(turn.events))
-        for (key,) in self._connection.execute(_ADVANCE, written).fetchall():
+        grows = Grown in map(type, turn.events)
+        events = rows.events_document(turn.events) if grows else rows.encode(turn.events)
+        for (key,) in self._connection.execute(_ADVANCE, (run_id, turn.number, turn.at, events)).fetchall():
+            if grows:
+                self._connection.execute(_GROW, (key, turn.number))
             return key
-        found = self._connection.execute(f"SELECT {_NEXT} FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        found = self._connection.execute(f"SELECT {_NEXT}, state FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        refused = f"cannot record turn {turn.number}"
         if found is None:
-            raise StoreError(f"cannot record turn {turn.number}: there is no run {run_id} in {self._path}")
+            raise StoreError(f"{refused}: there is no run {run_id} in {self._path}")
+        if found[1] != RunState.RUNNING:
+            raise StoreError(f"{refused} of run {run_id}: it {_ENDINGS[found[1]]}", remedy="Nothing was changed.")
         raise StoreError(
-            f"cannot record turn {turn.number} of run {run_id}: the next one is turn {found[0]}",
+            f"{refused} of run {run_id}: the next one is turn {found[0]}",
             remedy="Another process drives the run, or this turn is recorded already. Nothing was changed.",
         )
+
+    def _end(self, key: int, turn: Turn) -> None:
+        if turn.end is RunState.PAUSED:
+            self._connection.execute(_PAUSE, (str(turn.end), key))
+        else:
+            self._connection.execute(_END, (str(turn.end), turn.at, rows.encode(turn.outputs), key))
+        pools.give_back(self._connection, key)
+
+    def _key(self, run_id: str) -> int:
+        """The number by which the tables refer to a run. Raises NotFoundError."""
+        for (key,) in self._connection.execute("SELECT id FROM runs WHERE run_id = ?", (run_id,)):
+            return key
+        raise NotFoundError(f"there is no run {run_id} in {self._path}")
+
+    def _driven(self, run_id: str) -> int:
+        """The number of a run that is under way."""
+        key = self._key(run_id)
+        [(state,)] = self._connection.execute("SELECT state FROM runs WHERE id = ?", (key,)).fetchall()
+        if state != RunState.RUNNING:
+            raise StoreError(f"run {run_id} can hold nothing: it {_ENDINGS[state]}")
+        return key
 
     def _add(self, statement: str, added: Iterable[Row]) -> None:
         self._connection.executemany(statement, added)
@@ -326,16 +434,18 @@ class SqliteStore:
 
     def _of_run(self, query: str, run_id: str, *values: Any) -> list[Row]:
         """The rows of a query whose first value is the key of a run. Raises NotFoundError."""
-        keys = self._rows("SELECT id FROM runs WHERE run_id = ?", run_id)
-        if not keys:
-            raise NotFoundError(f"there is no run {run_id} in {self._path}")
-        return self._rows(query, keys[0][0], *values)
+        with self._reported("read"):
+            return self._connection.execute(query, (self._key(run_id), *values)).fetchall()
 
     def _looked_up(self, query: str, keys: Sequence[bytes]) -> Iterator[Row]:
         """The rows of a query that ends in the name of a column, for which these are the keys."""
         for start in range(0, len(keys), _KEYS):
             some = keys[start : start + _KEYS]
             yield from self._rows(f"{query} IN ({', '.join('?' * len(some))})", *some)
+
+    def _run(self, run_id: str) -> RunRecord:
+        [found] = self._runs("WHERE id = ?", self._key(run_id))
+        return found
 
     def _runs(self, rest: str, *values: Any) -> list[RunRecord]:
         found = self._rows(f"SELECT {rows.RUN} FROM runs {rest}", *values)

@@ -7,14 +7,34 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import structs
+
+from penstock.authoring import importable
 from penstock.authoring.task import Task
 from penstock.model.value import Argument
-from penstock.model.work import AnyReport, Code, Done, Erred, Job, Line, Metric, Told, Unstarted, Work
+from penstock.model.work import (
+    AnyReport,
+    Code,
+    Declined,
+    Done,
+    Erred,
+    Job,
+    Line,
+    Metric,
+    NotYet,
+    Told,
+    Unstarted,
+    Work,
+    Yield,
+)
 from penstock.ports import Executor
 from penstock.values import Values
 
 #: seconds after which an answer is given up on, far above what any of them takes
 _PATIENCE = 60.0
+
+#: how an attempt can end
+End = Done | Erred | Declined | NotYet
 
 #: work, item and attempt
 Name = tuple[int, int, int]
@@ -34,8 +54,11 @@ class Bench:
 
     # Going in.
 
-    def define(self, task: Task[..., Any], *, code: Code | None = None, shared: dict[str, Any] | None = None) -> int:
-        """Make a task known, with inputs that all of its jobs share. Returns the number of the work."""
+    def define(
+        self, task: Task[..., Any], *, code: Code | None = None, shared: dict[str, Any] | None = None, **more: Any
+    ) -> int:
+        """Make a task known, with inputs that all of its jobs share, and `more` that is to be set of its `Work`.
+        Returns the number of the work."""
         self._works += 1
         noun = task.noun
         work = Work(
@@ -49,7 +72,7 @@ class Bench:
             record=noun.record,
             inputs=self.stored(shared or {}),
         )
-        self.executor.define(work)
+        self.executor.define(structs.replace(work, **more))
         return self._works
 
     def stored(self, inputs: dict[str, Any]) -> dict[str, Argument]:
@@ -77,14 +100,14 @@ class Bench:
         self.reports += reports
         for report in reports:
             # threads that a task has left behind may speak after its end
-            if not isinstance(report, Told):
+            if not isinstance(report, (Told, Yield)):
                 assert self._open[name_of(report)] > 0, f"nobody waits for {report}"
                 self._open[name_of(report)] -= 1
         return reports
 
-    def finish(self, *jobs: Job) -> dict[Name, Done | Erred]:
+    def finish(self, *jobs: Job) -> dict[Name, End]:
         """Submit jobs as there is room, again where they come back unstarted, until none is without an answer."""
-        ends: dict[Name, Done | Erred] = {}
+        ends: dict[Name, End] = {}
         waiting = list(jobs)
         known = {name_of(job): job for job in jobs}
         deadline = time.monotonic() + _PATIENCE
@@ -95,7 +118,7 @@ class Bench:
                 del waiting[:room]
                 self.submit(*ready)
             for report in self.poll():
-                if isinstance(report, (Done, Erred)):
+                if isinstance(report, End):
                     ends[name_of(report)] = report
                 elif isinstance(report, Unstarted):
                     waiting.append(known[name_of(report)])
@@ -110,7 +133,7 @@ class Bench:
 
     # Both at once.
 
-    def end_of(self, task: Task[..., Any], **inputs: Any) -> Done | Erred:
+    def end_of(self, task: Task[..., Any], **inputs: Any) -> End:
         """Make one attempt."""
         (end,) = self.finish(self.job(task, **inputs)).values()
         return end
@@ -132,6 +155,14 @@ class Bench:
         (output,) = self.done(task, **inputs).outputs
         return self.values.load(output)
 
+    def end_with(
+        self, task: Task[..., Any], work: dict[str, Any], job: dict[str, Any] | None = None, **inputs: Any
+    ) -> End:
+        """Make one attempt, with more that is to be set of its `Work` and of its `Job`."""
+        attempt = Job(self.define(task, **work), -1, 1, self.stored(inputs), **(job or {}))
+        (end,) = self.finish(attempt).values()
+        return end
+
     # What was said.
 
     def lines(self) -> list[Line]:
@@ -141,11 +172,19 @@ class Bench:
         """The lines of one stream."""
         return [line.text for line in self.lines() if line.stream == stream]
 
+    def yielded(self) -> list[Yield]:
+        return [report for report in self.reports if isinstance(report, Yield)]
+
     def metrics(self) -> list[Metric]:
         return [metric for told in self._told() for metric in told.metrics]
 
     def _told(self) -> list[Told]:
         return [report for report in self.reports if isinstance(report, Told)]
+
+
+def code_of(task: Task[..., Any]) -> Code:
+    """How a process of its own gets at the function of a task."""
+    return importable.code_of(task.function, task.name)
 
 
 def name_of(thing: Job | AnyReport) -> Name:

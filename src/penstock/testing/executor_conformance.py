@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from penstock.app import open_values
-from penstock.authoring.importable import code_of
 from penstock.authoring.task import Task
 from penstock.model.fault import exception_of
 from penstock.model.value import Artifact, Collection
 from penstock.model.work import Code, Done, Erred, Imported, Job, Told, Unstarted
 from penstock.ports import Executor
 from penstock.testing import sample_tasks as tasks
-from penstock.testing.executor_bench import Bench, name_of
+from penstock.testing.executor_bench import Bench, End, code_of, name_of
+from penstock.testing.executor_endings import EndingConformance
 
 #: task, inputs by parameter name, what the function makes of them
 _BINDINGS: list[tuple[Task[..., Any], dict[str, Any], list[Any]]] = [
@@ -46,7 +46,7 @@ _BINDINGS: list[tuple[Task[..., Any], dict[str, Any], list[Any]]] = [
 ]
 
 
-class ExecutorConformance:
+class ExecutorConformance(EndingConformance):
     """Tests of the `Executor` port. A subclass implements `make_executor`, and `code_of` if its workers get at
     functions in a way of their own."""
 
@@ -366,6 +366,6 @@ class ExecutorConformance:
         busy.executor.close(kill=kill)
 
 
-def _value(bench: Bench, end: Done | Erred) -> Any:
+def _value(bench: Bench, end: End) -> Any:
     assert isinstance(end, Done), end
     return bench.values.load(end.outputs[0])

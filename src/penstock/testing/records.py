@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
+from penstock.model.action import PythonAction
 from penstock.model.event import Fault
 from penstock.model.expression import Constant, Output
-from penstock.model.graph import Graph, Location, Node, Port, PythonAction, Task
+from penstock.model.graph import Graph, Node, Port, Task
+from penstock.model.place import Location
 from penstock.model.run import AttemptRecord, NodeState, Provenance, RunRecord, RunState
 from penstock.model.value import Artifact
 from penstock.ports import Result, Turn

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from penstock.authoring.task import task
+from penstock.errors import Fail, Retry, Skip
 from penstock.executors.context import current
 
 
@@ -216,6 +219,77 @@ def print_and_fail(text: str) -> None:
     raise ValueError(text)
 
 
+@task
+def skip(why: str) -> None:
+    raise Skip(why)
+
+
+@task
+def give_up(why: str) -> None:
+    raise Fail(why)
+
+
+@task
+def try_again(why: str, after: float | None) -> None:
+    raise Retry(why, after=after)
+
+
+@task
+def run_out_of_memory(message: str) -> None:
+    raise MemoryError(message) if message else MemoryError
+
+
+@task
+def is_worth_repeating(error: Exception) -> bool:
+    """Asks for another attempt after messages that say so, and cannot tell for those that are empty."""
+    if not str(error):
+        raise LookupError("nothing to go by")
+    return "again" in str(error)
+
+
+# Streams.
+
+
+@task
+def count_up(count: int, fail_at: int = -1) -> Any:
+    """A stream of numbers."""
+    return _numbers(count, fail_at)
+
+
+def _numbers(count: int, fail_at: int) -> Iterator[int]:
+    for number in range(count):
+        if number == fail_at:
+            raise ValueError(f"no {number}")
+        yield number
+
+
+@task
+def count_up_asynchronously(count: int) -> Any:
+    """A stream of numbers from an asynchronous generator."""
+    return _numbers_in_time(count)
+
+
+async def _numbers_in_time(count: int) -> AsyncIterator[int]:
+    import asyncio
+
+    for number in range(count):
+        await asyncio.sleep(0)
+        yield number
+
+
+@task
+def pass_on(folder: str, count: int) -> Any:
+    """A stream that goes on only as files `0`, `1` and so on appear."""
+    return _as_they_come(Path(folder), count)
+
+
+def _as_they_come(folder: Path, count: int) -> Iterator[int]:
+    for number in range(count):
+        yield number
+        while not (folder / str(number)).exists():
+            time.sleep(0.005)
+
+
 # What is said on the way.
 
 
@@ -286,6 +360,12 @@ def use_folder() -> str:
     return str(folder)
 
 
+@task
+def which_devices() -> list[str | None]:
+    names = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+    return [os.environ.get(name) for name in names]
+
+
 # What is taken.
 
 
@@ -293,6 +373,18 @@ def use_folder() -> str:
 def sleep(seconds: float, result: int = 0) -> int:
     time.sleep(seconds)
     return result
+
+
+@task
+def sleep_through_exceptions(seconds: float) -> str:
+    """Sleep in steps, whatever comes up."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            time.sleep(0.01)
+        except Exception:
+            print("what was that?")
+    return "slept"
 
 
 @task

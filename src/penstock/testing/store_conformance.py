@@ -10,7 +10,6 @@ An adapter's own tests inherit `StoreConformance` and say how a store is made:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,7 @@ import msgspec
 import pytest
 
 from penstock.errors import NotFoundError, StoreError
-from penstock.model.event import (
-    AnyEvent,
-    Broken,
-    CancelRequested,
-    Expanded,
-    Failed,
-    Hit,
-    Missed,
-    Returned,
-    RunStarted,
-    Skipped,
-    Started,
-    Succeeded,
-    Woke,
-)
+from penstock.model.event import RunStarted
 from penstock.model.graph import Graph, to_json
 from penstock.model.run import NodeState, RunState
 from penstock.model.value import Collection, Description, Record, Selection
@@ -50,6 +35,8 @@ from penstock.testing.records import (
     run_record,
     turn,
 )
+from penstock.testing.store_journal import JournalConformance
+from penstock.testing.store_sharing import PoolConformance, RequestConformance
 
 
 def contents(store: Store, run_id: str) -> list[Any]:
@@ -64,25 +51,8 @@ def contents(store: Store, run_id: str) -> list[Any]:
     ]
 
 
-class StoreConformance:
+class StoreConformance(JournalConformance, RequestConformance, PoolConformance):
     """Tests of the `Store` port. A subclass implements `make_store`."""
-
-    def make_store(self, folder: Path) -> Store:
-        """A store that is kept in, or named after, a folder of the test's own; every call opens the same one."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Store]:
-        """An open store without runs."""
-        store = self.make_store(tmp_path)
-        yield store
-        store.close()
-
-    @pytest.fixture
-    def run_id(self, store: Store) -> str:
-        """A run in the store that has just been created."""
-        store.create(run_record(), graph(), provenance())
-        return "run-1"
 
     # Runs.
 
@@ -235,31 +205,6 @@ class StoreConformance:
 
     # Turns.
 
-    def test_the_journal_holds_every_kind_of_event(self, store: Store, run_id: str) -> None:
-        first: list[AnyEvent] = [
-            RunStarted(),
-            Expanded("fit", 3),
-            Expanded(TEXT, None),
-            Skipped("skipped", TEXT),
-            Hit("fit", 0, fingerprint(1), (artifact(1), artifact(2, blob=True))),
-            Missed("fit", 1, fingerprint(2)),
-            Missed("fit", 2, None),
-        ]
-        second: list[AnyEvent] = [
-            Broken("broken", -1, FAULT),
-            Started("fit", 1, 1),
-            Failed("fit", 1, 1, FAULT),
-            Returned("fit", 1, 2),
-            Woke("fit", 1, 2),
-            Succeeded("fit", 1, 2, ()),
-            CancelRequested(TEXT, stop=True),
-        ]
-        assert {type(event) for event in first + second} == set(AnyEvent.__args__)
-        store.commit(run_id, turn(0, events=first))
-        store.commit(run_id, turn(1, events=second))
-        store.commit(run_id, turn(2))
-        assert store.journal(run_id) == [(turn(0).at, first), (turn(1).at, second), (turn(2).at, [])]
-
     @pytest.mark.parametrize("number", [0, 1, 3, -1])
     @pytest.mark.parametrize("end", [None, RunState.FAILED])
     def test_a_turn_that_is_not_the_next_one_changes_nothing(
@@ -337,9 +282,10 @@ class StoreConformance:
             peak_memory=2**45,
             worker=2**31,
             fingerprint=fingerprint(1),
-            outputs=(artifact(1), artifact(2, blob=True)),
+            outputs=(artifact(1), artifact(2, blob=True), Collection("dict", (artifact(3),), (TEXT,))),
             fault=FAULT,
             reason=TEXT,
+            key=TEXT,
         )
         store.commit(run_id, turn(attempts=[full]))
         assert store.attempts(run_id) == [full]

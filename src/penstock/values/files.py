@@ -104,7 +104,7 @@ class Files:
         return place
 
     def _make(self, manifest: Manifest, home: Path, place: Path) -> None:
-        draft = self._workspace / f".{home.name}-{os.urandom(4).hex()}"
+        draft = self._workspace / f".{home.name}-{os.getpid()}-{os.urandom(4).hex()}"
         try:
             (draft / manifest.name).mkdir(parents=True) if manifest.folder else draft.mkdir(parents=True)
             for entry in manifest.entries:
@@ -113,6 +113,11 @@ class Files:
         except OSError as error:
             raise StoreError(f"cannot write {place}: {error.strerror or error}") from error
         finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def discard(self, process: int) -> None:
+        """Remove what a process of this machine, by its id, was making in the workspace when it died."""
+        for draft in self._workspace.glob(f".*-{process}-*"):
             shutil.rmtree(draft, ignore_errors=True)
 
     def _make_entry(self, entry: Entry, path: Path) -> None:

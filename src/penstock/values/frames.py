@@ -43,7 +43,7 @@ class Frames:
         return Encoded(content, digest=self._digest(value), preview={**self.preview(value), **note})
 
     def decode(self, data: memoryview) -> Any:
-        if bytes(data[: len(arrow.MAGIC)]) != arrow.MAGIC:
+        if is_pickled(data):
             return pickles.load(data)
         table, header = arrow.read(data)
         about = unpack(header)
@@ -64,6 +64,11 @@ class Frames:
             return identify(value, self._identify)
         except Unidentifiable:
             return None
+
+
+def is_pickled(data: memoryview) -> bool:
+    """Whether the bytes of a frame are a pickle, for want of pyarrow or because Arrow cannot express it."""
+    return bytes(data[: len(arrow.MAGIC)]) != arrow.MAGIC
 
 
 def identify(value: Any, of: Callable[[Any], bytes]) -> bytes | None:

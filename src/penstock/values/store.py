@@ -16,7 +16,7 @@ from penstock.values.data import Data, encode
 from penstock.values.extensions import Extensions
 from penstock.values.figures import Figures
 from penstock.values.files import Files, References, manifest_of
-from penstock.values.frames import Frames
+from penstock.values.frames import Frames, is_pickled
 from penstock.values.identity import identify
 from penstock.values.jsonable import NotJsonable, jsonable
 from penstock.values.models import Estimators, structural
@@ -28,6 +28,8 @@ from penstock.values.tree import Leaf, Tree
 #: types that are tried as plain data before anything else
 _SIMPLE = ATOMS | {list, tuple, dict}
 _REMEMBERED = 1000
+#: codecs of which the bytes are always a pickle
+_PICKLED = frozenset({"estimator", "figure", "pickle"})
 _KINDS: dict[str, type] = {"list": list, "tuple": tuple}
 
 
@@ -130,6 +132,11 @@ class Values:
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
+    def discard(self, process: int) -> None:
+        """Remove what a process of this machine, by its id, was writing when it died."""
+        self._blobs.discard(process)
+        self._files.discard(process)
+
     def split(self, argument: Argument) -> list[Argument] | None:
         """The elements of a list or tuple that are stored apart; None if it has to be loaded to get at them."""
         if isinstance(argument, Collection):
@@ -170,6 +177,15 @@ class Values:
         if artifact.blob is not None and not self._blobs.has(artifact.blob):
             return False
         return all(self._blobs.has(address) for address in self.addresses(artifact))
+
+    def pickled(self, artifact: Artifact) -> Artifact | None:
+        """The part of an artifact, itself included, that is stored by pickle; None where there is none."""
+        if artifact.codec == "tree":
+            parts = (self.pickled(leaf) for leaf in self._tree.leaves(self._bytes(artifact)))
+            return next((part for part in parts if part is not None), None)
+        if artifact.codec == "frame":
+            return artifact if is_pickled(self._bytes(artifact)) else None
+        return artifact if artifact.codec in _PICKLED else None
 
     def take_notices(self) -> list[str]:
         """What the user should be told, once, since this was last asked."""

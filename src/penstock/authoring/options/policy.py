@@ -1,0 +1,299 @@
+"""The options of a task: read, checked, and made into the policy of its nodes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from penstock.authoring.kinds.conversion import nearest, shortened
+from penstock.authoring.options.hooks import EVENTS, Hook, hooks_of
+from penstock.authoring.source import caller
+from penstock.errors import DefinitionError
+from penstock.model.policy import Policy, Resources, Retries, Timeouts
+
+if TYPE_CHECKING:
+    import msgspec
+
+#: a length of time: seconds, or a timedelta
+Seconds = float | timedelta
+#: an exception class, or several
+Exceptions = type[BaseException] | Sequence[type[BaseException]]
+
+
+class TaskOptions(TypedDict, total=False):
+    """How a task is to be run. Times are seconds or timedeltas; sizes are bytes or text such as `"2GB"`, `"512 MiB"`.
+
+    Hooks are functions, or lists of them, that get a context and cannot break the run.
+    """
+
+    #: how many times an attempt that failed is repeated; 0 by default
+    retries: int
+    #: the wait before a repeated attempt, or a list of waits for the first, the second, ...
+    retry_delay: Seconds | Sequence[Seconds]
+    #: by how much each further wait is longer than the one before; 1 by default
+    backoff: float
+    #: no wait is longer
+    retry_cap: Seconds | None
+    #: by how much of itself a wait may vary by chance, from 0 to 1
+    retry_jitter: float
+    #: repeat only after these exceptions (and their subclasses)
+    retry_on: Exceptions
+    #: never repeat after these exceptions (and their subclasses)
+    never_retry_on: Exceptions
+    #: asked with the exception whether to repeat the attempt
+    retry_if: Callable[[BaseException], bool] | None
+    #: how many attempts that the infrastructure lost are repeated besides; 3 by default
+    lost_retries: int
+    #: of one attempt
+    timeout: Seconds | None
+    #: of all attempts together, with the waits between them
+    total_timeout: Seconds | None
+    #: from when an attempt could start to when it does
+    queue_timeout: Seconds | None
+    #: whether a recorded result may be used in place of running; true by default
+    cache: bool
+    #: texts for people to filter by
+    tags: Iterable[str]
+    #: cores; 1 by default
+    cpu: float
+    #: most memory of an attempt; no limit by default
+    memory: int | str
+    #: up to how much memory an attempt that ran out of it is repeated with, doubled each time
+    memory_cap: int | str
+    #: devices
+    gpu: int
+    #: parts of pools that runs share: names, or names with amounts
+    pools: Iterable[str] | Mapping[str, int]
+    #: refuse what is more than the whole machine, rather than run it alone
+    strict: bool
+    #: how many attempts may run at once, in all runs of the store
+    concurrency: int | None
+    #: of what could start, the higher starts first; 0 by default
+    priority: int
+    #: how long after the start of the run the task should have ended; missing it only tells hooks
+    deadline: Seconds | None
+    #: run in a thread beside others, for what mostly waits for input and output
+    threads: bool
+    #: a Python environment of its own: requirements, the name of a requirements, lock or pyproject file, an Environment
+    environment: Any
+    #: a task with the same inputs, or a value, that takes the place of one that has failed for good
+    fallback: Any
+    on_start: Hook
+    on_success: Hook
+    on_failure: Hook
+    on_retry: Hook
+    on_skip: Hook
+    on_cancel: Hook
+    on_deadline: Hook
+
+
+class Refused(Exception):
+    """An option has a value that it cannot have."""
+
+
+def _one_of_two(value: Any) -> bool:
+    if type(value) is not bool:
+        raise Refused("true or false")
+    return value
+
+
+def _count(value: Any, least: int = 0) -> int:
+    if type(value) is not int or value < least:
+        raise Refused(f"a whole number from {least} up")
+    return value
+
+
+def _optional_count(value: Any) -> int | None:
+    return None if value is None else _count(value, 1)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise Refused("a whole number")
+    return value
+
+
+def _number(value: Any, least: float, most: float = math.inf) -> float:
+    if type(value) not in (int, float) or not least <= value <= most or math.isinf(value):
+        raise Refused(f"a number from {least:g} up" if math.isinf(most) else f"a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def seconds(value: Any) -> float:
+    """A length of time in seconds. Raises Refused for what is none."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise Refused("a number of seconds from 0 up, or a timedelta")
+    return float(value)
+
+
+def _optional_seconds(value: Any) -> float | None:
+    if value is None:
+        return None
+    found = seconds(value)
+    if found == 0:
+        raise Refused("a number of seconds above 0, or a timedelta")
+    return found
+
+
+def _delays(value: Any) -> tuple[float, ...]:
+    if not isinstance(value, (list, tuple)):
+        return (seconds(value),)
+    found = tuple(seconds(each) for each in cast(Sequence[Any], value))
+    if not found:
+        raise Refused("a number of seconds, or a list of them")
+    return found
+
+
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
+_BINARY = {f"{unit}i": 1024**power for power, unit in enumerate("kmgt", 1)}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", re.IGNORECASE)
+
+
+def size(value: Any) -> int:
+    """A size in bytes, from a number of them or from text with a unit: "2GB", "512 MiB", "1.5g". Raises Refused."""
+    if type(value) is int and value > 0:
+        return value
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    factor = (_UNITS | _BINARY).get(found[2].lower()) if found is not None else None
+    if found is None or factor is None or float(found[1]) == 0:
+        raise Refused('a size: bytes above 0, or text such as "2GB" or "512 MiB"')
+    return int(float(found[1]) * factor)
+
+
+def _optional_size(value: Any) -> int:
+    return 0 if value is None else size(value)
+
+
+def _exceptions(value: Any) -> tuple[str, ...]:
+    """The classes by `module.qualname`."""
+    classes = cast(Sequence[Any], value) if isinstance(value, (list, tuple)) else (value,)
+    if any(not isinstance(each, type) or not issubclass(each, BaseException) for each in classes):
+        raise Refused("an exception class, or a tuple of them")
+    return tuple(f"{each.__module__}.{each.__qualname__}" for each in classes)
+
+
+def _predicate(value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise Refused("a function that takes the exception")
+    return value
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise Refused("a list of texts")
+    found = tuple(cast(Iterable[Any], value))
+    if any(type(each) is not str for each in found):
+        raise Refused("a list of texts")
+    return found
+
+
+def _pools(value: Any) -> dict[str, int]:
+    if isinstance(value, Mapping):
+        pools = dict(cast(Mapping[Any, Any], value))
+        if any(type(name) is not str or type(amount) is not int or amount < 1 for name, amount in pools.items()):
+            raise Refused("names of pools, each with a whole number from 1 up")
+        return pools
+    return dict.fromkeys(_texts(value), 1)
+
+
+def _environment(value: Any) -> Any:
+    from penstock.authoring.options.environments import environment_of
+
+    return None if value is None else environment_of(value)
+
+
+#: option -> the part of the policy and the field that it sets, and how it is read
+_FIELDS: dict[str, tuple[type[msgspec.Struct], str, Callable[[Any], Any]]] = {
+    "retries": (Retries, "count", _count),
+    "retry_delay": (Retries, "delays", _delays),
+    "backoff": (Retries, "factor", partial(_number, least=1.0)),
+    "retry_cap": (Retries, "cap", _optional_seconds),
+    "retry_jitter": (Retries, "jitter", partial(_number, least=0.0, most=1.0)),
+    "retry_on": (Retries, "on", _exceptions),
+    "never_retry_on": (Retries, "never", _exceptions),
+    "lost_retries": (Retries, "lost", _count),
+    "timeout": (Timeouts, "attempt", _optional_seconds),
+    "total_timeout": (Timeouts, "total", _optional_seconds),
+    "queue_timeout": (Timeouts, "queue", _optional_seconds),
+    "cpu": (Resources, "cpu", partial(_number, least=0.0)),
+    "memory": (Resources, "memory", _optional_size),
+    "memory_cap": (Resources, "memory_cap", _optional_size),
+    "gpu": (Resources, "gpu", _count),
+    "pools": (Resources, "pools", _pools),
+    "strict": (Resources, "strict", _one_of_two),
+    "cache": (Policy, "cache", _one_of_two),
+    "concurrency": (Policy, "concurrency", _optional_count),
+    "priority": (Policy, "priority", _whole),
+    "deadline": (Policy, "deadline", _optional_seconds),
+    "tags": (Policy, "tags", _texts),
+}
+_READERS: dict[str, Callable[[Any], Any]] = {name: read for name, (_, _, read) in _FIELDS.items()} | {
+    "retry_if": _predicate,
+    "threads": _one_of_two,
+    "environment": _environment,
+    "fallback": _as_is,
+    **{f"on_{event}": _as_is for event in EVENTS},
+}
+
+
+def read_options(options: Mapping[str, Any], others: Iterable[str] = ()) -> dict[str, Any]:
+    """Options as they are kept: checked one by one, times in seconds, sizes in bytes. `others` are names of options that
+    could have been meant as well.
+
+    Raises DefinitionError, with the user's line, for one that does not exist or has a value that it cannot have.
+    """
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        reader = _READERS.get(name)
+        if reader is None:
+            known = [*_READERS, *others]
+            near = nearest(name, known)
+            raise DefinitionError(
+                f"there is no option {name!r}{near}",
+                where=str(caller()),
+                remedy=None if near else f"The options of a task are: {', '.join(known)}.",
+            )
+        try:
+            found[name] = reader(value)
+        except Refused as refusal:
+            raise DefinitionError(
+                f"{name} must be {refusal}, not {shortened(repr(value))}", where=str(caller())
+            ) from None
+    for event, hook in hooks_of(options).items():
+        found[f"on_{event}"] = hook
+    return found
+
+
+def policy_of(options: Mapping[str, Any], *, asynchronous: bool = False) -> Policy:
+    """The policy that options (as `read_options` gives them) amount to. Raises DefinitionError where they contradict
+    each other."""
+    parts: dict[type[msgspec.Struct], dict[str, Any]] = {Retries: {}, Timeouts: {}, Resources: {}, Policy: {}}
+    for name, value in options.items():
+        if name in _FIELDS:
+            part, field, _ = _FIELDS[name]
+            parts[part][field] = value
+    resources = Resources(**parts[Resources])
+    if resources.memory_cap and resources.memory_cap < (resources.memory or math.inf):
+        raise DefinitionError(
+            "memory_cap is less than memory" if resources.memory else "memory_cap is given without memory",
+            where=str(caller()),
+            remedy='Give both: memory="2GB", memory_cap="16GB". An attempt that runs out of memory is repeated with '
+            "twice as much, up to the cap.",
+        )
+    return Policy(
+        **parts[Policy],
+        retries=Retries(**parts[Retries]),
+        timeouts=Timeouts(**parts[Timeouts]),
+        resources=resources,
+        run_in="loop" if asynchronous else "thread" if options.get("threads") else "process",
+    )

@@ -1,0 +1,1 @@
+"""The kinds of task that are more than a function called once: commands and containers, waits, approvals."""

@@ -1,0 +1,201 @@
+"""The commands that answer a run, go on with it, and end it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from penstock.cli.reporting import SUCCEEDED, json_option, print_json, show
+from penstock.errors import DefinitionError
+from penstock.model.run import RunState
+
+_workers = click.option("--workers", type=click.IntRange(1), default=None, metavar="COUNT", help="As for run.")
+_executor = click.option("--executor", default=None, metavar="NAME", help="As for run; default: as it was.")
+_logs = click.option("--logs", is_flag=True, help="Show what tasks print and log, live.")
+_quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+_target = click.option("--target", default=None, help="Where the pipeline is now, if its file has moved.")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock approve                                 what is asked, and with which form
+  penstock approve latest sign_off -v traffic=0.1 --why "looks good"
+  penstock approve latest sign_off --reject --why "too slow"
+  penstock approve 20261121-0953 "review[rf]" --by ada --no-resume
+
+\b
+Exit codes are those of run for a run that goes on, and 0 otherwise; 2 if there is no such question, or the values do
+not fit its form. Then nothing is recorded."""
+)
+@click.argument("run", default="latest")
+@click.argument("node", required=False)
+@click.option("--reject", is_flag=True, help="Say no.")
+@click.option(
+    "-v", "--value", "assignments", multiple=True, metavar="NAME=VALUE", help="A field of the form; repeatable."
+)
+@click.option("--why", default="", metavar="TEXT", help="The reason, which is recorded.")
+@click.option("--by", default="", metavar="NAME", help="Who answers; default: the user.")
+@click.option("--no-resume", is_flag=True, help="Only record the answer; a paused run stays paused.")
+@_executor
+@_workers
+@_target
+@_logs
+@_quiet
+@json_option
+def approve(
+    run: str,
+    node: str | None,
+    reject: bool,
+    assignments: tuple[str, ...],
+    why: str,
+    by: str,
+    no_resume: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Answer the question NODE of a RUN, and go on with the run if it is paused.
+
+    Without NODE, list the questions that are open, each with its form. RUN is an id, the start of one, or `latest`.
+    """
+    from penstock.app import Services
+    from penstock.authoring.kinds.parameters import parse_assignments
+    from penstock.runtime.requests import answer
+
+    if node is None:
+        if reject or assignments:
+            raise DefinitionError("approve needs a NODE to answer", remedy=f"See what is asked: penstock approve {run}")
+        _list_questions(run, as_json=as_json)
+        return
+    values = parse_assignments(assignments, "-v", "traffic=0.1")
+    with Services().existing_store() as store:
+        record = store.find(run)
+        given = answer(store, record.run_id, node, approved=not reject, values=values, by=by, why=why, texts=True)
+        state = store.find(record.run_id).state
+    said = f"{given.by} {'rejected' if reject else 'approved'} {given.node} of run {record.run_id}"
+    if state is RunState.PAUSED and not no_resume:
+        click.echo(said, err=True)
+        sys.exit(_gone_on(record.run_id, as_json=as_json, **settings))
+    document = {"run_id": record.run_id, "node": given.node, "approved": given.approved, "by": given.by}
+    if as_json:
+        print_json({**document, "why": given.why, "values": given.values, "state": state.value})
+    else:
+        click.echo(said)
+
+
+def _list_questions(run: str, *, as_json: bool) -> None:
+    from penstock.app import Services
+    from penstock.cli.questions_view import questions_view
+    from penstock.runtime.reading.questions import question_document
+    from penstock.runtime.requests import questions
+
+    services = Services()
+    with services.existing_store() as store:
+        record = store.find(run)
+        documents = [question_document(each, services.values) for each in questions(store, record.run_id)]
+    if as_json:
+        print_json(documents)
+    else:
+        show(questions_view(record.run_id, documents))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock resume latest
+  penstock resume 20261121-0953 --workers 4
+
+\b
+Exit codes are those of run; 2 for a run that has ended or is under way elsewhere."""
+)
+@click.argument("run", default="latest")
+@_executor
+@_workers
+@_target
+@_logs
+@_quiet
+@json_option
+def resume(run: str, as_json: bool, **settings: Any) -> None:
+    """Go on with a RUN that is paused, or whose process is gone.
+
+    What has ended stays so, and nothing that has finished runs twice.
+    """
+    sys.exit(_gone_on(run, as_json=as_json, **settings))
+
+
+def _gone_on(run: str, *, as_json: bool, logs: bool = False, quiet: bool = False, **flags: Any) -> int:
+    from penstock.cli.running import resume_run
+
+    return resume_run(run, as_json=as_json, logs=logs or None, progress=not quiet, **flags)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  penstock cancel latest
+  penstock cancel 20261121-0953 --reason "wrong data"
+  penstock cancel latest --now                     without teardowns and exit handlers
+
+\b
+Exit codes:
+  0    the run has ended, now or before"""
+)
+@click.argument("run", default="latest")
+@click.option("--reason", default="", metavar="TEXT", help="Why, which is recorded.")
+@click.option("--now", is_flag=True, help="Give up teardowns and exit handlers too.")
+@json_option
+def cancel(run: str, reason: str, now: bool, as_json: bool) -> None:
+    """End a RUN, from any process: stop what runs, start nothing more, and wait until it has ended.
+
+    A run that is paused, or whose process is gone, is ended by this command itself. Without RUN, it is the latest.
+    """
+    from penstock.app import Services
+    from penstock.cli.running import resumed
+    from penstock.runtime.requests import cancel as cancel_run
+
+    with Services().existing_store() as store:
+        record = store.find(run)
+        ending = cancel_run(
+            store,
+            record.run_id,
+            reason=reason,
+            now=now,
+            go_on=lambda gone: resumed(gone.run_id, progress=False),
+        )
+    state = ending.run.state.value
+    if as_json:
+        print_json(
+            {
+                "run_id": record.run_id,
+                "state": state,
+                "ended_before": ending.before,
+                "stopped": list(ending.stopped),
+                "not_begun": ending.unbegun,
+            }
+        )
+    elif ending.before:
+        click.echo(f"run {record.run_id} had ended already: it {_ENDINGS[state]}")
+    else:
+        click.echo(f"run {record.run_id} {_ENDINGS[state]}: {_stopped(ending.stopped, ending.unbegun)}")
+    sys.exit(SUCCEEDED)
+
+
+_ENDINGS = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}
+#: how many tasks that were stopped are named
+_NAMED = 5
+
+
+def _stopped(stopped: tuple[str, ...], unbegun: int) -> str:
+    """What a cancellation stopped, in words."""
+    from penstock.observe.measures import counted
+
+    named = ", ".join(stopped[:_NAMED]) + (f" and {len(stopped) - _NAMED:,} more" if len(stopped) > _NAMED else "")
+    words = [f"stopped {named}" if stopped else "nothing was running"]
+    if unbegun:
+        words.append(f"{counted(unbegun, 'task')} not begun")
+    return ", ".join(words)
+
+
+__all__ = ["approve", "cancel", "resume"]

@@ -1,0 +1,1 @@
+"""One attempt: the function called, what it says gathered, its time and devices kept."""

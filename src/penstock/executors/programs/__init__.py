@@ -1,0 +1,1 @@
+"""Commands and containers: a program run with inputs, and what becomes of what it leaves."""

@@ -1,0 +1,1 @@
+"""Watching over processes: what they have started, what they take, where they are, how they ended."""

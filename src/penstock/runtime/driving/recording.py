@@ -1,0 +1,106 @@
+"""What a turn is going to record, gathered while it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from penstock.kernel.state import NodeProgress, Phase
+from penstock.model.event import AnyEvent, Fault
+from penstock.model.run import AttemptRecord, NodeState, RunState
+from penstock.model.value import Argument, Description
+from penstock.model.work import NOTICE, Line, Told
+from penstock.ports import Result, Said, Turn
+
+_FRUITFUL = (Phase.SUCCEEDED, Phase.CACHED)
+
+
+def key_of(progress: NodeProgress, item: int) -> str | None:
+    """What an item is called; None where items go by number."""
+    keys = None if item < 0 or progress.items is None else progress.items.keys
+    return None if keys is None else keys[item]
+
+
+def end_record(
+    progress: NodeProgress,
+    item: int,
+    state: NodeState,
+    at: float,
+    *,
+    since: float | None = None,
+    outputs: tuple[Argument, ...] = (),
+    fingerprint: bytes | None = None,
+    fault: Fault | None = None,
+    reason: str = "",
+) -> AttemptRecord:
+    """The record of an end without an attempt, at a time; `since` is when it began, where it took any time."""
+    return AttemptRecord(
+        node=progress.id,
+        item=item,
+        attempt=0,
+        state=state,
+        started_at=at if since is None else since,
+        duration=0.0 if since is None else max(0.0, at - since),
+        fingerprint=fingerprint,
+        outputs=outputs,
+        fault=fault,
+        reason=reason,
+        key=key_of(progress, item),
+    )
+
+
+def _is_fruitful(progress: NodeProgress, item: int) -> bool:
+    items = progress.items
+    return (progress.phase if items is None or item < 0 else items.phases[item]) in _FRUITFUL
+
+
+class Recorder:
+    """What a turn is going to record."""
+
+    __slots__ = ("_expected", "attempts", "descriptions", "events", "results", "said")
+
+    def __init__(self) -> None:
+        self.events: list[AnyEvent] = []
+        self._expected: list[tuple[NodeProgress, AttemptRecord]] = []
+        self.attempts: list[AttemptRecord] = []
+        self.results: dict[bytes, Result] = {}
+        self.said: list[Said] = []
+        self.descriptions: list[Description] = []
+
+    def expect(self, progress: NodeProgress, record: AttemptRecord) -> None:
+        """Keep the record of a good end that the kernel has yet to agree to: an earlier event of the same turn may have
+        led to another one."""
+        self._expected.append((progress, record))
+
+    def confirm(self) -> None:
+        """Keep those of the records for good that the kernel agreed to."""
+        if self._expected:
+            self.attempts += [record for progress, record in self._expected if _is_fruitful(progress, record.item)]
+            self._expected.clear()
+
+    def tell(self, node: str, item: int, report: Told) -> None:
+        if report.lines or report.metrics or report.attachments:
+            said = Said(node, item, report.attempt, report.lines, report.metrics, report.attachments)
+            self.said.append(said)
+        self.descriptions += report.descriptions
+
+    def notice(self, node: str, item: int, notices: Sequence[str], at: float) -> None:
+        """Keep what penstock itself has to say about a node or an item."""
+        if notices:
+            lines = tuple(Line(NOTICE, text, at) for text in notices)
+            self.said.append(Said(node, item, 0, lines))
+
+    def turn(self, number: int, at: float, state: RunState, outputs: Mapping[str, Argument]) -> Turn | None:
+        """The turn to commit; None if there is nothing to record."""
+        if not self.events and not self.said and state is RunState.RUNNING:
+            return None
+        return Turn(
+            number=number,
+            at=at,
+            events=self.events,
+            attempts=self.attempts,
+            results=self.results,
+            said=self.said,
+            descriptions=self.descriptions,
+            end=None if state is RunState.RUNNING else state,
+            outputs=outputs,
+        )

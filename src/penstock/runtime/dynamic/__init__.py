@@ -1,0 +1,1 @@
+"""The bodies of dynamic pipelines in a run: answered, recorded, and called again when the run goes on."""

@@ -1,0 +1,1 @@
+"""From expressions to what tasks, conditions and exit handlers are handed."""
