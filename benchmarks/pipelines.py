@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock import pipeline, task
+from penstock import pipeline, task, value
 
 
 @task
@@ -36,9 +36,58 @@ def chain(n: int) -> int:
     return number
 
 
-PIPELINES = {"fan_out": fan_out, "loop": loop, "chain": chain}
+@pipeline
+def stages(n: int) -> int:
+    """Two mapped nodes with n items each, the second taking over the items of the first one by one, and a join."""
+    return total(noop.map(noop.map(range(n))))
+
+
+@pipeline
+def parallel(n: int) -> int:
+    """As `fan_out`, with a limit on how many items may be under way."""
+    return total(noop.options(max_parallel=1000).map(range(n)))
+
+
+@pipeline
+def pooled(n: int) -> int:
+    """As `fan_out`, with every attempt taking its part of a pool that all runs share."""
+    return total(noop.options(concurrency=1000).map(range(n)))
+
+
+@pipeline
+def step(i: int) -> int:
+    return noop(i)
+
+
+@pipeline
+def bodies(n: int) -> int:
+    """A pipeline with one node, mapped over n items, and a join."""
+    return total(step.map(range(n)))
+
+
+@pipeline
+def dynamic(n: int) -> int:
+    """The chain again, by a body that asks for the value of each task before it calls the next."""
+    number = 0
+    for _ in range(n):
+        number = value(noop(number))
+    return number
+
+
+PIPELINES = {
+    "fan_out": fan_out,
+    "loop": loop,
+    "chain": chain,
+    "stages": stages,
+    "parallel": parallel,
+    "pooled": pooled,
+    "bodies": bodies,
+    "dynamic": dynamic,
+}
 
 
 def expected(name: str, n: int) -> int:
     """What a pipeline returns."""
-    return n if name == "chain" else n * (n + 1) // 2
+    if name in ("chain", "dynamic"):
+        return n
+    return n * (n + 1) // 2 + (n if name == "stages" else 0)

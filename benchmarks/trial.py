@@ -1,6 +1,6 @@
 """One measurement in a process of its own: `python -m benchmarks.trial KIND NAME SIZE WORKERS`; prints JSON.
 
-KIND is `floor`, or the executor that the pipeline NAME runs on. The state is kept where PENSTOCK_HOME says.
+KIND is `floor`, `kernel` or `journal` (see `benchmarks.kernel`), or the executor that the pipeline NAME runs on. The state is kept where PENSTOCK_HOME says.
 """
 
 from __future__ import annotations
@@ -53,6 +53,10 @@ def main(kind: str, name: str, size: int, workers: int) -> Measured:
         from benchmarks.floors import FLOORS
 
         seconds = FLOORS[name](size, workers)
+    elif kind in ("kernel", "journal"):
+        from benchmarks import kernel
+
+        seconds = kernel.kernel(name, size) if kind == "kernel" else kernel.journal(name, size)
     elif name == "frame":
         seconds = _frame(kind, size, workers)
     else:

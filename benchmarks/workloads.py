@@ -28,6 +28,7 @@ class Sizes(NamedTuple):
     inline: int
     scale: int
     megabytes: int
+    kernel: int = 5_000
     workers: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -79,6 +80,55 @@ def inline(sizes: Sizes) -> list[Figure]:
     subject = _Subject("fan_out", "inline", "rows", 1)
     rounds = _rounds(subject, sizes.inline, sizes)
     return [figure(f"inline, {sizes.inline:,} tasks", "us", _ROWS, rounds, Budget(60, "unit"))]
+
+
+def _against_own(name: str, pipeline: str, n: int, floor: tuple[str, int], text: str, sizes: Sizes) -> Figure:
+    """A pipeline held against another one and its size. Of both, the best whole run less the best empty one."""
+    runs = [floor, (floor[0], sizes.workers), (pipeline, n), (pipeline, sizes.workers)]
+    rounds = [
+        [measure("processes", *run, sizes.workers)["seconds"] for run in runs] for _ in range(max(3, sizes.rounds))
+    ]
+    whole, empty, own, own_empty = (min(seconds) / floor[1] * _MICRO for seconds in zip(*rounds, strict=True))
+    return figure(name, "us", f"{text}; both less an empty run", [Round(whole - empty, own - own_empty)], None)
+
+
+def stages(sizes: Sizes) -> list[Figure]:
+    n = sizes.fan_out
+    floor = "penstock's own map of as many items in one stage"
+    return [_against_own(f"two stages of {n:,}", "stages", n, ("fan_out", 2 * n), floor, sizes)]
+
+
+def limits(sizes: Sizes) -> list[Figure]:
+    n = sizes.fan_out
+    floor = "penstock's own map without the limit"
+    return [
+        _against_own(f"max_parallel, {n:,} items", "parallel", n, ("fan_out", n), floor, sizes),
+        _against_own(f"a pool, {n:,} items", "pooled", n, ("fan_out", n), floor, sizes),
+    ]
+
+
+def bodies(sizes: Sizes) -> list[Figure]:
+    n, steps = sizes.fan_out, sizes.chain
+    subject = _Subject("dynamic", "processes", "pool_chain", 1)
+    mapped, waiting = "penstock's own map of the task itself", "submit and result, one after the other, warm pool"
+    return [
+        _against_own(f"{n:,} bodies of one node", "bodies", n, ("fan_out", n), mapped, sizes),
+        figure(f"dynamic body, {steps:,} steps", "us", waiting, _rounds(subject, steps, sizes), None),
+    ]
+
+
+def kernel(sizes: Sizes) -> list[Figure]:
+    """What the kernel alone takes for the events of one item or node: it misses the cache, starts and succeeds."""
+    kinds = {"fan_out": "mapped item", "chain": "chain node", "bodies": "body of one node"}
+    figures: list[Figure] = []
+    for pipeline, kind in kinds.items():
+        rounds: list[Round] = []
+        for _ in range(sizes.rounds):
+            floor, whole = (measure(side, pipeline, sizes.kernel, 1)["seconds"] for side in ("journal", "kernel"))
+            rounds.append(Round(floor / sizes.kernel * _MICRO, whole / sizes.kernel * _MICRO))
+        floor_text = "writing and reading the same events as msgpack, 100 at a time"
+        figures.append(figure(f"kernel, {kind}", "us", floor_text, rounds, None))
+    return figures
 
 
 def warm(sizes: Sizes) -> list[Figure]:
@@ -148,6 +198,10 @@ WORKLOADS: dict[str, Callable[[Sizes], Sequence[Figure]]] = {
     "chain": chain,
     "inline": inline,
     "warm": warm,
+    "stages": stages,
+    "limits": limits,
+    "bodies": bodies,
+    "kernel": kernel,
     "scale": scale,
     "frame": frame,
     "start": start,
