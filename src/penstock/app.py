@@ -502,9 +502,10 @@ class Services:
         from penstock.executors.processes import ProcessExecutor
 
         settings = self.worker_settings(codes.modules, parameters)
+        workers = options.workers or max(1, int(self.machine.cores))
         if not codes.shares:
-            return ProcessExecutor(settings, options.workers)
-        return routed(settings, options.workers)
+            return ProcessExecutor(settings, workers)
+        return routed(settings, workers)
 
     def worker_settings(
         self, modules: tuple[Imported, ...], parameters: Mapping[str, Any], storage: dict[str, Any] | None = None
@@ -561,7 +562,7 @@ class Services:
         return [display(logs=options.logs)]
 
 
-def routed(settings: WorkerSettings, workers: int | None) -> Executor:
+def routed(settings: WorkerSettings, workers: int) -> Executor:
     """Worker processes for most attempts, one for threads and one for coroutines."""
     from penstock.executors.concurrent import ConcurrentExecutor
     from penstock.executors.processes import ProcessExecutor

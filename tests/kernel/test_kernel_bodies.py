@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from kernel_graphs import FAULT, PLACE, hit, mapped, missed, node, outputs, phases, started, succeeded
 
@@ -32,7 +34,7 @@ from penstock.model.event import (
     Woke,
     Yielded,
 )
-from penstock.model.expression import Apply, Ended, Item, Output
+from penstock.model.expression import Apply, Constant, Ended, Item, Output
 from penstock.model.graph import Each, Fallback, Graph, Loop, Node, PipelineAction, Task
 from penstock.model.instruction import (
     AnyInstruction,
@@ -179,41 +181,46 @@ def test_a_generator_that_is_repeated_yields_no_more_than_what_is_new() -> None:
 
 RULES = [
     ("all_failed", ["FAILED", "UPSTREAM_FAILED"], None),
-    ("all_failed", ["FAILED", "SUCCEEDED"], "SKIPPED"),
+    ("all_failed", ["FAILED", "CACHED"], "SKIPPED"),
     ("all_done", ["FAILED", "SKIPPED"], None),
     ("all_skipped", ["SKIPPED", "SKIPPED"], None),
-    ("all_skipped", ["SKIPPED", "SUCCEEDED"], "SKIPPED"),
+    ("all_skipped", ["SKIPPED", "CACHED"], "SKIPPED"),
     ("one_success", ["FAILED", "FAILED"], "UPSTREAM_FAILED"),
     ("one_success", ["SKIPPED", "SKIPPED"], "SKIPPED"),
-    ("one_failed", ["SUCCEEDED", "SKIPPED"], "SKIPPED"),
+    ("one_failed", ["CACHED", "SKIPPED"], "SKIPPED"),
     ("one_done", ["SKIPPED", "SKIPPED"], "SKIPPED"),
-    ("none_failed", ["SUCCEEDED", "SKIPPED"], None),
-    ("none_failed", ["SUCCEEDED", "FAILED"], "UPSTREAM_FAILED"),
-    ("none_skipped", ["FAILED", "SUCCEEDED"], None),
-    ("none_skipped", ["SKIPPED", "SUCCEEDED"], "SKIPPED"),
-    ("none_failed_min_one_success", ["SKIPPED", "SUCCEEDED"], None),
+    ("none_failed", ["CACHED", "SKIPPED"], None),
+    ("none_failed", ["CACHED", "FAILED"], "UPSTREAM_FAILED"),
+    ("none_skipped", ["FAILED", "CACHED"], None),
+    ("none_skipped", ["SKIPPED", "CACHED"], "SKIPPED"),
+    ("none_failed_min_one_success", ["SKIPPED", "CACHED"], None),
     ("none_failed_min_one_success", ["SKIPPED", "SKIPPED"], "SKIPPED"),
-    ("none_failed_min_one_success", ["FAILED", "SUCCEEDED"], "UPSTREAM_FAILED"),
+    ("none_failed_min_one_success", ["FAILED", "CACHED"], "UPSTREAM_FAILED"),
     (Apply("and", (Ended("a", ("failed",)), Apply("not", (Ended("b", ("failed",)),)))), ["FAILED", "SKIPPED"], None),
-    (Ended("a", ("failed",)), ["SUCCEEDED", "FAILED"], "SKIPPED"),
+    (Ended("a", ("failed",)), ["CACHED", "FAILED"], "SKIPPED"),
 ]
 
 
 @pytest.mark.parametrize(("rule", "ends", "state"), RULES)
 def test_join_rules(rule: Any, ends: list[str], state: str | None) -> None:
-    guarded = [node(name, guard=Output("base")) for name in "ab"]
-    upstream = [node("base"), node("broken"), *guarded, node("bad", "broken")]
-    names = {"a": ends[0], "b": ends[1]}
-    chosen = {name: "bad" if end == "UPSTREAM_FAILED" else name for name, end in names.items()}
-    run = run_of(*upstream, node("join", after=tuple(chosen.values()), join=rule))
-    tell(run, RunStarted(), Broken("broken", -1, FAULT), hit("base"))
-    for name, end in names.items():
-        if end == "SKIPPED":
-            tell(run, Skipped(name, "no"))
-        elif end != "UPSTREAM_FAILED" or chosen[name] == name:
-            tell(run, Expanded(name, None), hit(name) if end == "SUCCEEDED" else Broken(name, -1, FAULT))
-        else:
-            tell(run, Expanded(name, None), hit(name))
+    upstream = [
+        node(name, "broken") if end == "UPSTREAM_FAILED" else node(name) for name, end in zip("ab", ends, strict=True)
+    ]
+    guarded = [
+        msgspec.structs.replace(each, guard=Constant(False)) if end == "SKIPPED" else each
+        for each, end in zip(upstream, ends, strict=True)
+    ]
+    run = run_of(node("broken"), *guarded, node("join", after=("a", "b"), join=rule))
+    tell(run, RunStarted(), Broken("broken", -1, FAULT))
+    ended: dict[str, Callable[[str], AnyEvent]] = {
+        "CACHED": hit,
+        "FAILED": lambda name: Broken(name, -1, FAULT),
+        "SKIPPED": lambda name: Skipped(name, "no"),
+    }
+    for name, end in zip("ab", ends, strict=True):
+        if end in ended:
+            tell(run, ended[end](name))
+    assert [phases(run)[name] for name in "ab"] == ends
     assert phases(run)["join"] == (state or "CHECKING")
 
 
