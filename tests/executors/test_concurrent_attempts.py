@@ -20,6 +20,9 @@ from penstock.model.work import Done, Erred, Job, NotYet, Pickled, Told, Unstart
 from penstock.testing import sample_tasks as tasks
 from penstock.testing.executor_bench import Bench, code_of, name_of
 
+#: the long ring: many attempts in one process, which is killed now and then
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def storage(tmp_path: Path) -> dict[str, Any]:

@@ -26,6 +26,9 @@ from penstock.model.work import Done, Erred, Job, Local, Told, Unstarted
 from penstock.testing import sample_tasks as tasks
 from penstock.testing.executor_bench import Bench, code_of, name_of
 
+#: the long ring: real kills, real limits
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1_000_000
 
 
@@ -107,9 +110,6 @@ import fatal_tasks as fatal
 from test_process_executor import process_executor
 from penstock.app import open_values
 from penstock.testing.executor_bench import Bench, code_of
-
-#: the long ring: real kills, real limits
-pytestmark = pytest.mark.slow
 storage = {storage!r}
 bench = Bench(process_executor(storage), open_values(storage), code_of)
 bench.submit(bench.job(fatal.start_daemons, folder={folder!r}, seconds=600.0))

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+#: the long ring: several processes in one project
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from running import Project
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+#: the long ring: scripts in processes of their own
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from running import Project
 

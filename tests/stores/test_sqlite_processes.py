@@ -18,6 +18,9 @@ from penstock.stores import sqlite
 from penstock.stores.sqlite import SqliteStore
 from penstock.testing.records import artifact, attempt, graph, provenance, run_record, turn
 
+#: the long ring: many processes at one file
+pytestmark = pytest.mark.slow
+
 WRITER = Path(__file__).with_name("writer.py")
 
 
