@@ -17,6 +17,9 @@ import pytest
 
 from penstock.ml import Column, InvalidDataError, ModelRegistry
 
+#: the long ring: the whole example, several times
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "training"
 TASKS = (
     *("ingest", "validate", "engineer_features", "split", "score", "pick_best"),

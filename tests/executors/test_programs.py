@@ -25,6 +25,9 @@ from penstock.executors.inline import InlineExecutor
 from penstock.model.work import Declined, Done, Erred, Job, Program
 from penstock.testing.executor_bench import Bench, name_of
 
+#: the long ring: real commands, killed and timed out
+pytestmark = pytest.mark.slow
+
 #: a value with all that a shell could take for more than text
 WILD = "a 'b' \"c\" $HOME `id` \\ $(touch pwned) ; & | > x * ? # ~ \n\t é !"
 

@@ -21,6 +21,9 @@ from penstock.model.work import Done, Erred, Job, Told, Unstarted
 from penstock.testing import sample_tasks as tasks
 from penstock.testing.executor_bench import Bench, End, code_of, name_of
 
+#: the long ring: workers that are killed
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def storage(tmp_path: Path) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+#: the long ring: two processes at one pool
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from running import Project
 

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from running import PATIENCE, Project
 
+#: the long ring: signals to real processes
+pytestmark = pytest.mark.slow
+
 EXECUTORS = ["processes", "inline"]
 
 SLOW = """
