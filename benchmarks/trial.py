@@ -1,6 +1,7 @@
 """One measurement in a process of its own: `python -m benchmarks.trial KIND NAME SIZE WORKERS`; prints JSON.
 
-KIND is `floor`, `kernel` or `journal` (see `benchmarks.kernel`), or the executor that the pipeline NAME runs on. The state is kept where PENSTOCK_HOME says.
+KIND is `floor`, `kernel` or `journal` (see `benchmarks.kernel`), `identity` (see there), `plan`, or the executor that the
+pipeline NAME runs on. The state is kept where PENSTOCK_HOME says.
 """
 
 from __future__ import annotations
@@ -34,6 +35,18 @@ def _pipeline(name: str, executor: str, n: int, workers: int) -> float:
     return seconds
 
 
+def _plan(name: str, n: int, workers: int) -> float:
+    from benchmarks.pipelines import PIPELINES
+
+    pipeline = PIPELINES[name].options(workers=workers, progress=False)
+    start = time.perf_counter()
+    plan = pipeline.plan(n=n)
+    seconds = time.perf_counter() - start
+    if plan.counts.total() != n + 1:
+        raise SystemExit(f"the plan of {name} of {n} knows {plan.counts.total()} tasks")
+    return seconds
+
+
 def _frame(executor: str, megabytes: int, workers: int) -> float:
     """As long as the run took, and one more reading of its result, less what making the numbers took."""
     from benchmarks.frames import COLUMNS, frame, read
@@ -57,6 +70,12 @@ def main(kind: str, name: str, size: int, workers: int) -> Measured:
         from benchmarks import kernel
 
         seconds = kernel.kernel(name, size) if kind == "kernel" else kernel.journal(name, size)
+    elif kind == "identity":
+        from benchmarks import identity
+
+        seconds = identity.MEASURED[name](size)
+    elif kind == "plan":
+        seconds = _plan(name, size, workers)
     elif name == "frame":
         seconds = _frame(kind, size, workers)
     else:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import median
 from typing import NamedTuple
 
 from benchmarks.figures import Budget, Figure, Round, figure
 from benchmarks.processes import measure, new_home
 from benchmarks.startup import cold_run, imports, version
-from benchmarks.trial import Measured
 
 _MICRO = 1e6
 _POOL = "ProcessPoolExecutor.submit of the same function, warm pool"
@@ -142,38 +141,56 @@ def warm(sizes: Sizes) -> list[Figure]:
     return [figure(f"warm re-run of {sizes.fan_out:,}", "us", _ROWS, rounds, Budget(30, "unit"))]
 
 
+def plan(sizes: Sizes) -> list[Figure]:
+    subject = _Subject("fan_out", "plan", "rows", sizes.workers)
+    n = sizes.fan_out
+    cached: list[Round] = []
+    new: list[Round] = []
+    for _ in range(sizes.rounds):
+        with new_home() as home:
+            new.append(_round(subject, n, sizes.workers, home))
+            for size in (subject.least, n):
+                measure("processes", "fan_out", size, sizes.workers, home)
+            cached.append(_round(subject, n, sizes.workers, home))
+    return [
+        figure(f"plan of {n:,}, all cached", "us", _ROWS, cached, Budget(30, "unit")),
+        figure(f"plan of {n:,}, none cached", "us", _ROWS, new, None),
+    ]
+
+
 def scale(sizes: Sizes) -> list[Figure]:
-    """Per-task cost of many tasks against that of a thousand, each without an empty run, which is most of a thousand.
-    And the memory that the driver of many takes, against that of an empty run."""
+    """What each further task costs on the way from a thousand to many, against that on the way from one to three
+    thousand. And the memory that the driver of many takes, against that of an empty run.
+
+    The start is in neither: what the driver does while its workers start comes for nothing, and is most of the first
+    thousand, so that an empty run would be too much to subtract.
+    """
     rounds: list[Round] = []
     memory: list[Round] = []
     for _ in range(min(3, sizes.rounds)):
         before = _thousands(sizes)
         many = measure("processes", "fan_out", sizes.scale, sizes.workers)
         pairs = [*before, *_thousands(sizes)]
-        # Means: many tasks take long enough to meet the mean load of the machine.
-        few = mean([full["seconds"] - empty["seconds"] for empty, full in pairs]) / 1000 * _MICRO
-        start = mean([empty["seconds"] for empty, _ in pairs])
-        rounds.append(Round(few, (many["seconds"] - start) / sizes.scale * _MICRO))
-        memory.append(Round(pairs[0][0]["peak_memory"], many["peak_memory"]))
+        few = median([three - one for one, three in pairs]) / 2000 * _MICRO
+        start = median([one for one, _ in pairs])
+        rounds.append(Round(few, (many["seconds"] - start) / (sizes.scale - 1000) * _MICRO))
+        empty = measure("processes", "fan_out", sizes.workers, sizes.workers)
+        memory.append(Round(empty["peak_memory"], many["peak_memory"]))
     name = f"fan-out of {sizes.scale:,}"
-    floor = "penstock's own at 1,000; both less an empty run"
+    floor = "penstock's own from 1,000 to 3,000; both by what a further task costs"
     return [
         figure(name, "us", floor, rounds, Budget(1.3, "times")),
         figure(f"{name}, memory", "MB", "the driver of an empty run", memory, Budget(500, "unit")),
     ]
 
 
-def _thousands(sizes: Sizes) -> list[tuple[Measured, Measured]]:
-    """Empty runs and runs of a thousand tasks, in turn."""
-    empty, full = sizes.workers, 1000
-    return [
-        (
-            measure("processes", "fan_out", empty, sizes.workers),
-            measure("processes", "fan_out", full, sizes.workers),
-        )
-        for _ in range(5)
-    ]
+def _thousands(sizes: Sizes) -> list[tuple[float, float]]:
+    """Seconds of runs of one thousand tasks and of three, in turn."""
+
+    def run(n: int) -> float:
+        return measure("processes", "fan_out", n, sizes.workers)["seconds"]
+
+    return [(run(1000), run(3000)) for _ in range(7)]
 
 
 def frame(sizes: Sizes) -> list[Figure]:
@@ -188,6 +205,15 @@ def frame(sizes: Sizes) -> list[Figure]:
     return [figure(name, "s", floor_text, rounds, Budget(1.5, "times"), spikes=True)]
 
 
+def identity(sizes: Sizes) -> list[Figure]:
+    rounds = [
+        Round(*(measure("identity", name, sizes.megabytes, sizes.workers)["seconds"] for name in ("bytes", "frame")))
+        for _ in range(min(3, sizes.rounds))
+    ]
+    floor = "BLAKE3 over the same columns as bytes, all cores"
+    return [figure(f"digest of {sizes.megabytes:,} MB", "s", floor, rounds, Budget(2.0, "times"), spikes=True)]
+
+
 def start(sizes: Sizes) -> list[Figure]:
     return [*imports(sizes.starts), version(sizes.starts), cold_run(max(3, sizes.starts // 3))]
 
@@ -198,11 +224,13 @@ WORKLOADS: dict[str, Callable[[Sizes], Sequence[Figure]]] = {
     "chain": chain,
     "inline": inline,
     "warm": warm,
+    "plan": plan,
     "stages": stages,
     "limits": limits,
     "bodies": bodies,
     "kernel": kernel,
     "scale": scale,
     "frame": frame,
+    "identity": identity,
     "start": start,
 }

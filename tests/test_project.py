@@ -28,6 +28,29 @@ HEAVY = {
     "yaml",
 }
 
+#: what only a run needs
+FOR_RUNS = (
+    "penstock.executors",
+    "penstock.fingerprint",
+    "penstock.kernel",
+    "penstock.observe",
+    "penstock.runtime",
+    "penstock.stores",
+    "penstock.values",
+)
+#: what is loaded when a pipeline is first called, on top of what msgspec loads
+FOR_GRAPHS = {
+    "asyncio",
+    "dataclasses",
+    "inspect",
+    "pathlib",
+    "penstock.authoring.handlers",
+    "penstock.authoring.kinds.parameters",
+    "queue",
+    "sqlite3",
+    "threading",
+}
+
 loaded_by_import = """
 import sys
 import penstock
@@ -64,6 +87,32 @@ def test_importing_penstock_loads_no_heavy_library() -> None:
     assert HEAVY.isdisjoint(ran.stdout.split())
 
 
+defining = """
+import sys
+import msgspec
+before = set(sys.modules)
+from penstock import pipeline, task
+
+@task(retries=2)
+def double(n: int) -> int:
+    return 2 * n
+
+@pipeline
+def twice(n: int = 1) -> int:
+    return double(double(n))
+
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_defining_tasks_loads_nothing_that_only_graphs_and_runs_need() -> None:
+    ran = subprocess.run([sys.executable, "-c", defining], check=True, capture_output=True, text=True)
+    loaded = ran.stdout.split()
+    assert "penstock.authoring.task" in loaded
+    assert not [name for name in loaded if name.startswith(FOR_RUNS)]
+    assert FOR_GRAPHS.isdisjoint(loaded)
+
+
 def make_environment(folder: Path) -> list[str]:
     """A new virtual environment; returns the command that installs into it."""
     python = str(folder / "bin" / "python")
@@ -94,12 +143,25 @@ def test_the_wheel_works_without_extras(wheel: Path, tmp_path: Path) -> None:
 
 
 PUBLIC = [
-    *("task", "pipeline", "unmapped", "repeat", "value", "current", "start"),
+    *("task", "pipeline", "unmapped", "repeat", "value", "current", "start", "find_run"),
     *("when", "elif_", "otherwise", "switch", "continue_if", "choose", "group"),
     *("chain", "cross", "succeeded", "failed", "skipped", "done", "outcome", "scope", "on_exit"),
     *("wait", "wait_for_time", "wait_for_duration", "wait_for_file", "wait_for_url", "wait_for_artifact", "approval"),
     *("command", "container", "stdout", "file", "exit_code", "Environment"),
-    *("Task", "Pipeline", "Ref", "Run", "TaskRun", "Context", "HookContext", "Outcome", "Failure", "Approval"),
+    *(
+        "Task",
+        "Pipeline",
+        "Ref",
+        "Run",
+        "TaskRun",
+        "Plan",
+        "Replay",
+        "Context",
+        "HookContext",
+        "Outcome",
+        "Failure",
+        "Approval",
+    ),
     *("Skip", "Fail", "Retry", "TaskTimeoutError", "OutOfMemoryError", "SkippedError", "NondeterministicError"),
     *("PenstockError", "DefinitionError", "ParameterError", "TargetError", "NotFoundError", "RunFailedError"),
     *("WorkerLostError", "OutputError", "CancelledError", "StoreError", "ArtifactMissingError"),
@@ -110,6 +172,8 @@ PUBLIC = [
 def test_every_public_name_is_there() -> None:
     penstock = importlib.import_module("penstock")
     assert sorted(penstock.__all__) == sorted(PUBLIC)
+    # each has one home
+    assert sorted(name for names in penstock._HOMES.values() for name in names) == sorted(PUBLIC)
     assert [name for name in PUBLIC if getattr(penstock, name).__module__.partition(".")[0] != "penstock"] == []
     assert set(dir(penstock)) == {*PUBLIC, "__version__"}
     with pytest.raises(AttributeError, match="no attribute 'pipelines'"):

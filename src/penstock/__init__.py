@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from penstock.app import Pipeline, pipeline
+    from penstock.app import Pipeline, find_run, pipeline
     from penstock.authoring.control import choose, continue_if, elif_, group, otherwise, switch, unmapped, when
     from penstock.authoring.joins import done, failed, outcome, skipped, succeeded
     from penstock.authoring.ordering import chain, cross
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from penstock.model.action import Environment
     from penstock.model.outcome import Approval, Failure, Outcome
     from penstock.runtime.hooks.line import HookContext
+    from penstock.runtime.planning.plan import Plan
+    from penstock.runtime.replaying.outcome import Replay
     from penstock.runtime.run import Run, TaskRun
     from penstock.starting import start
     from penstock.waiting import wait_for_artifact, wait_for_duration, wait_for_file, wait_for_time, wait_for_url
@@ -54,6 +56,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "penstock.app": (
         "Pipeline",
+        "find_run",
         "pipeline",
     ),
     "penstock.authoring.tasks.approvals": ("approval",),
@@ -72,7 +75,6 @@ _HOMES = {
         "otherwise",
         "switch",
         "unmapped",
-        "value",
         "when",
     ),
     "penstock.authoring.joins": (
@@ -130,10 +132,11 @@ _HOMES = {
     "penstock.model.outcome": (
         "Approval",
         "Failure",
-        "HookContext",
         "Outcome",
     ),
     "penstock.runtime.hooks.line": ("HookContext",),
+    "penstock.runtime.planning.plan": ("Plan",),
+    "penstock.runtime.replaying.outcome": ("Replay",),
     "penstock.runtime.run": (
         "Run",
         "TaskRun",
@@ -168,7 +171,9 @@ __all__ = [
     "ParameterError",
     "PenstockError",
     "Pipeline",
+    "Plan",
     "Ref",
+    "Replay",
     "Retry",
     "Run",
     "RunFailedError",
@@ -194,6 +199,7 @@ __all__ = [
     "exit_code",
     "failed",
     "file",
+    "find_run",
     "group",
     "on_exit",
     "otherwise",

@@ -1,15 +1,13 @@
-"""Composition: the only place that knows which adapter serves which port."""
+"""Pipelines that can be run, and runs put together: a definition, the code of its tasks, a driver, and the adapters."""
 
 from __future__ import annotations
 
-import copy
-import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
@@ -22,32 +20,41 @@ from penstock.authoring.pipeline import Composition, Definition
 from penstock.authoring.placing import NodeOptions, split_options
 from penstock.authoring.scopes import exit_tasks
 from penstock.authoring.source import caller
-from penstock.errors import DefinitionError, NondeterministicError, NotFoundError, StoreError
+from penstock.errors import DefinitionError, NondeterministicError, StoreError
 from penstock.model.options import RunOptions
+from penstock.services import Services, SystemClock, open_values
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from penstock.model.graph import Graph, Node
     from penstock.model.run import RunRecord
-    from penstock.model.work import Imported, WorkerSettings
-    from penstock.ports import Clock, Executor, Observer, Store
-    from penstock.runtime.capacity.admission import Admission
-    from penstock.runtime.capacity.machine import Machine
-    from penstock.runtime.codes import Codes
+    from penstock.ports import Observer, Store
     from penstock.runtime.driver import Driver
     from penstock.runtime.dynamic.bodies import Bodies
-    from penstock.runtime.hooks.calls import HookCalls
+    from penstock.runtime.planning.plan import Plan
     from penstock.runtime.run import Run
-    from penstock.runtime.surroundings.project import Project
-    from penstock.stores.sqlite import SqliteStore
-    from penstock.values import Values
+
+__all__ = [
+    "EXECUTORS",
+    "Launch",
+    "Options",
+    "Pipeline",
+    "Services",
+    "SystemClock",
+    "checked_options",
+    "find_run",
+    "launch",
+    "open_values",
+    "pipeline",
+    "plan",
+    "resume",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 EXECUTORS = ("processes", "inline")
-#: how many attempts at most run beside each other in one process, as threads and as coroutines
-_THREADS = 64
-_COROUTINES = 512
 
 
 class Pipeline(Composition[P, R]):
@@ -76,15 +83,17 @@ class Pipeline(Composition[P, R]):
         Raises DefinitionError (ParameterError for the parameters) before anything runs; KeyboardInterrupt after the
         run was ended by Ctrl-C.
         """
-        building = current_building()
-        if building is not None:
-            raise DefinitionError(
-                f"{self.name}.run() is used in the body of the pipeline {building.pipeline!r}, which runs nothing itself",
-                where=str(caller()),
-                remedy=f"Call it, and it becomes a part: {self.name}(...).",
-            )
-        values = self.signature.resolve(given=parameters, environ=os.environ, where=str(caller()))
+        values = self._given("run", parameters)
         return _uninterrupted(launch(self, values, self._settled_options()))
+
+    def plan(self, **parameters: Any) -> Plan:
+        """What a run of the pipeline would do now: what is cached, what would run and why, what is not yet known.
+        Nothing is run, and nothing is written.
+
+        Raises DefinitionError as `run` does.
+        """
+        values = self._given("plan", parameters)
+        return plan(self, values, self._settled_options())
 
     def resume(self, run: str = "latest") -> Run:
         """Go on with a run of this pipeline that is paused, or whose process is gone: what has ended stays so. `run` is
@@ -97,6 +106,18 @@ class Pipeline(Composition[P, R]):
         with Services(options).existing_store() as store:
             record = store.find(run)
         return _uninterrupted(resume(self, record, options))
+
+    def _given(self, used: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The values of all parameters. Raises DefinitionError in the body of a pipeline."""
+        building = current_building()
+        if building is not None:
+            raise DefinitionError(
+                f"{self.name}.{used}() is used in the body of the pipeline {building.pipeline!r}, which runs nothing "
+                "itself",
+                where=str(caller()),
+                remedy=f"Call it, and it becomes a part: {self.name}(...).",
+            )
+        return self.signature.resolve(given=parameters, environ=os.environ, where=str(caller()))
 
     def _settled_options(self) -> RunOptions:
         from penstock.runtime.surroundings.project import working_project
@@ -123,6 +144,10 @@ class Pipeline(Composition[P, R]):
         given = {name: value for name, value in others.items() if value is not None}
         if "home" in given:
             given["home"] = str(given["home"])
+        if "refresh" in given:
+            given["refresh"] = _patterns(given["refresh"])
+        import copy
+
         changed = copy.copy(self)
         changed.run_options = checked_options(msgspec.structs.replace(self.run_options, **given))
         changed.placing = self.placing.changed(placing)
@@ -135,8 +160,12 @@ class Options(NodeOptions, total=False):
     executor: str | None
     workers: int | None
     cache: bool | None
+    #: true for all, or ids of nodes or patterns for them, see `RunOptions`
+    refresh: bool | str | Sequence[str] | None
+    only_cached: bool | None
     pickle: bool | None
     home: str | Path | None
+    wait: bool | None
     progress: bool | None
     logs: bool | None
 
@@ -185,7 +214,26 @@ def checked_options(options: RunOptions) -> RunOptions:
     workers = options.workers
     if workers is not None and (type(workers) is not int or workers < 1):
         raise DefinitionError(f"workers must be a whole number from 1 up, not {workers!r}", where=str(caller()))
+    if options.only_cached and (options.refresh or not options.cache):
+        raise DefinitionError(
+            f"only_cached runs nothing, and {'refresh' if options.refresh else 'cache=False'} asks for tasks to be run",
+            where=str(caller()),
+            remedy="Leave out one of them.",
+        )
     return options
+
+
+def _patterns(refresh: Any) -> tuple[str, ...]:
+    """What is to be refreshed, as patterns."""
+    if type(refresh) is bool:
+        return ("*",) if refresh else ()
+    found: tuple[Any, ...] = (refresh,) if isinstance(refresh, str) else tuple(refresh)
+    if any(type(each) is not str or not each for each in found):
+        raise DefinitionError(
+            f"refresh must be the ids of nodes, or patterns for them, or true for all, not {refresh!r}",
+            where=str(caller()),
+        )
+    return found
 
 
 def launch(
@@ -195,13 +243,17 @@ def launch(
     *,
     target: str = "",
     observers: Sequence[Observer] = (),
+    tags: Sequence[str] = (),
 ) -> Run:
     """Run a pipeline to its end, or to where it is paused, here. `parameters` are complete and of the right types.
 
     Raises DefinitionError before anything is written.
     """
+    from penstock.runtime.tags import checked_tags
+
+    tags = checked_tags(tags)
     with Launch(pipeline, parameters, options, observers) as launch, launch.services.store() as store:
-        driver = launch.driver(store, launch.new_run(store, target))
+        driver = launch.driver(store, launch.new_run(store, target, tags))
         return launch.drive(driver, driver.drive)
 
 
@@ -211,7 +263,6 @@ def resume(
     options: RunOptions,
     *,
     observers: Sequence[Observer] = (),
-    wait_for_answers: bool = False,
 ) -> Run:
     """Go on with a run that is paused, or whose driver is gone, here.
 
@@ -219,19 +270,81 @@ def resume(
     something else than before, and StoreError for a run that has ended or that another process drives.
     """
     from penstock.runtime.dynamic.resuming import check_same
-    from penstock.runtime.surroundings.processes import is_gone, this_process
+    from penstock.runtime.inputs.constants import with_stored_constants
+    from penstock.runtime.surroundings.processes import has_lost_its_driver, this_process
 
     parameters = pipeline.signature.resolve(given={}, config=run.parameters, config_source=f"run {run.run_id}")
     with Launch(pipeline, parameters, options, observers) as launch, launch.services.store() as store:
-        check_same(store, run, launch.definition.graph)
-        if run.state == "running" and not is_gone(run, max((at for at, _ in store.journal(run.run_id)), default=0.0)):
+        check_same(store, run, with_stored_constants(launch.definition.graph, launch.services.values))
+        if run.state == "running" and not has_lost_its_driver(store, run):
             raise StoreError(
                 f"run {run.run_id} is under way, driven by {run.driver}",
                 remedy=f"Wait for it, or cancel it: penstock cancel {run.run_id}",
             )
         record = store.reopen(run.run_id, this_process(), run.driver)
-        driver = launch.driver(store, record, wait_for_answers=wait_for_answers)
+        driver = launch.driver(store, record)
         return launch.drive(driver, driver.resume)
+
+
+def plan(pipeline: Composition[..., Any], parameters: Mapping[str, Any], options: RunOptions) -> Plan:
+    """What a run of a pipeline would do now: it is rehearsed, and nothing is run or recorded. `parameters` are complete
+    and of the right types.
+
+    Raises DefinitionError as `launch` does.
+    """
+    from penstock.runtime.planning.planner import planned
+    from penstock.runtime.planning.rehearsal import rehearse
+
+    with (
+        Services(options).looking() as services,
+        services.store_as_it_is() as store,
+        Launch(pipeline, parameters, options, (), services) as launch,
+    ):
+        record = launch.unrecorded_run(store)
+        bodies = launch.bodies()
+        try:
+            rehearsed = rehearse(
+                record,
+                launch.definition.graph,
+                launch.codes.tasks,
+                launch.definition.parameters,
+                store=store,
+                values=services.values,
+                machine=services.machine,
+                clock=SystemClock(),
+                bodies=bodies,
+                options=options,
+                attached=launch.definition.attached,
+                code_of=launch.codes.code_of,
+            )
+            return planned(
+                rehearsed,
+                record,
+                store=store,
+                values=services.values,
+                identities=launch.codes.identities,
+                classes=launch.codes.classes,
+                text_of=launch.codes.texts.get,
+                options=options,
+                workers=services.workers(options),
+            )
+        finally:
+            if bodies is not None:
+                bodies.close()
+
+
+def find_run(name: str = "latest", *, home: str | Path | None = None) -> Run:
+    """A run of the past: `name` is its id, the start of one, or `latest`. `home` is the folder of the project's state,
+    for one that is not that of the working folder.
+
+    Raises NotFoundError, naming near ones.
+    """
+    from penstock.runtime.run import Run
+
+    services = Services(RunOptions(home=None if home is None else str(home)))
+    with services.existing_store() as store:
+        record = store.find(name)
+    return Run(record, services.store, services.values, replayer=services.replayer)
 
 
 class Launch:
@@ -243,6 +356,7 @@ class Launch:
         parameters: Mapping[str, Any],
         options: RunOptions,
         observers: Sequence[Observer],
+        services: Services | None = None,
     ) -> None:
         from penstock.runtime.codes import Codes
 
@@ -253,7 +367,7 @@ class Launch:
         self.pools: dict[str, int] = {}
         self.definition = pipeline.begin(parameters)
         try:
-            self.services = Services(options)
+            self.services = services or Services(options)
             arguments = self.services.project.container_arguments
             self.codes = Codes(self.definition, here=options.executor == "inline", container_arguments=arguments)
         except BaseException:
@@ -267,25 +381,41 @@ class Launch:
         if self.definition.body is not None:
             self.definition.body.stop()
 
-    def new_run(self, store: Store, target: str) -> RunRecord:
+    def new_run(self, store: Store, target: str, tags: Sequence[str] = ()) -> RunRecord:
         """Record a run that is about to begin."""
+        from penstock.runtime.inputs.constants import with_stored_constants
+
+        record = self.unrecorded_run(store, target)
+        provenance = self.services.provenance(self.pipeline, record, self.options)
+        self.codes.keep_new(store)
+        basis = self.codes.basis(self.definition.parameters, self.services.values)
+        graph = with_stored_constants(self.definition.graph, self.services.values)
+        store.create(record, graph, provenance, basis)
+        if tags:
+            store.tag(record.run_id, add=tags)
+        return record
+
+    def unrecorded_run(self, store: Store | None, target: str = "") -> RunRecord:
+        """A run that could begin now."""
         from penstock.runtime.capacity.demand import check
+        from penstock.runtime.driving.fingerprints import check_files
+        from penstock.runtime.driving.refreshing import check_patterns
 
         self.pools = self.services.pools(store)
         check(self.definition.graph, self.services.machine, self.pools)
-        self.codes.identify(self.services.values)
-        record = _new_run(self.pipeline, self.definition, target)
-        store.create(record, self.definition.graph, self.services.provenance(self.pipeline, record, self.options))
-        return record
+        check_patterns(self.definition.graph, self.options.refresh)
+        check_files(self.definition.graph)
+        self.codes.identify(self.services.values, self.services.project.folder)
+        return _new_run(self.pipeline, self.definition, target)
 
-    def driver(self, store: Store, record: RunRecord, *, wait_for_answers: bool = False) -> Driver:
+    def driver(self, store: Store, record: RunRecord) -> Driver:
         """What drives the run."""
         from penstock.authoring.tasks.approvals import check_answer
         from penstock.runtime.driver import Driver
 
         definition, services, clock = self.definition, self.services, SystemClock()
         if not self.codes.tasks:
-            self.codes.identify(services.values)
+            self.codes.identify(services.values, services.project.folder)
             self.pools = services.pools(store)
         executor = services.executor(self.codes, record.parameters, self.options)
         hooks = services.hooks(definition, clock)
@@ -299,19 +429,21 @@ class Launch:
             executor=executor,
             clock=clock,
             observers=[*(self.observers or services.observers(self.options)), *hooks],
-            use_cache=self.options.cache,
-            bodies=self._bodies(),
+            options=self.options,
+            attached=definition.attached,
+            bodies=self.bodies(),
             admission=services.admission(definition.graph, record, store, executor, clock),
             convert=check_answer,
-            complaints=hooks[0].take_complaints if hooks else tuple,
+            complaints=lambda: [each for said in (self.codes, *hooks) for each in said.take_complaints()],
+            new_code=lambda: self.codes.keep_new(store),
+            code_of=self.codes.code_of,
             settle_hooks=hooks[0].settle if hooks else None,
-            wait_for_answers=wait_for_answers,
         )
         for each in hooks:
             each.follow(driver.progress)
         return driver
 
-    def _bodies(self) -> Bodies | None:
+    def bodies(self) -> Bodies | None:
         """The dynamic bodies, where there are any."""
         definition = self.definition
         if definition.body is None and not definition.bodies:
@@ -325,7 +457,8 @@ class Launch:
         from penstock.runtime.capacity.demand import check_nodes
 
         tasks = self.definition.tasks
-        self.codes.admit(keys, tasks)
+        nodes = list(nodes)
+        self.codes.admit(keys, tasks, nodes)
         check_nodes(nodes, tasks, self.services.machine, self.pools)
 
     def _resume(self, run_id: str) -> Run:
@@ -358,7 +491,8 @@ class Launch:
                 observer.close()
         services = self.services
         record = driver.store.find(driver.run.run_id)
-        run = Run(record, services.store, services.values, self.definition.restore, self._resume)
+        replayer = partial(services.replayer, lambda: self.definition, prefers_defined=True)
+        run = Run(record, services.store, services.values, self.definition.restore, self._resume, replayer)
         run.interrupted = driver.progress.cancelling == INTERRUPTED and run.state == "cancelled"
         return run
 
@@ -397,192 +531,3 @@ def _target_of(pipeline: Composition[..., Any]) -> str:
         return f"{module}:{function.__name__}"
     file = getattr(sys.modules[module], "__file__", None)
     return f"{file}:{function.__name__}" if file else module
-
-
-class SystemClock:
-    """The machine's own clocks."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
-class Services:
-    """The adapters that serve one project."""
-
-    def __init__(self, options: RunOptions | None = None) -> None:
-        from penstock.runtime.surroundings.project import working_project
-
-        self.options = options or RunOptions()
-        self.project: Project = working_project(self.options.home)
-
-    @contextmanager
-    def store(self) -> Generator[SqliteStore]:
-        """The store, open for the block."""
-        from penstock.stores.sqlite import SqliteStore
-
-        self._make_home()
-        store = SqliteStore(self.project.database)
-        try:
-            yield store
-        finally:
-            store.close()
-
-    @property
-    def has_store(self) -> bool:
-        """Whether anything was ever recorded here."""
-        return self.project.database.is_file()
-
-    @contextmanager
-    def existing_store(self) -> Generator[SqliteStore]:
-        """The store, open for the block. Raises NotFoundError where nothing was ever recorded."""
-        if not self.has_store:
-            raise NotFoundError(
-                f"nothing has run in {self.project.folder} yet",
-                remedy="Run a pipeline first (penstock run pipeline.py), or go to the folder it ran in.",
-            )
-        with self.store() as store:
-            yield store
-
-    def _make_home(self) -> None:
-        """The folder for the project's state, kept out of version control and private to the user."""
-        home = self.project.home
-        try:
-            if not home.is_dir():
-                home.mkdir(mode=0o700, parents=True, exist_ok=True)
-                (home / ".gitignore").write_text("*\n")
-        except OSError as error:
-            raise StoreError(
-                f"the project's state cannot be kept in {home}: {error.strerror or error}",
-                remedy="Name a folder that can be written with PENSTOCK_HOME.",
-            ) from None
-
-    @functools.cached_property
-    def storage(self) -> dict[str, Any]:
-        """What a worker needs to know to make its own `values`."""
-        return {
-            "blobs": str(self.project.blobs),
-            "workspace": str(self.project.workspace),
-            "pickle": self.options.pickle,
-        }
-
-    @functools.cached_property
-    def values(self) -> Values:
-        return open_values(self.storage)
-
-    def provenance(self, pipeline: Composition[..., Any], record: Any, options: RunOptions) -> Any:
-        from penstock.runtime.surroundings.provenance import capture
-
-        file = getattr(sys.modules.get(pipeline.function.__module__), "__file__", None)
-        return capture(
-            command=tuple(sys.argv),
-            folder=Path(file).parent if file else Path.cwd(),
-            source_files=[Path(file)] if file else [],
-            parameters=record.parameters,
-            configuration=msgspec.to_builtins(options) | {"home": str(self.project.home)},
-        )
-
-    @functools.cached_property
-    def machine(self) -> Machine:
-        """What attempts may use here."""
-        return self.project.machine()
-
-    def pools(self, store: Store) -> dict[str, int]:
-        """The sizes of all pools."""
-        return {pool.name: pool.size for pool in store.pools()} | self.project.sizes.pools
-
-    def executor(self, codes: Codes, parameters: Mapping[str, Any], options: RunOptions) -> Executor:
-        """Where attempts are made."""
-        if options.executor == "inline":
-            from penstock.executors.inline import InlineExecutor
-
-            return InlineExecutor(self.values, parameters, codes.functions, self.worker_settings((), parameters))
-        from penstock.executors.processes import ProcessExecutor
-
-        settings = self.worker_settings(codes.modules, parameters)
-        workers = options.workers or max(1, int(self.machine.cores))
-        if not codes.shares:
-            return ProcessExecutor(settings, workers)
-        return routed(settings, workers)
-
-    def worker_settings(
-        self, modules: tuple[Imported, ...], parameters: Mapping[str, Any], storage: dict[str, Any] | None = None
-    ) -> WorkerSettings:
-        """What worker processes are told at their start."""
-        from penstock.model.work import WorkerSettings
-
-        return WorkerSettings(
-            values="penstock.app:open_values",
-            storage=storage or self.storage,
-            path=tuple(sys.path),
-            modules=modules,
-            parameters=dict(parameters),
-            environments=str(self.project.environments),
-        )
-
-    def admission(self, graph: Graph, run: RunRecord, store: Store, executor: Executor, clock: Clock) -> Admission:
-        """What decides which attempts may start when."""
-        from penstock.runtime.capacity.admission import Admission
-        from penstock.runtime.capacity.pools import Pools
-
-        pools = Pools(run.run_id, store, self.store, clock)
-        return Admission(graph, self.machine, max(1, executor.room()), pools, self.project.sizes, clock)
-
-    def hooks(self, definition: Definition, clock: Clock) -> list[HookCalls]:
-        """What calls the hooks of a run; none where it has no hooks, and cannot come to have any."""
-        from penstock.authoring.options.hooks import Hooks
-
-        settings = definition.settings
-        if not definition.attached and settings.hooks == Hooks() and definition.body is None and not definition.bodies:
-            return []
-        from penstock.runtime.hooks.calls import HookCalls
-
-        limit, wait = self.project.hook_limits
-        return [
-            HookCalls(
-                definition.attached,
-                settings.hooks,
-                definition.parameters,
-                clock,
-                deadline=settings.deadline,
-                limit=limit,
-                wait=wait,
-            )
-        ]
-
-    def observers(self, options: RunOptions) -> list[Observer]:
-        """The progress display, where the options or a terminal ask for it."""
-        progress = sys.stderr.isatty() if options.progress is None else options.progress
-        if not (progress or options.logs):
-            return []
-        from penstock.observe.progress import display
-
-        return [display(logs=options.logs)]
-
-
-def routed(settings: WorkerSettings, workers: int) -> Executor:
-    """Worker processes for most attempts, one for threads and one for coroutines."""
-    from penstock.executors.concurrent import ConcurrentExecutor
-    from penstock.executors.processes import ProcessExecutor
-    from penstock.executors.routing import RoutingExecutor
-    from penstock.executors.workers.server import Server
-
-    server = Server(settings)
-    return RoutingExecutor(
-        {
-            "process": ProcessExecutor(settings, workers, server),
-            "thread": ConcurrentExecutor(settings, _THREADS, server),
-            "loop": ConcurrentExecutor(settings, _COROUTINES, server),
-        }
-    )
-
-
-def open_values(storage: Mapping[str, Any]) -> Values:
-    """The values of a project, from `Services.storage`; also how worker processes get theirs."""
-    from penstock.blobs.local import LocalBlobs
-    from penstock.values import Values
-
-    blobs = LocalBlobs(Path(storage["blobs"]))
-    return Values(blobs, workspace=Path(storage["workspace"]), pickle=storage["pickle"])

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from penstock.model.event import AnyEvent
 from penstock.model.graph import Graph
+from penstock.model.identity import Basis, SourceText, TaskIdentity
 from penstock.model.request import Request
 from penstock.model.run import AttemptRecord, Provenance, RunRecord, RunState
 from penstock.model.value import Argument, Description
 from penstock.model.work import AnyReport, Attachment, Job, Line, Metric, Work
+
+_NOTHING: Final = Basis()
 
 
 class Buffer(Protocol):
@@ -56,6 +59,11 @@ class Blobs(Protocol):
 
     def has(self, address: bytes) -> bool: ...
 
+    def sound(self, address: bytes) -> bool:
+        """Whether the blob is there with the bytes that were written; then it counts as found now (see `collect`). One
+        that was not touched since it was written is not read for that; one that is damaged is removed."""
+        ...
+
     def size(self, address: bytes) -> int: ...
 
     def copy_to(self, address: bytes, path: Path) -> None:
@@ -64,8 +72,19 @@ class Blobs(Protocol):
 
     def delete(self, address: bytes) -> None: ...
 
+    def collect(self, address: bytes, before: float, *, dry: bool = False) -> int:
+        """Remove a blob unless somebody has written it, or found it to be there, since the time `before` (seconds since
+        the epoch). Returns how many bytes that frees; with `dry`, would free."""
+        ...
+
+    def unfinished(self, before: float) -> dict[int, int]:
+        """The processes of this machine, by their ids, that have begun to write or to remove something and have not
+        gone on with it since the time `before`, and how many bytes that is."""
+        ...
+
     def discard(self, process: int) -> None:
-        """Remove what a process of this machine, by its id, was writing when it died."""
+        """Remove what a process of this machine, by its id, was writing when it died, and keep what it was about to
+        remove."""
         ...
 
     def addresses(self) -> Iterable[bytes]: ...
@@ -100,6 +119,47 @@ class Origin(msgspec.Struct, frozen=True):
     attempt: int
 
 
+class Recorded(NamedTuple):
+    """What the cache has under a fingerprint."""
+
+    outputs: tuple[Argument, ...]
+    #: seconds since the epoch
+    created_at: float
+
+
+class Claimant(msgspec.Struct, frozen=True):
+    """The attempt that is about to make a result that others want as well."""
+
+    run_id: str
+    node: str
+    item: int
+
+
+class CachedResult(msgspec.Struct, frozen=True):
+    """An entry of the cache."""
+
+    fingerprint: bytes
+    outputs: tuple[Argument, ...]
+    created_at: float
+    node: str
+    #: the run that it comes from; None where that is no longer recorded
+    run_id: str | None
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """What the successful attempts at a node took in one run; of a mapped node, those at its items."""
+
+    #: the same for all timings of one run
+    run: int
+    node: str
+    #: how many there were
+    count: int
+    #: seconds, their mean
+    duration: float
+    #: bytes, the most of any
+    peak_memory: int
+
+
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """All that one turn of the loop records; committed whole or not at all.
 
@@ -115,6 +175,12 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     results: Mapping[bytes, Result] = {}
     said: Sequence[Said] = ()
     descriptions: Sequence[Description] = ()
+    #: fingerprints of results that are about to be made, with the node and the item that make them
+    claims: Mapping[bytes, tuple[str, int]] = {}
+    #: claims that are given up without a result
+    disclaimed: Sequence[bytes] = ()
+    #: what is to be added to the basis of the run
+    basis: Basis | None = None
     #: set in the last turn of a run, or of a driver that leaves it paused
     end: RunState | None = None
     outputs: Mapping[str, Argument] = {}
@@ -166,16 +232,52 @@ class LoggedAttachment(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """Where runs are recorded. Safe for several processes at once. All methods raise StoreError."""
 
-    def create(self, run: RunRecord, graph: Graph, provenance: Provenance) -> None:
+    def create(self, run: RunRecord, graph: Graph, provenance: Provenance, basis: Basis = _NOTHING) -> None:
         """Record a new run, before anything of it happens."""
         ...
 
-    def commit(self, run_id: str, turn: Turn) -> None:
-        """Record a turn in one transaction; raises StoreError if the turn is not the next one of its run."""
+    def commit(self, run_id: str, turn: Turn) -> frozenset[bytes]:
+        """Record a turn in one transaction; raises StoreError if the turn is not the next one of its run.
+
+        Returns the claims of the turn that are refused, because another run that is under way has them, or
+        another run has made the result. A claim ends
+        with the result, when it is given up, and when the run ends or is paused. That a claim is granted does not say
+        that the result has not been made since it was looked up.
+        """
         ...
 
-    def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, tuple[Argument, ...]]:
-        """Outputs recorded in the cache under each of the fingerprints that are known."""
+    def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, Recorded]:
+        """What is recorded in the cache under each of the fingerprints that are known."""
+        ...
+
+    def claimants(self, fingerprints: Sequence[bytes]) -> dict[bytes, Claimant]:
+        """Who is about to make the results, of those that are claimed by a run that is under way."""
+        ...
+
+    def heard_of(self, run_id: str) -> float:
+        """When a run was last heard of: the time of its latest turn, or of its start."""
+        ...
+
+    def disclaim(self, fingerprints: Iterable[bytes], run_id: str) -> None:
+        """Drop claims of a run whose driver is gone, so that others can make the results."""
+        ...
+
+    def keep(self, identities: Sequence[TaskIdentity], texts: Sequence[SourceText]) -> frozenset[bytes]:
+        """Keep what code consists of, and the texts that it refers to. Returns the digests of the identities that were
+        not known before. Of those that were, what is known now takes the place of what was known (the code may have
+        moved), unless the text of a module is missing in it."""
+        ...
+
+    def identities(self, digests: Iterable[bytes]) -> dict[bytes, TaskIdentity]:
+        """What is known of code, by `TaskIdentity.digest`."""
+        ...
+
+    def texts(self, digests: Iterable[bytes]) -> dict[bytes, str]:
+        """The texts of source files, by their digests, of those that are kept."""
+        ...
+
+    def basis(self, run_id: str) -> Basis:
+        """What the fingerprints of a run are made of so far."""
         ...
 
     def origins(self, fingerprints: Sequence[bytes]) -> dict[bytes, Origin]:
@@ -200,6 +302,11 @@ class Store(Protocol):
         """All attempts so far, in the order of node, item, attempt."""
         ...
 
+    def timings(self, pipeline: str, limit: int = 20) -> list[Timing]:
+        """What the nodes of a pipeline took in its latest runs; a node with a body, from the begin of its first node to
+        its end. Those that took no time are left out."""
+        ...
+
     def journal(self, run_id: str) -> list[tuple[float, list[AnyEvent]]]:
         """Every turn's time and events, in order."""
         ...
@@ -218,6 +325,40 @@ class Store(Protocol):
         """Let another driver go on with a run that is paused, or whose driver is gone; it is `running` again. With
         `instead_of`, only in the place of that driver, so that of two who take it for gone only one goes on. Raises
         NotFoundError, and StoreError for a run that has ended, or that has another driver by now."""
+        ...
+
+    # What is kept, and for how long.
+
+    def tag(self, run_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
+        """Put tags on a run, and take some off. Returns those that it has then, sorted."""
+        ...
+
+    def tags(self, run_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The tags of those of the runs that have any."""
+        ...
+
+    def remove(self, run_ids: Iterable[str]) -> None:
+        """Forget runs, with all that is recorded of them; what they have put into the cache stays. Raises StoreError
+        for a run that is under way, and passes over one that is not there."""
+        ...
+
+    def results(self) -> Iterable[CachedResult]:
+        """All that is in the cache."""
+        ...
+
+    def forget(self, fingerprints: Iterable[bytes]) -> None:
+        """Drop entries of the cache."""
+        ...
+
+    def arguments(self) -> Iterable[Argument]:
+        """Everything stored that anything recorded refers to: results, outputs of attempts and of runs, what is in
+        journals, parameters, logged artifacts. One may come several times."""
+        ...
+
+    def sweep(self, before: float) -> None:
+        """Drop descriptions, identities and texts that nothing recorded refers to, but no identity that somebody has
+        kept since the time `before` (seconds since the epoch), for a run that is about to begin; and give the space
+        back."""
         ...
 
     # What other processes ask of the driver of a run.

@@ -1,4 +1,4 @@
-"""The local blobs: whole or not there, verified, private."""
+"""The local blobs: the conformance suite, and what files bring with them: whole or not there, private, stamped."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from blake3 import blake3
 
 from penstock.blobs.local import LocalBlobs
-from penstock.errors import ArtifactDamagedError, ArtifactMissingError, StoreError
+from penstock.errors import ArtifactDamagedError, StoreError
+from penstock.testing.blobs_conformance import BlobsConformance
+
+
+class TestLocalBlobs(BlobsConformance):
+    def make_blobs(self, folder: Path) -> LocalBlobs:
+        return LocalBlobs(folder / "state" / "blobs")
+
+    def damage(self, folder: Path, address: bytes, data: bytes) -> None:
+        file = file_of(folder / "state" / "blobs", address)
+        file.chmod(0o644)
+        file.write_bytes(data)
 
 
 @pytest.fixture
@@ -28,26 +39,6 @@ def blobs(root: Path) -> LocalBlobs:
 def file_of(root: Path, address: bytes) -> Path:
     name = address.hex()
     return root / name[:2] / name[2:4] / name
-
-
-@pytest.mark.parametrize("data", [b"", b"a", bytes(range(256)) * 10_000])
-def test_what_is_put_is_read_under_the_digest_of_its_bytes(blobs, data):
-    address = blobs.put(data)
-    assert address == blake3(data).digest()
-    assert bytes(blobs.read(address)) == data
-    assert blobs.size(address) == len(data)
-    assert blobs.has(address)
-    assert list(blobs.addresses()) == [address]
-
-
-def test_a_blob_can_be_written_in_pieces_of_any_buffer(blobs):
-    with blobs.writer() as writer:
-        assert writer.write(b"ab") == 2
-        writer.write(memoryview(bytearray(b"c" * 300_000)))
-        assert not list(blobs.addresses())
-        address = writer.commit()
-    assert bytes(blobs.read(address)) == b"ab" + b"c" * 300_000
-    assert address == blake3(b"ab" + b"c" * 300_000).digest()
 
 
 def test_what_is_not_committed_leaves_nothing(blobs, root):
@@ -74,46 +65,6 @@ def test_files_are_read_only_and_the_folder_is_private(blobs, root):
     address = blobs.put(b"abc")
     assert stat.S_IMODE(file_of(root, address).stat().st_mode) & 0o222 == 0
     assert stat.S_IMODE(root.stat().st_mode) == 0o700
-
-
-def test_a_view_may_be_written_to_and_the_blob_stays_as_it_was(blobs, root):
-    address = blobs.put(b"abc" * 5000)
-    view = blobs.read(address)
-    view[0] = ord("X")
-    assert bytes(view[:3]) == b"Xbc"
-    assert bytes(blobs.read(address)[:3]) == b"abc"
-    assert bytes(LocalBlobs(root).read(address)) == b"abc" * 5000
-
-
-def test_missing_bytes_are_named(blobs):
-    address = blake3(b"never written").digest()
-    assert not blobs.has(address)
-    for attempt in (blobs.read, blobs.size):
-        with pytest.raises(ArtifactMissingError, match=address.hex()) as caught:
-            attempt(address)
-        assert caught.value.remedy
-
-
-@pytest.mark.parametrize("change", [b"abd", b"ab", b"abcd", b""])
-def test_damage_is_found_even_after_a_good_read(blobs, root, change):
-    address = blobs.put(b"abc")
-    assert bytes(blobs.read(address)) == b"abc"
-    file = file_of(root, address)
-    file.chmod(0o644)
-    file.write_bytes(change)
-    for reader in (blobs, LocalBlobs(root)):
-        with pytest.raises(ArtifactDamagedError, match=address.hex()) as caught:
-            reader.read(address)
-        assert str(file) in str(caught.value)
-
-
-def test_a_truncated_blob_is_mended_by_putting_it_again(blobs, root):
-    address = blobs.put(b"abc")
-    file = file_of(root, address)
-    file.chmod(0o644)
-    file.write_bytes(b"a")
-    assert blobs.put(b"abc") == address
-    assert bytes(blobs.read(address)) == b"abc"
 
 
 def test_it_can_be_copied_to_a_file_of_the_users_and_deleted(blobs, tmp_path):
@@ -186,3 +137,141 @@ def test_two_processes_can_write_the_same_blob(root):
     blobs = LocalBlobs(root)
     assert sorted(address.hex() for address in blobs.addresses()) == sorted(said[0].split())
     assert all(len(blobs.read(address)) == 10_000 for address in blobs.addresses())
+
+
+# The stamp, and who has found a blob when.
+
+
+def unstamped(root: Path, address: bytes, *, at: float | None = None) -> Path:
+    """The file of a blob as earlier versions have left it, or as a person who has changed something."""
+    file = file_of(root, address)
+    file.chmod(0o644)
+    when = time.time() - 100 if at is None else at
+    os.utime(file, (when, when))
+    return file
+
+
+def stamp(root: Path, address: bytes) -> int:
+    return file_of(root, address).stat().st_mtime_ns
+
+
+def test_a_blob_without_the_stamp_is_read_once_and_stamped(blobs, root):
+    address = blobs.put(b"abc")
+    own = stamp(root, address)
+    unstamped(root, address)
+    assert bytes(LocalBlobs(root).read(address)) == b"abc"
+    assert blobs.sound(address)
+    assert stamp(root, address) == own
+
+
+def test_a_blob_without_the_stamp_is_not_written_again(blobs, root):
+    address = blobs.put(b"abc")
+    own, before = stamp(root, address), unstamped(root, address).stat()
+    assert blobs.put(b"abc") == address
+    assert file_of(root, address).stat().st_ino == before.st_ino
+    assert stamp(root, address) == own
+
+
+def test_a_blob_with_the_stamp_is_not_read(blobs, root):
+    # as a disk would damage it, without anybody noticing
+    address = blobs.put(b"abc")
+    file = unstamped(root, address)
+    own = stamp(root, blobs.put(b"another"))
+    file.write_bytes(b"abd")
+    os.utime(file, ns=(own, own))
+    assert blobs.sound(address)
+    with pytest.raises(ArtifactDamagedError):
+        LocalBlobs(root).read(address)
+    assert not blobs.sound(address)
+
+
+def test_an_empty_file_with_the_stamp_is_what_a_power_cut_has_left(blobs, root):
+    address = blobs.put(b"abc")
+    file = unstamped(root, address)
+    own = stamp(root, blobs.put(b"another"))
+    file.write_bytes(b"")
+    os.utime(file, ns=(own, own))
+    assert not blobs.sound(address)
+    assert not file.exists()
+
+
+def test_a_blob_of_an_earlier_version_can_be_collected(blobs, root):
+    old, new = blobs.put(b"old"), blobs.put(b"new")
+    unstamped(root, old, at=1000.0)
+    unstamped(root, new)
+    assert blobs.collect(old, 2000.0) == 3
+    assert blobs.collect(new, 2000.0) == 0
+
+
+def test_collecting_leaves_nothing_behind(blobs, root):
+    address = blobs.put(b"abc")
+    blobs.collect(address, time.time() + 1)
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+def left_by(process: int, root: Path, address: bytes) -> Path:
+    """A blob that a process was about to remove when it died."""
+    blobs = LocalBlobs(root)
+    with blobs.writer() as writer:
+        writer.write(b"x" * 100)
+        [draft] = (root / "tmp").iterdir()
+    name = draft.name.replace(f"-{os.getpid()}-", f"-{process}-")
+    (root / "tmp" / name).write_bytes(b"x" * 100)
+    aside = root / "trash" / f"{address.hex()}-{name}"
+    aside.parent.mkdir(exist_ok=True)
+    return file_of(root, address).rename(aside)
+
+
+def test_what_a_dead_process_has_left_is_told_and_cleared_up(blobs, root):
+    address = blobs.put(b"abc")
+    aside = left_by(12345, root, address)
+    assert blobs.unfinished(time.time() - 1) == {}
+    assert blobs.unfinished(time.time() + 1) == {12345: 103}
+    # until then it can be read where it is
+    assert not blobs.has(address)
+    assert bytes(LocalBlobs(root).read(address)) == b"abc"
+    blobs.discard(12345)
+    assert blobs.unfinished(time.time() + 1) == {}
+    assert not aside.exists()
+    assert list(blobs.addresses()) == [address]
+    assert bytes(LocalBlobs(root).read(address)) == b"abc"
+
+
+def test_what_was_written_anew_meanwhile_is_not_replaced(blobs, root):
+    address = blobs.put(b"abc")
+    left_by(12345, root, address)
+    blobs.put(b"abc")
+    before = file_of(root, address).stat()
+    blobs.discard(12345)
+    assert file_of(root, address).stat().st_ino == before.st_ino
+    assert blobs.unfinished(time.time() + 1) == {}
+
+
+def test_what_this_process_is_writing_is_unfinished(blobs):
+    with blobs.writer() as writer:
+        writer.write(b"x" * 1_000_000)
+        assert blobs.unfinished(time.time() + 1) == {os.getpid(): 1_000_000}
+    assert blobs.unfinished(time.time() + 1) == {}
+
+
+def test_others_files_in_the_folders_are_left_alone(blobs, root):
+    blobs.put(b"abc")
+    (root / "tmp" / "notes.txt").write_text("mine")
+    (root / "tmp" / "elsewhere-12-34").write_text("of another machine")
+    assert blobs.unfinished(time.time() + 1) == {}
+    blobs.discard(12)
+    assert len(list((root / "tmp").iterdir())) == 2
+
+
+def test_somebody_who_only_looks_changes_nothing(blobs, root):
+    address, damaged = blobs.put(b"abc"), blobs.put(b"abd")
+    unstamped(root, damaged).write_bytes(b"other")
+    time.sleep(0.02)
+    between = time.time()
+    looking = LocalBlobs(root, looking=True)
+    assert looking.sound(address)
+    assert not looking.sound(damaged)
+    with pytest.raises(ArtifactDamagedError):
+        looking.read(damaged)
+    assert blobs.has(damaged)
+    assert blobs.collect(address, between, dry=True) == 3

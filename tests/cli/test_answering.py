@@ -304,6 +304,45 @@ def test_no_answer_is_taken_after_a_deadline(folder: Path, tmp_path: Path) -> No
     assert penstock("resume", "--json", cwd=folder).document["outputs"]["result"]["value"] == "deadline"
 
 
+def overdue(folder: Path) -> str:
+    """A run that was paused two hours ago. Returns its id."""
+    run_id = penstock("run", "deadline.py:later", "--json", cwd=folder).document["run_id"]
+    with closing(sqlite3.connect(next((folder / ".penstock").glob("*.db")))) as store, store:
+        key = "(select id from runs where run_id = ?)"
+        store.execute(f"update journal set at = at - 7200 where run = {key}", (run_id,))
+    return run_id
+
+
+def test_all_runs_that_are_overdue_go_on_at_once(folder: Path) -> None:
+    late = [overdue(folder), overdue(folder)]
+    in_time = penstock("run", "deadline.py:later", "--json", cwd=folder).document["run_id"]
+    answer = penstock("resume", "--due", "-q", cwd=folder)
+    assert answer.code == 0, answer.err
+    ended = {run["run_id"]: run["state"] for run in penstock("runs", "--json", cwd=folder).document}
+    assert [ended[run_id] for run_id in late] == ["succeeded", "succeeded"]
+    assert ended[in_time] == "paused"
+    again = penstock("resume", "--due", cwd=folder)
+    assert (again.code, again.err.strip()) == (0, "no paused run is overdue")
+
+
+def test_due_goes_without_a_run(folder: Path) -> None:
+    refused = penstock("resume", "latest", "--due", cwd=folder)
+    assert refused.code == 2
+    assert "--due goes with neither a RUN nor --json" in refused.err
+
+
+def test_a_run_may_stay_for_its_answer(folder: Path) -> None:
+    with started("run", "deadline.py:later", "--wait", "-q", cwd=folder) as waiting:
+        given = penstock("approve", "latest", "sign_off", "--by", "ada", cwd=folder)
+        while given.code == 2 and waiting.poll() is None:
+            time.sleep(0.1)
+            given = penstock("approve", "latest", "sign_off", "--by", "ada", cwd=folder)
+        assert given.code == 0, given.err
+        waiting.communicate(timeout=30)
+    assert waiting.returncode == 0
+    assert penstock("show", "--json", cwd=folder).document["outputs"]["result"]["value"] == "ada"
+
+
 def test_the_user_answers_where_nobody_is_named(paused: tuple[Path, Answer]) -> None:
     folder, _ = paused
     document = penstock(

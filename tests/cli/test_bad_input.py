@@ -306,7 +306,7 @@ def test_parameters_that_are_wrong(case: Case, tmp_path: Path) -> None:
     [
         ("runn case.py", "No such command 'runn'."),
         ("run", "Missing argument 'TARGET'."),
-        ("run case.py --wrokers 2", "Did you mean '--workers'?"),
+        ("run case.py --wrokers 2", "Did you mean one of: '--refresh', '--workers'?"),
         ("run case.py --workers 0", "0 is not in the range x>=1."),
         ("run case.py --config .", "'.' is a directory."),
         ("graph case.py -f picture", "'picture' is not one of 'text', 'mermaid', 'json', 'svg', 'html'."),

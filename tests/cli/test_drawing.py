@@ -11,6 +11,8 @@ import sample_graphs
 
 from penstock.cli import drawing
 from penstock.model.graph import Graph, to_json
+from penstock.model.policy import Caching, Policy
+from penstock.observe.outline import policy_words
 
 SVG = "{http://www.w3.org/2000/svg}"
 GRAPHS = [
@@ -209,3 +211,17 @@ def test_page_details_of_a_mapped_node() -> None:
     }
     assert inputs == {"candidate": "each of candidates", "train": "split.train", "folds": "5"}
     assert outputs == {"result": "DataFrame"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (Policy(), []),
+        (Policy(cache=False), ["never cached"]),
+        (Policy(cache=False, caching=Caching(effects=True)), ["has side effects"]),
+        (Policy(caching=Caching(lifetime=43_200.0)), ["cached for 12 h"]),
+        (Policy(caching=Caching(lifetime=90.0), tags=("slow",)), ["cached for 90 s", "tags: slow"]),
+    ],
+)
+def test_a_policy_says_how_results_are_used_again(policy: Policy, words: list[str]) -> None:
+    assert policy_words(policy) == words

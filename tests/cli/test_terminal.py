@@ -110,3 +110,14 @@ def test_nothing_is_wider_than_the_terminal(command: str, project: Project) -> N
     assert terminal.finish() == 0
     traceback = re.compile(r'^  (  File "|\S*Error: )')
     assert [line for line in terminal.lines if len(line) > 80 and not traceback.match(line)] == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"\n", 0), (b"n\n", 1)])
+def test_a_planned_run_asks_first(answer: bytes, code: int, folder: Path) -> None:
+    terminal = Terminal("run", "steps.py", "--plan", cwd=folder)
+    terminal.read_until("Run it? [Y/n]")
+    assert not (folder / ".penstock").exists()
+    terminal.press(answer)
+    assert terminal.finish() == code
+    assert (folder / ".penstock").exists() == (code == 0)
+    assert ("nothing has run" in terminal.shown) == (code == 1)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.fingerprint.code import CodeIdentity, CodeReader
+from penstock.fingerprint.code import CodeReader
 from penstock.fingerprint.framing import digest_of
+from penstock.model.identity import TaskIdentity
 
 PROJECT = {
     "train.py": '''
@@ -258,7 +259,7 @@ COSMETIC: dict[str, Edit] = {
     "getattr for an attribute": ("train.py", "prices.tax(1)", 'getattr(prices, "tax")(1)'),
 }
 
-Identify = Callable[..., CodeIdentity]
+Identify = Callable[..., TaskIdentity]
 
 
 @pytest.fixture
@@ -273,7 +274,7 @@ def identify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Identi
                 continue
             del sys.modules[name]
 
-    def identify(*edits: Edit) -> CodeIdentity:
+    def identify(*edits: Edit) -> TaskIdentity:
         forget()
         folder = tmp_path / f"version{len(list(tmp_path.iterdir()))}"
         write(folder, *edits)
@@ -308,8 +309,9 @@ def test_an_edit_of_how_it_is_written_or_of_what_it_does_not_reach_does_not(name
 
 
 def test_the_parts_name_what_went_in(identify: Identify) -> None:
-    parts = identify().parts
-    assert list(parts) == sorted(parts)
+    parts = [part.name for part in identify().parts]
+    assert parts[0] == "train:train"
+    assert parts[1:] == sorted(parts[1:])
     assert {
         "train:train",
         "train:Model",
@@ -324,7 +326,8 @@ def test_the_parts_name_what_went_in(identify: Identify) -> None:
 
 
 def test_the_parts_say_where_the_change_is(identify: Identify) -> None:
-    before, after = identify().parts, identify(BEHAVIOUR["a helper through two modules"]).parts
+    edited = identify(BEHAVIOUR["a helper through two modules"])
+    before, after = ({part.name: part.digest for part in each.parts} for each in (identify(), edited))
     assert {key for key in before | after if before.get(key) != after.get(key)} == {"features.more:deeper"}
 
 

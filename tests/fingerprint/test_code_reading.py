@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
-from penstock.fingerprint.code import CodeIdentity, CodeReader
+from penstock.fingerprint.code import CodeReader
 from penstock.fingerprint.framing import digest_of
 from penstock.fingerprint.sources import Sources
+from penstock.model.identity import TaskIdentity
 
 Load = Callable[..., ModuleType]
 
@@ -45,8 +46,12 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return load
 
 
-def identify(function: Any, sources: Sources | None = None) -> CodeIdentity:
+def identify(function: Any, sources: Sources | None = None) -> TaskIdentity:
     return CodeReader(digest_of, sources).identify(function)
+
+
+def names(identity: TaskIdentity) -> list[str]:
+    return [part.name for part in identity.parts]
 
 
 def same(first: Any, second: Any) -> bool:
@@ -203,7 +208,7 @@ def test_cycles_end(load: Load) -> None:
         ROOT.parent = ROOT
         def f(): return even(3), Tree().grow(), f, LOOP, ROOT
     """)
-    parts = identify(module.f).parts
+    parts = names(identify(module.f))
     assert {name.partition(":")[2] for name in parts if name.startswith(module.__name__)} == {
         *("even", "odd", "Tree", "grown", "f")
     }
@@ -232,7 +237,7 @@ def test_tasks_in_reach_are_seen_through(load: Load) -> None:
         def f(x): return prepare(x)
     """
     first = load(text.format(retries=1, value=1))
-    assert f"{first.__name__}:prepare" in identify(first.f).parts
+    assert f"{first.__name__}:prepare" in names(identify(first.f))
     assert same(first.f, load(text.format(retries=2, value=1)).f)
     assert not same(first.f, load(text.format(retries=1, value=2)).f)
 
@@ -257,7 +262,7 @@ def test_installed_packages_count_by_name_and_version(
 ) -> None:
     call = "g.measure(1)" if " as " in statement else "measure(1)"
     text = f"def f():\n  {statement}\n  return {call}" if late else f"{statement}\ndef f(): return {call}"
-    found: list[CodeIdentity] = []
+    found: list[TaskIdentity] = []
     for version in ("1.0", "1.0", "1.1"):
         folder = tmp_path / str(len(found))
         folder.mkdir()
@@ -266,8 +271,8 @@ def test_installed_packages_count_by_name_and_version(
             patch.delitem(sys.modules, "gauges_impl", raising=False)
             found.append(identify(load(text).f))
             sys.modules.pop("gauges_impl", None)
-    assert "package:gauges-kit==1.0" in found[0].parts
-    assert "package:gauges-kit==1.1" in found[2].parts
+    assert "package:gauges-kit==1.0" in names(found[0])
+    assert "package:gauges-kit==1.1" in names(found[2])
     assert found[0].digest == found[1].digest != found[2].digest
 
 
@@ -363,7 +368,7 @@ def test_notebook_cells(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(linecache.cache, file, (len(text), None, text.splitlines(keepends=True), file))
         exec(compile(text, file, "exec"), names)
 
-    def notebook(limit: str, helper: str) -> CodeIdentity:
+    def notebook(limit: str, helper: str) -> TaskIdentity:
         names: dict[str, Any] = {"__name__": "__main__"}
         cell(1, f"LIMIT = {limit}\n", names)
         cell(2, f"class Row:\n    def cut(self): return LIMIT\n\n{helper}\n", names)
@@ -383,7 +388,7 @@ def on_command_line(text: str, folder: Path) -> list[str]:
         from penstock.fingerprint.code import CodeReader
         from penstock.fingerprint.framing import digest_of
         identity = CodeReader(digest_of).identify(f)
-        print(identity.digest.hex(), sorted(identity.parts), identity.limits, sep="\\n")
+        print(identity.digest.hex(), sorted(part.name for part in identity.parts), identity.limits, sep="\\n")
     """)
     command = [sys.executable, "-c", textwrap.dedent(text) + report]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONHASHSEED": "random"}
@@ -474,6 +479,6 @@ def test_a_script_and_a_module_are_the_same(tmp_path: Path) -> None:
 
 
 def test_foreign_functions_can_be_identified() -> None:
-    assert list(identify(functools.reduce).parts) == [f"package:python==3.{sys.version_info.minor}"]
+    assert names(identify(functools.reduce)) == [f"package:python==3.{sys.version_info.minor}"]
     assert not same(logging.getLogger, logging.getLevelName)
     assert not same(threading.Lock, threading.RLock)

@@ -26,7 +26,9 @@ from penstock.model.event import (
     Fault,
     Grown,
     Handled,
+    Hit,
     Lost,
+    Returned,
     RunExpired,
     RunStarted,
     Skipped,
@@ -34,7 +36,7 @@ from penstock.model.event import (
     Woke,
     Yielded,
 )
-from penstock.model.expression import Apply, Constant, Ended, Item, Output
+from penstock.model.expression import Apply, Constant, Ended, Item, Output, Parameter
 from penstock.model.graph import Each, Fallback, Graph, Loop, Node, PipelineAction, Task
 from penstock.model.instruction import (
     AnyInstruction,
@@ -347,6 +349,21 @@ def test_a_wait_is_put_off_and_asked_again() -> None:
     assert tell(run, started("there"), Deferred("there", -1, 1, 5.0)) == [Delay("there", -1, 1, 5.0)]
     timed_out = Settle("there", -1, NodeState.FAILED, "no luck", FAULT)
     assert tell(run, Expired("there", -1, FAULT)) == [timed_out, FAILED]
+
+
+def test_a_result_may_come_from_elsewhere_while_an_attempt_is_queued() -> None:
+    run = run_of(outer("a"), node("next", "a"))
+    tell(run, RunStarted(), missed("a"), started("a"))
+    assert tell(run, Returned("a", -1, 1)) == [Ready("a", -1, 1)]
+    assert tell(run, Hit("a", -1, b"", outputs(5))) == [Check("next", -1, 0)]
+    assert (phases(run)["a"], run.outputs("a")) == ("CACHED", outputs(5))
+
+
+def test_a_result_from_elsewhere_makes_room_for_the_next_item() -> None:
+    run = run_of(node("a", Item("element"), each=Each({"element": Parameter("elements")}, max_parallel=1)))
+    tell(run, RunStarted(), Expanded("a", 2))
+    assert tell(run, missed("a", 0), missed("a", 1)) == [Ready("a", 0, 1)]
+    assert tell(run, Hit("a", 0, b"", outputs(5))) == [Ready("a", 1, 1)]
 
 
 def test_an_approval_waits_for_its_answer() -> None:

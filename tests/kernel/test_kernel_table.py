@@ -67,6 +67,7 @@ POSSIBLE: dict[tuple[str, str], str] = {
     ("CHECKING", "Missed"): "QUEUED",
     ("CHECKING", "Broken"): "FAILED",
     ("QUEUED", "Started"): "RUNNING",
+    ("QUEUED", "Hit"): "CACHED",
     ("RUNNING", "Succeeded"): "SUCCEEDED",
     ("RUNNING", "Failed"): "DELAYED",
     ("RUNNING", "Returned"): "QUEUED",

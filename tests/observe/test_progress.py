@@ -390,3 +390,10 @@ def test_a_notice_is_shown_once_even_without_logs() -> None:
         lines = (Line(NOTICE, "values of type Odd are pickled"), Line("stdout", "loss 0.3"))
         run.turn(said=[Said("fit", item, 1, lines=lines)])
     assert stream.getvalue().splitlines()[1:] == ["note | fit[0]: values of type Odd are pickled"]
+
+
+def test_a_notice_about_the_run_as_a_whole_names_no_node() -> None:
+    stream = io.StringIO()
+    run = Run(sample_graphs.training(), PlainProgress(stream))
+    run.turn(said=[Said("", -1, 0, lines=(Line(NOTICE, "the run waits for its turn"),))])
+    assert stream.getvalue().splitlines()[1:] == ["note | the run waits for its turn"]

@@ -180,7 +180,7 @@ def test_the_memory_of_those_under_way_stays_within_that_of_the_machine(house: H
     offer(admission, "big", items=3, memory=3 * GB)
     offer(admission, "plain")
     assert take(admission) == ["big[0]", "big[1]", "plain"]
-    assert admission.waiting("big", 2) == "3 GB of memory, 6 GB of 8 GB in use"
+    assert admission.waiting("big", 2) == "3.0 GB of memory, 6.0 GB of 8.0 GB in use"
     admission.end("big", 1)
     assert take(admission) == ["big[2]"]
 
@@ -230,7 +230,7 @@ def test_where_nothing_asks_for_a_device_all_are_seen(house: House) -> None:
     ("resources", "told"),
     [
         ({"cpu": 16}, "asks for 16 cores of 4; runs alone with what there is"),
-        ({"memory": 64 * GB}, "asks for 64 GB of memory of 8 GB; runs alone with what there is"),
+        ({"memory": 64 * GB}, "asks for 64.0 GB of memory of 8.0 GB; runs alone with what there is"),
         ({"gpu": 1}, "asks for 1 GPU of 0; runs alone with what there is"),
     ],
 )

@@ -50,9 +50,11 @@ def settings(home: Path) -> Path:
 
 
 def notices(run_id: str) -> list[tuple[str, int, str]]:
+    """What penstock has said, but for what it cannot see of the code."""
     with Services().store() as store:
         lines = [logged for _, logged in store.lines(run_id) if logged.line.stream == "notice"]
-    return [(logged.node, logged.item, logged.line.text) for logged in lines]
+    told = [(logged.node, logged.item, logged.line.text) for logged in lines]
+    return [each for each in told if "os.environ" not in each[2]]
 
 
 def test_each_attempt_sees_only_the_devices_it_was_given(settings: Path) -> None:
@@ -90,7 +92,8 @@ def test_more_than_the_machine_runs_alone_and_says_so_once(settings: Path) -> No
     ended = run(training, "processes")
     small, huge = ended.result
     assert not any(overlap(big, each) for big in huge for each in [*small, *huge] if each is not big)
-    assert notices(ended.run_id) == [("huge", 0, "asks for 64 cores of 2, 1 GPU of 0; runs alone with what there is")]
+    told = [each for each in notices(ended.run_id) if "alone" in each[2]]
+    assert told == [("huge", 0, "asks for 64 cores of 2, 1 GPU of 0; runs alone with what there is")]
 
 
 def test_strict_resources_are_refused_before_anything_runs(settings: Path) -> None:

@@ -15,6 +15,7 @@ from penstock.model.expression import Apply, Constant, Get, Input, Item, Output
 from penstock.model.expression import Mapping as MappingExpression
 from penstock.model.expression import Outcome as OutcomeOf
 from penstock.model.graph import Each, Fallback, Graph, Loop, Wait
+from penstock.model.options import RunOptions
 from penstock.model.outcome import Outcome
 from penstock.model.policy import Policy, Retries
 from penstock.model.request import AnswerGiven
@@ -189,7 +190,7 @@ def test_a_run_goes_on_wherever_its_driver_was_ended(bench: Bench, after: bool) 
     while True:
         at += 1
         whole, tasks = everything()
-        driver = bench.driver(whole, tasks, use_cache=False)
+        driver = bench.driver(whole, tasks, options=RunOptions(cache=False))
         run_id = driver.run.run_id
         bench.store.ask(run_id, AnswerGiven("ask", True, "ada", 1.0))
         fuse = Fuse(bench, at, after=after)
@@ -200,7 +201,7 @@ def test_a_run_goes_on_wherever_its_driver_was_ended(bench: Bench, after: bool) 
         bench.store.commit = fuse.commit  # type: ignore[method-assign]
         if bench.store.find(run_id).state is RunState.RUNNING:
             record = bench.store.reopen(run_id, "another")
-            driver = bench.driver(whole, tasks, record=record, use_cache=False)
+            driver = bench.driver(whole, tasks, record=record, options=RunOptions(cache=False))
             assert driver.resume() is RunState.SUCCEEDED, f"at {at}"
         ended = Ended(bench, driver)
         if fuse.left > 0:

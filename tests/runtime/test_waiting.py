@@ -16,6 +16,7 @@ from penstock.model.event import Deferred, Expired
 from penstock.model.expression import Constant, Get, Item, Output
 from penstock.model.expression import Ended as EndedIn
 from penstock.model.graph import Each, Fallback, Wait
+from penstock.model.options import RunOptions
 from penstock.model.outcome import Approval
 from penstock.model.policy import Policy, Retries, RunPolicy, Timeouts
 from penstock.model.request import AnswerGiven, CancelAsked
@@ -147,7 +148,7 @@ def test_a_rejection(bench: Bench, way: Any, state: str) -> None:
 def test_the_deadline_of_a_question(bench: Bench, default: Any, on_reject: Any, state: str) -> None:
     fields = (Field("share", "float", required=False, default=0.5),)
     ask = ApprovalAction("Ship it?", HERE, fields, deadline=SOON, default=default, on_reject=on_reject)
-    ended = bench.run(graph(node("sign_off", "ask")), {"ask": ask}, wait_for_answers=True)
+    ended = bench.run(graph(node("sign_off", "ask")), {"ask": ask}, options=RunOptions(wait=True))
     assert ended.states == {"sign_off": state}
     if state == "succeeded":
         approval = bench.values.load(ended.attempts[0].outputs[0])
@@ -323,7 +324,7 @@ def test_a_run_that_is_to_end_now_gives_up_what_is_final_too(bench: Bench) -> No
 
 
 def test_an_answer_that_comes_with_the_end_of_the_run_changes_nothing(bench: Bench) -> None:
-    driver = bench.driver(graph(node("sign_off", "ask")), {"ask": ASK}, wait_for_answers=True)
+    driver = bench.driver(graph(node("sign_off", "ask")), {"ask": ASK}, options=RunOptions(wait=True))
     bench.store.ask("run-1", CancelAsked("ada has cancelled it", "ada", 1.0))
     answer(bench, "sign_off")
     assert driver.drive() is RunState.CANCELLED

@@ -3,5 +3,9 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(
-    "penstock.testing.store_conformance", "penstock.testing.store_journal", "penstock.testing.store_sharing"
+    "penstock.testing.store_claims",
+    "penstock.testing.store_collection",
+    "penstock.testing.store_conformance",
+    "penstock.testing.store_journal",
+    "penstock.testing.store_sharing",
 )

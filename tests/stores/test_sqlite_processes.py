@@ -14,7 +14,7 @@ import pytest
 
 from penstock.errors import StoreError
 from penstock.model.event import Succeeded
-from penstock.stores import sqlite
+from penstock.stores import transactions
 from penstock.stores.sqlite import SqliteStore
 from penstock.testing.records import artifact, attempt, graph, provenance, run_record, turn
 
@@ -39,7 +39,7 @@ def recorded_items(store: SqliteStore, run_id: str) -> list[int]:
     assert [record.item for record in store.attempts(run_id)] == items
     assert [logged.line.text for _, logged in store.lines(run_id)] == [str(number) for number in range(len(journal))]
     cached = {f"{run_id} {item}".encode(): (artifact(item),) for item in items}
-    assert store.recorded(list(cached)) == cached
+    assert {key: found.outputs for key, found in store.recorded(list(cached)).items()} == cached
     return items
 
 
@@ -164,7 +164,7 @@ def test_making_a_file_waits_for_whoever_makes_it(tmp_path: Path, lock: str) -> 
 
 
 def test_patience_ends_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_PATIENCE", 0.05)
+    monkeypatch.setattr(transactions, "PATIENCE", 0.05)
     path = tmp_path / "store.db"
     store = SqliteStore(path)
     store.create(run_record(), graph(), provenance())

@@ -11,11 +11,12 @@ import pytest
 from penstock.errors import SchemaError, StoreError
 from penstock.model.event import Expanded, Failed, Fault, Missed, RunStarted, Skipped, Started, Succeeded
 from penstock.model.graph import from_json
+from penstock.model.identity import Basis, CodePart, SourceText, TaskIdentity
 from penstock.model.request import AnswerGiven, CancelAsked
 from penstock.model.run import NodeState, RunState
 from penstock.model.value import Artifact, Collection, Description, Selection
 from penstock.model.work import Attachment, Line, Metric
-from penstock.ports import Holder, Result, Said, Store
+from penstock.ports import Claimant, Holder, Result, Said, Store
 from penstock.stores import schema
 from penstock.stores.sqlite import SqliteStore
 from penstock.testing.records import artifact, attempt, fingerprint, graph, provenance, result, run_record, turn
@@ -81,6 +82,23 @@ def tell_more(store: Store) -> None:
     store.commit("20261121-fourth", turn(0, end=RunState.PAUSED))
 
 
+def tell_of_code(store: Store) -> None:
+    """What came with schema 3, on top: `schema_3.sql` was made from all of it. It has to stay as it is."""
+    kept = SourceText(DIGESTS[0], "def größer():\n    return 1\n")
+    part = CodePart("m:größer", DIGESTS[1], "m.py", 1, 2, kept.digest)
+    store.keep([TaskIdentity(digest=DIGESTS[1], parts=(part,), limits=("m.py:3: eval",))], [kept])
+    frame = Artifact("frame", "pandas.DataFrame", DIGESTS[1], 1 << 33, None, DIGESTS[0])
+    basis = Basis(
+        parameters={"data": frame},
+        tasks={"größer": DIGESTS[1]},
+        files={"in.csv": DIGESTS[0]},
+        classes={"m:Größe": DIGESTS[1]},
+    )
+    store.create(run_record("20261121-fifth"), graph(1), provenance(), basis)
+    store.commit("20261121-fifth", turn(0, claims={b"\x01" * 32: ("größer", -1)}))
+    store.tag("20261121-fifth", add=["keep", "größer"])
+
+
 def story_of(store: Store, *more: str) -> list[Any]:
     """All that a store says of the two runs, and of others."""
     runs = ["20261121-first", "20261121-second", *more]
@@ -122,7 +140,7 @@ def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.Mon
         store = SqliteStore(path)
         assert store.summary()["schema"] == NEWEST + 1
         assert contents(store, "run-1") == before
-        assert store.recorded([fingerprint(1)]) == {fingerprint(1): (artifact(1),)}
+        assert store.recorded([fingerprint(1)])[fingerprint(1)].outputs == (artifact(1),)
         assert store.check() == []
         store.close()
     monkeypatch.undo()
@@ -219,5 +237,48 @@ def test_a_file_written_at_schema_2_stays_readable(tmp_path: Path) -> None:
     assert store.pools() == fresh.pools()
     assert store.check() == []
     store.commit("20261121-third", turn(2))
+    assert store.basis("20261121-third") == Basis()
+    store.close()
+    fresh.close()
+
+
+def test_a_run_written_at_schema_2_can_go_on(tmp_path: Path) -> None:
+    store = SqliteStore(written_at(2, tmp_path))
+    before = store.recorded(DIGESTS)
+    tell_of_code(store)
+    claimed = {DIGESTS[0]: ("fit", 0), DIGESTS[1]: ("fit", 1)}
+    basis = Basis(tasks={"fit": DIGESTS[0]})
+    assert store.commit("20261121-third", turn(2, claims=claimed, basis=basis)) == {DIGESTS[0]}
+    assert store.recorded(DIGESTS) == before
+    assert store.basis("20261121-third") == basis
+    store.sweep(FAR)
+    assert store.recorded(DIGESTS) == before
+    assert store.descriptions(DIGESTS).keys() == {DIGESTS[1]}
+    store.remove(["20261121-first", "20261121-fourth"])
+    assert {entry.fingerprint: entry.run_id for entry in store.results()} == {
+        DIGESTS[0]: None,
+        DIGESTS[1]: "20261121-third",
+    }
+    assert store.check() == []
+    store.close()
+
+
+def test_a_file_written_at_schema_3_stays_readable(tmp_path: Path) -> None:
+    store, fresh = SqliteStore(written_at(3, tmp_path)), SqliteStore(tmp_path / "fresh.db")
+    for tell in (tell_story, tell_more, tell_of_code):
+        tell(fresh)
+    more = ("20261121-third", "20261121-fourth", "20261121-fifth")
+    assert story_of(store, *more) == story_of(fresh, *more)
+    for each in (store, fresh):
+        assert each.identities(DIGESTS).keys() == {DIGESTS[1]}
+        assert each.tags(more) == {"20261121-fifth": ("größer", "keep")}
+        claimed = b"\x01" * 32
+        assert each.claimants([DIGESTS[0], claimed]) == {claimed: Claimant("20261121-fifth", "größer", -1)}
+    assert store.identities(DIGESTS) == fresh.identities(DIGESTS)
+    assert store.texts(DIGESTS) == fresh.texts(DIGESTS) != {}
+    assert store.basis("20261121-fifth") == fresh.basis("20261121-fifth") != Basis()
+    assert list(store.results()) == list(fresh.results())
+    assert set(store.arguments()) == set(fresh.arguments())
+    assert store.check() == []
     store.close()
     fresh.close()

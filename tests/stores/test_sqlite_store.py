@@ -8,12 +8,15 @@ import sqlite3
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from penstock.errors import NotFoundError, StoreError
+from penstock.model.run import RunState
+from penstock.ports import Claimant
 from penstock.stores import schema
 from penstock.stores.sqlite import SqliteStore
 from penstock.testing.records import TEXT, artifact, attempt, fingerprint, graph, provenance, result, run_record, turn
@@ -201,7 +204,7 @@ def test_a_result_outlives_its_run_and_is_not_taken_for_a_later_ones(path: Path)
     store = SqliteStore(path)
     store.create(run_record("run-2"), graph(), provenance())
     assert store.attempts("run-2") == []
-    assert store.recorded([fingerprint(1)]) == {fingerprint(1): (artifact(1),)}
+    assert store.recorded([fingerprint(1)])[fingerprint(1)].outputs == (artifact(1),)
     assert store.origins([fingerprint(1)]) == {}
     store.close()
 
@@ -214,6 +217,55 @@ def test_the_summary_counts(path: Path) -> None:
     assert summary["runs"] == 2
     assert summary["size"] > path.stat().st_size
     store.close()
+
+
+def test_a_sweep_gives_the_space_back(path: Path) -> None:
+    store = SqliteStore(path)
+    store.commit("run-1", turn(1, end=RunState.SUCCEEDED))
+    size = store.summary()["size"]
+    store.remove(["run-1"])
+    store.forget([entry.fingerprint for entry in store.results()])
+    store.sweep(time.time())
+    assert store.summary()["size"] < size / 2
+    assert store.check() == []
+    store.create(run_record("run-2"), graph(), provenance())
+    store.close()
+
+
+def test_a_sweep_beside_a_reader_gives_the_space_back_later(path: Path) -> None:
+    store, reader = SqliteStore(path), sqlite3.connect(path, isolation_level=None)
+    store.commit("run-1", turn(1, end=RunState.SUCCEEDED))
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM attempts").fetchone() == (400,)
+    store.remove(["run-1"])
+    store.sweep(time.time())
+    assert reader.execute("SELECT count(*) FROM attempts").fetchone() == (400,)
+    reader.close()
+    size = store.summary()["size"]
+    store.close()
+    assert path.stat().st_size < size
+
+
+def test_a_sweep_drops_the_claims_of_drivers_that_were_killed(path: Path) -> None:
+    store, other = SqliteStore(path), SqliteStore(path)
+    claimed = {fingerprint(1001): ("fit", 1), fingerprint(1000): ("fit", 1000)}
+    store.commit("run-1", turn(1, claims=claimed))
+    other.create(run_record("run-2"), graph(), provenance())
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE runs SET state = 'paused' WHERE run_id = 'run-1'")
+    connection.commit()
+    assert other.claimants(list(claimed)) == {}
+    assert other.commit("run-2", turn(0, claims={fingerprint(1001): ("x", 0)})) == frozenset()
+    assert store.claimants(list(claimed)) == {fingerprint(1001): Claimant("run-2", "x", 0)}
+    store.sweep(time.time())
+    connection.execute("UPDATE runs SET state = 'running'")
+    connection.commit()
+    assert connection.execute("SELECT count(*), count(claimant) FROM results").fetchone() == (401, 1)
+    connection.close()
+    assert other.claimants(list(claimed)) == {fingerprint(1001): Claimant("run-2", "x", 0)}
+    assert other.recorded(list(claimed)) == {}
+    store.close()
+    other.close()
 
 
 def test_a_sound_file_has_nothing_to_report(path: Path) -> None:

@@ -6,7 +6,6 @@ the value of one of its own refs, the body is dynamic: it is called again for ev
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -92,6 +91,8 @@ def result_of(build: Building, returned: Any) -> Expression:
 def _parts(record: Any, kind: str) -> list[Any]:
     if kind == "named":
         return list(record)
+    import dataclasses
+
     return [getattr(record, field.name, None) for field in dataclasses.fields(record)]
 
 

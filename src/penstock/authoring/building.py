@@ -13,6 +13,7 @@ from penstock.authoring.blocks import Block, Blocks
 from penstock.authoring.catching import may_be_caught
 from penstock.authoring.decorated import Decorated
 from penstock.authoring.dynamic import Listener, Question, Unanswered, composed
+from penstock.authoring.options.caching import cache_key
 from penstock.authoring.options.hooks import Attached, attached
 from penstock.authoring.options.policy import policy_of
 from penstock.authoring.placing import Fan, Placing
@@ -249,7 +250,8 @@ class Building:
         known = self._settings.get(id(task))
         if known is None or known[0] is not task or known[1] is not defaults:
             options = {**defaults, **task.given} if defaults else task.given
-            settings = NodeSettings(policy_of(options, asynchronous=task.asynchronous), attached(options), options)
+            functions = attached(options, cache_key(task, options.get("cache_key")))
+            settings = NodeSettings(policy_of(options, asynchronous=task.asynchronous), functions, options)
             self._settings[id(task)] = known = (task, defaults, settings)
         return known[2]
 

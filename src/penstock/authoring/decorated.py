@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
@@ -12,6 +11,9 @@ from penstock.errors import DefinitionError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: the flags of code that is suspended: of generators, coroutines, both at once (see `inspect.CO_GENERATOR`)
+_SUSPENDED = 0x20 | 0x80 | 0x200
 
 
 class Decorated(Generic[P, R]):
@@ -68,11 +70,8 @@ def check_function(function: Any, decorator: str) -> None:
 
 
 def _is_suspended(function: Any) -> bool:
-    return (
-        inspect.iscoroutinefunction(function)
-        or inspect.isgeneratorfunction(function)
-        or inspect.isasyncgenfunction(function)
-    )
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _SUSPENDED)
 
 
 def check_name(name: str | None) -> None:

@@ -8,10 +8,8 @@ thread of its own, in turns with the driver, which hears its words and answers t
 from __future__ import annotations
 
 import contextvars
-import threading
 from collections.abc import Callable
 from itertools import islice
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from penstock.authoring.source import caller, composed
@@ -21,6 +19,9 @@ from penstock.model.graph import Node
 from penstock.model.place import Location
 
 if TYPE_CHECKING:
+    import threading
+    from queue import SimpleQueue
+
     from penstock.authoring.building import Building
 
 __all__ = ["Body", "BodyEnded", "Ended", "Listener", "Question", "Unanswered", "Word", "composed", "heard"]
@@ -112,6 +113,9 @@ class Body:
         words: SimpleQueue[tuple[Body, Word]],
         baton: threading.Lock,
     ) -> None:
+        import threading
+        from queue import SimpleQueue
+
         self.build = build
         self.words = words
         self.baton = baton
@@ -178,6 +182,8 @@ class Body:
     def ask(self, question: Question) -> Any:
         if self.end is not None:
             raise _too_late(question)
+        import threading
+
         if threading.current_thread() is not self._thread:
             raise DefinitionError(
                 "the value of a task is used in another thread than the body of its pipeline",
@@ -218,6 +224,8 @@ class Body:
 
 def heard(words: SimpleQueue[tuple[Body, Word]], patience: float) -> tuple[Body, Word] | None:
     """The next word of any body; None if there is none within `patience` seconds."""
+    from queue import Empty
+
     try:
         return words.get(timeout=patience) if patience > 0 else words.get_nowait()
     except Empty:

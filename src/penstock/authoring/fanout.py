@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
-from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from penstock.authoring.building import Building, Unmapped, current_building, leaves
 from penstock.authoring.dynamic import BodyEnded, Question
@@ -18,6 +17,9 @@ from penstock.authoring.source import caller, location_of
 from penstock.errors import DefinitionError
 from penstock.model.expression import Constant, Expression, Item, describe
 from penstock.model.graph import Each
+
+if TYPE_CHECKING:
+    import inspect
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +45,8 @@ class Fanned(Generic[P, R]):
     @functools.cached_property
     def shape(self) -> inspect.Signature:
         """The parameters that it is called with."""
+        import inspect
+
         return inspect.signature(self.function)
 
     @abstractmethod
@@ -365,6 +369,8 @@ def _key(building: Building, names: Sequence[str], key: Callable[..., Any]) -> E
 
 
 def _parameters(function: Callable[..., Any]) -> Iterable[str]:
+    import inspect
+
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):

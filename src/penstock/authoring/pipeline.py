@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import inspect
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from queue import SimpleQueue
-from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
 from penstock.authoring.bodies import Source, fan_out, finish_body, make_body, typed_value
 from penstock.authoring.building import Building, Shape, building, check_depth, required_building
@@ -16,7 +12,6 @@ from penstock.authoring.decorated import Decorated
 from penstock.authoring.dynamic import Body, Question, Unanswered, composed
 from penstock.authoring.fanout import Fanned
 from penstock.authoring.kinds.outputs import record_kind
-from penstock.authoring.kinds.parameters import Signature
 from penstock.authoring.options.hooks import Attached
 from penstock.authoring.options.settings import Settings
 from penstock.authoring.placing import Fan, Placing
@@ -30,6 +25,9 @@ from penstock.model.expression import Mapping as MappingExpression
 from penstock.model.graph import Graph, ParameterPort, checked
 from penstock.model.graph import Task as TaskNoun
 from penstock.model.place import Location
+
+if TYPE_CHECKING:
+    from penstock.authoring.kinds.parameters import Signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -102,6 +100,8 @@ class Composition(Fanned[P, R], Decorated[P, R]):
     @functools.cached_property
     def signature(self) -> Signature:
         """The typed parameters. Raises DefinitionError for annotations that cannot be resolved."""
+        from penstock.authoring.kinds.parameters import Signature
+
         return Signature.of(self.function)
 
     @property
@@ -131,6 +131,9 @@ class Composition(Fanned[P, R], Decorated[P, R]):
 
     def begin(self, parameters: Mapping[str, Any]) -> Definition:
         """The same for a run: where the body uses the value of something that has yet to run, it waits for it."""
+        import threading
+        from queue import SimpleQueue
+
         build = Building(self.name, parameters)
         call = functools.partial(composed, self.body, self._refs(build))
         body = Body(build, call, SimpleQueue(), threading.Lock())
@@ -148,6 +151,8 @@ class Composition(Fanned[P, R], Decorated[P, R]):
         return {port.name: Ref(Parameter(port.name), build) for port in self.parameters}
 
     def _definition(self, build: Building, returned: Any, dynamic_at: Location | None = None) -> Definition:
+        import inspect
+
         result, restore = _result(build, returned)
         graph = Graph(
             name=self.name,
@@ -206,6 +211,8 @@ class Composition(Fanned[P, R], Decorated[P, R]):
 
     def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call by parameter name. Raises DefinitionError if they do not fit the signature."""
+        import inspect
+
         signature = inspect.signature(self.function)
         try:
             return signature.bind(*args, **kwargs).arguments
@@ -234,6 +241,8 @@ def _result(build: Building, returned: Any) -> tuple[Expression, Callable[[Mappi
     kind = cast(Any, type(returned))
     record = record_kind(kind)
     if record in ("named", "dataclass"):
+        import dataclasses
+
         names = returned._fields if record == "named" else [field.name for field in dataclasses.fields(returned)]
         fields = {name: build.expression(getattr(returned, name)) for name in names}
         return MappingExpression(fields), functools.partial(_record_of, kind)

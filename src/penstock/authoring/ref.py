@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -430,6 +429,8 @@ def hidden_in(value: Any) -> Ref | None:
 def _parts_of(value: Any) -> Iterable[Any]:
     if isinstance(value, (tuple, set, frozenset)):
         return cast(Iterable[Any], value)
+    import dataclasses
+
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
     return list(getattr(value, "__dict__", {}).values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
@@ -13,7 +12,6 @@ import msgspec
 from penstock.authoring.blocks import Block
 from penstock.authoring.building import Building, current_building, required_building
 from penstock.authoring.dynamic import BodyEnded
-from penstock.authoring.joins import all_done, all_succeeded, every, outcome_ref
 from penstock.authoring.kinds.conversion import shortened
 from penstock.authoring.source import caller, location_of
 from penstock.authoring.task import Task, task
@@ -34,6 +32,8 @@ def scope(function: Callable[P, Iterator[T]]) -> Callable[P, AbstractContextMana
     pipeline, everything is called right here. Raises DefinitionError for what is no generator function, and for one that
     does not yield exactly once.
     """
+    import inspect
+
     if not inspect.isgeneratorfunction(function):
         name = getattr(function, "__name__", None)
         told = f"{name}() is none: it does not yield" if name else f"got {shortened(repr(function))}"
@@ -82,6 +82,8 @@ def _in_graph(building: Building, steps: Generator[T], function: Callable[..., A
 def _take_down(
     building: Building, steps: Generator[Any], setup: Block, body: Block, function: Callable[..., Any]
 ) -> None:
+    from penstock.authoring.joins import all_done, all_succeeded, every
+
     ready = every([all_succeeded(tuple(setup.nodes)), all_done(tuple(body.nodes))])
 
     def adapt(node: Node, others: list[str]) -> Node:
@@ -94,6 +96,8 @@ def _take_down(
 
 def _joined(node: Node, ready: Expression, teardown: list[str]) -> str | Expression:
     """The join of a node that takes down: once all is ready for it, and what it needs of others that do has succeeded."""
+    from penstock.authoring.joins import all_succeeded, every
+
     own: list[Any] = [] if isinstance(node.join, str) else [node.join]
     needed = tuple(name for name in node.upstream() if name in teardown) if node.join == "all_success" else ()
     return every([ready, *own, *([all_succeeded(needed)] if needed else [])])
@@ -135,6 +139,8 @@ def exit_tasks(handlers: Any) -> list[Task[..., Any]]:
 
 def add_exits(building: Building, handlers: list[Task[..., Any]], body: Block) -> None:
     """Add nodes that run exit handlers once all in a block have ended."""
+    from penstock.authoring.joins import outcome_ref
+
     nodes = tuple(body.nodes)
     for handler in handlers:
         parameters = list(handler.shape.parameters)

@@ -6,13 +6,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from penstock.model.place import Location
 
 #: what stands between the user's line and here: penstock itself, and what enters the block of a `with` for it
-_BETWEEN = (f"{Path(__file__).parent.parent}{os.sep}", contextlib.__file__)
+_BETWEEN = (os.path.dirname(os.path.dirname(__file__)) + os.sep, contextlib.__file__)  # noqa: PTH120
 
 
 def location_of(function: Callable[..., Any]) -> Location:

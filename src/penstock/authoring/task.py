@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import functools
-import inspect
 import types
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, cast, overload
 
 from penstock.authoring.building import Building, current_building
 from penstock.authoring.decorated import Decorated, check_function, check_name
 from penstock.authoring.fanout import Fanned, bound
 from penstock.authoring.kinds.outputs import Outputs, declared_outputs, resolved_annotations, type_text
+from penstock.authoring.options.caching import check_inputs
 from penstock.authoring.options.policy import TaskOptions, policy_of, read_options
 from penstock.authoring.placing import CallOptions, Fan, NodeOptions, Placing, split_options
 from penstock.authoring.ref import Ref
@@ -23,15 +22,19 @@ from penstock.model.graph import Port, Wait
 from penstock.model.graph import Task as TaskNoun
 from penstock.model.policy import Policy
 
+if TYPE_CHECKING:
+    import inspect
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
+#: the kinds of parameters of ports, by the names of those of `inspect`
 _KINDS = {
-    inspect.Parameter.POSITIONAL_ONLY: "positional",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD: "keyword",
-    inspect.Parameter.KEYWORD_ONLY: "keyword",
-    inspect.Parameter.VAR_POSITIONAL: "args",
-    inspect.Parameter.VAR_KEYWORD: "kwargs",
+    "POSITIONAL_ONLY": "positional",
+    "POSITIONAL_OR_KEYWORD": "keyword",
+    "KEYWORD_ONLY": "keyword",
+    "VAR_POSITIONAL": "args",
+    "VAR_KEYWORD": "kwargs",
 }
 
 
@@ -58,7 +61,14 @@ class Task(Fanned[P, R], Decorated[P, R]):
         self.placing = Placing()
         #: how it is asked again and again, where it waits for something
         self.wait = wait
-        self.asynchronous = _is_any(function, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        check_inputs(self)
+
+    @functools.cached_property
+    def asynchronous(self) -> bool:
+        """Whether it runs beside others in a loop: a coroutine or an asynchronous generator."""
+        import inspect
+
+        return inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
 
     @property
     def policy(self) -> Policy:
@@ -78,6 +88,8 @@ class Task(Fanned[P, R], Decorated[P, R]):
     @functools.cached_property
     def noun(self) -> TaskNoun:
         """The task as it stands in a graph."""
+        import inspect
+
         function = self.function
         qualname = getattr(function, "__qualname__", self.name)
         return TaskNoun(
@@ -87,14 +99,14 @@ class Task(Fanned[P, R], Decorated[P, R]):
             self.outputs.ports,
             self.outputs.record,
             inspect.getdoc(function) or "",
-            yields=_is_any(function, inspect.isgeneratorfunction, inspect.isasyncgenfunction),
+            yields=inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function),
         )
 
     def _port(self, parameter: inspect.Parameter) -> Port:
         variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         annotation = self.annotations.get(parameter.name, Any)
         required = parameter.default is parameter.empty and not variable
-        return Port(parameter.name, type_text(annotation), required, _KINDS[parameter.kind])  # pyright: ignore[reportArgumentType]
+        return Port(parameter.name, type_text(annotation), required, _KINDS[parameter.kind.name])  # pyright: ignore[reportArgumentType]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         building = current_building()
@@ -135,20 +147,19 @@ class Task(Fanned[P, R], Decorated[P, R]):
         options that do not exist or have values that they cannot have.
         """
         placing, others = split_options(options)
+        import copy
+
         changed = copy.copy(self)
         changed.placing = self.placing.changed(placing)
         if others:
             changed.given = {**self.given, **read_options(others, NodeOptions.__annotations__)}
             # what contradicts each other is refused here, where the user's line is known
             policy_of(changed.given)
+            check_inputs(changed)
         return changed
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
-
-
-def _is_any(function: Callable[..., Any], *kinds: Callable[[Any], bool]) -> bool:
-    return any(kind(function) for kind in kinds)
 
 
 @overload

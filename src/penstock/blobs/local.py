@@ -2,6 +2,11 @@
 
 A blob is one read-only file, `ab/cd/abcd...`, named by the BLAKE3 digest of its bytes. It is written under `tmp` and
 renamed into its place, so that it is there whole or not at all, whoever else writes it at the same time.
+
+Its times say two things. The time of modification is a *stamp*, the same for all blobs: whoever changes the bytes takes
+it off, so that one with the stamp need not be read to be taken for sound. One without it was changed, or is of an
+earlier version; it is read, and stamped if its bytes are right. The time of access is when somebody last wrote the
+blob, or found it to be there: see `collect`.
 """
 
 from __future__ import annotations
@@ -10,8 +15,9 @@ import errno
 import glob
 import mmap
 import os
-import socket
-from collections.abc import Generator, Iterator
+import platform
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +30,10 @@ from penstock.errors import ArtifactDamagedError, ArtifactMissingError, StoreErr
 _PARALLEL = 1 << 20
 _BUFFER = 1 << 17
 _NAME_LENGTH = 64
+#: the time of modification, in nanoseconds since the epoch, that every blob is given when its bytes are right
+_STAMP = 1_000_000_000_000_000_000
+#: the address of the only blob without bytes: of any other one, an empty file is what a power cut has left
+_EMPTY = blake3(b"").digest()
 
 _REMEDIES = {
     errno.ENOSPC: "Free some space on that disk, or keep blobs elsewhere.",
@@ -37,19 +47,22 @@ _REMEDIES = {
 class LocalBlobs:
     """Blobs in the folder `root`, which is made, private to the user, when the first blob is written.
 
-    With `durable`, a blob is on the disk itself, not only with the operating system, before it is visible.
+    With `durable`, a blob is on the disk itself, not only with the operating system, before it is visible. With `looking`,
+    none counts as found, and what is damaged stays where it is: for somebody who must not leave a trace.
     """
 
-    def __init__(self, root: Path, *, durable: bool = False) -> None:
+    def __init__(self, root: Path, *, durable: bool = False, looking: bool = False) -> None:
         self._root = Path(root)
         self._durable = durable
+        self._looking = looking
+        self._prefix = f"{self._root}{os.sep}"
         #: the state of each file at the time its bytes were found to be right
-        self._verified: dict[bytes, tuple[int, int, int]] = {}
+        self._verified: dict[bytes, _State] = {}
 
     @contextmanager
     def writer(self) -> Generator[LocalWriter]:
         """A new blob; what is not committed by the end of the block is gone. Raises StoreError."""
-        temporary = self._root / "tmp" / f"{_writer(os.getpid())}-{os.urandom(8).hex()}"
+        temporary = self._root / "tmp" / _draft()
         with _reported("write", temporary):
             file = self._create(temporary)
         writer = LocalWriter(self, file, temporary)
@@ -61,7 +74,8 @@ class LocalBlobs:
             temporary.unlink(missing_ok=True)
 
     def put(self, data: Any) -> bytes:
-        """Write a blob from one buffer, unless it is there. Returns its address. Raises StoreError."""
+        """Write a blob from one buffer, unless it is there; then it counts as found now. Returns its address. Raises
+        StoreError."""
         view = memoryview(data).cast("B")
         address = _hash(view)
         if not self._holds(address, len(view)):
@@ -73,18 +87,17 @@ class LocalBlobs:
     def read(self, address: bytes) -> memoryview:
         """The bytes, verified and memory-mapped. What is written to the view stays in this process.
 
-        Raises ArtifactMissingError, ArtifactDamagedError or StoreError.
+        Raises ArtifactMissingError, StoreError, and ArtifactDamagedError for other bytes than were written; these are
+        removed first, so that they are in nobody's way who makes the blob anew.
         """
         path = self._path(address)
-        with self._found(address, path), path.open("rb", buffering=0) as file:
-            status = os.fstat(file.fileno())
-            if status.st_size == 0:
-                view = memoryview(bytearray())
-            else:
-                view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-        state = _state(status)
+        with self._found(address, path):
+            view, state = self._mapped(path)
         if self._verified.get(address) != state:
             if _hash(view) != address:
+                if not self._looking:
+                    with suppress(StoreError):
+                        self._take(path, lambda status: _state(status) == state)
                 raise _damaged(address, path)
             self._verified[address] = state
         return view
@@ -94,6 +107,45 @@ class LocalBlobs:
         path = self._path(address)
         with _reported("read", path):
             return path.exists()
+
+    def sound(self, address: bytes) -> bool:
+        """Whether the blob is there with the bytes that were written; then it counts as found now.
+
+        One with the stamp is not read for that. One without is, and is stamped, or removed if it is damaged. Raises
+        StoreError.
+        """
+        name = address.hex()
+        place = f"{self._prefix}{name[:2]}{os.sep}{name[2:4]}{os.sep}{name}"
+        try:
+            status = os.stat(place)  # noqa: PTH116 - this is asked for every artifact that is taken from the cache
+            if status.st_mtime_ns == _STAMP and (status.st_size > 0 or address == _EMPTY):
+                if not self._looking:
+                    _touch(place)
+                return True
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _refused("read", place, error) from error
+        return self._mended(address)
+
+    def _mended(self, address: bytes) -> bool:
+        """Whether the bytes of a blob without the stamp are right; it is stamped then, and otherwise removed."""
+        path = self._path(address)
+        try:
+            with _reported("read", path):
+                view, state = self._mapped(path)
+                if _hash(view) == address:
+                    if not self._looking:
+                        _touch(str(path))
+                    return True
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return False
+            raise
+        if not self._looking:
+            # somebody may have written it anew by now, which is no longer damaged
+            self._take(path, lambda status: _state(status) == state)
+        return False
 
     def size(self, address: bytes) -> int:
         """How many bytes the blob has. Raises ArtifactMissingError."""
@@ -115,11 +167,86 @@ class LocalBlobs:
         with _reported("delete", path):
             path.unlink(missing_ok=True)
 
+    def collect(self, address: bytes, before: float, *, dry: bool = False) -> int:
+        """Remove a blob unless somebody has written it, or found it to be there, since the time `before` (seconds since
+        the epoch). Returns how many bytes that frees; with `dry`, would free. Raises StoreError.
+
+        Safe beside others that use the blob: whoever writes it or is told that it is there, at `before` or later, finds
+        it there afterwards.
+        """
+        path = self._path(address)
+
+        def unused(status: os.stat_result) -> bool:
+            return status.st_atime < before
+
+        with _reported("read", path):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                return 0
+        if not unused(status) or not (dry or self._take(path, unused)):
+            return 0
+        if not dry:
+            self._verified.pop(address, None)
+        return status.st_size
+
+    def _take(self, path: Path, still: Callable[[os.stat_result], bool]) -> bool:
+        """Remove a file if `still` holds of it when nobody can come across it any more. Returns whether it did.
+
+        The file is moved aside first, and only then looked at for good. Whoever has touched it before that, is seen to
+        have, and it goes back to its place. Whoever comes later does not find it, because touching goes by the path,
+        and so writes it anew, or is told that it is not there. In no order is somebody told that it is there, and it
+        goes. For the moment that it takes to put a file back it is missing from its place; readers look for it here
+        (`_mapped`), and those who touch write it once more than was necessary.
+
+        Each taker moves it to a name of its own: under a common one, the first of two could remove what the second has
+        moved aside in the meantime, and not looked at yet.
+        """
+        aside = self._trash / f"{path.name}-{_draft()}"
+        with _reported("delete", path):
+            self._trash.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                path.rename(aside)
+            except FileNotFoundError:
+                return False
+            if still(aside.stat()):
+                aside.unlink()
+                return True
+            _put_back(aside, path)
+            return False
+
+    @property
+    def _trash(self) -> Path:
+        return self._root / "trash"
+
+    def unfinished(self, before: float) -> dict[int, int]:
+        """The processes of this machine, by their ids, that have begun to write or to remove something and have not
+        gone on with it since the time `before`, and how many bytes that is."""
+        host = platform.node()
+        found: dict[int, int] = {}
+        busy: set[int] = set()
+        for path in [*(self._root / "tmp").glob("*"), *self._trash.glob("*")]:
+            # what is aside has the name of its blob before the rest
+            machine, _, number = path.name.rpartition("-")[0].rpartition("-")
+            if not number.isdigit() or machine not in (host, f"{path.name[:_NAME_LENGTH]}-{host}"):
+                continue
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                found[int(number)] = found.get(int(number), 0) + status.st_size
+                if status.st_ctime >= before:
+                    busy.add(int(number))
+        return {process: size for process, size in found.items() if process not in busy}
+
     def discard(self, process: int) -> None:
-        """Remove what a process of this machine, by its id, was writing when it died."""
-        for path in (self._root / "tmp").glob(f"{glob.escape(_writer(process))}-*"):
+        """Remove what a process of this machine, by its id, was writing when it died, and put back what it was about to
+        remove."""
+        drafts = f"{glob.escape(_writer(process))}-*"
+        for path in (self._root / "tmp").glob(drafts):
             with suppress(OSError):
                 path.unlink()
+        for path in self._trash.glob(f"*-{drafts}"):
+            with suppress(OSError):
+                _put_back(path, self._path(bytes.fromhex(path.name[:_NAME_LENGTH])))
 
     def addresses(self) -> Iterator[bytes]:
         """The addresses of all blobs, in order."""
@@ -141,10 +268,34 @@ class LocalBlobs:
         return os.fdopen(descriptor, "wb", buffering=_BUFFER)
 
     def _holds(self, address: bytes, size: int) -> bool:
+        """Whether a blob is there and sound; then it counts as found now."""
         # A file of another size is a damaged one: the blob is written again, which mends it.
         path = self._path(address)
-        with _reported("read", path):
-            return path.exists() and path.stat().st_size == size
+        try:
+            with _reported("read", path):
+                return path.stat().st_size == size and self.sound(address)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return False
+            raise
+
+    def _mapped(self, path: Path) -> tuple[memoryview, _State]:
+        """The bytes of a file, and the state that it is in."""
+        with self._opened(path) as file:
+            status = os.fstat(file.fileno())
+            if status.st_size == 0:
+                return memoryview(bytearray()), _state(status)
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)), _state(status)
+
+    def _opened(self, path: Path) -> Any:
+        try:
+            return path.open("rb", buffering=0)
+        except FileNotFoundError:
+            # it may be aside, about to be put back
+            for aside in self._trash.glob(f"{path.name}-*"):
+                with suppress(FileNotFoundError):
+                    return aside.open("rb", buffering=0)
+            return path.open("rb", buffering=0)
 
     def install(self, temporary: Path, file: Any, address: bytes, size: int) -> None:
         """Move a finished temporary file to the place of its address."""
@@ -156,6 +307,8 @@ class LocalBlobs:
             file.close()
         if self._holds(address, size):
             return
+        with _reported("write", temporary):
+            _touch(str(temporary))
         with _reported("write", path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary.replace(path)
@@ -205,7 +358,35 @@ class LocalWriter:
 
 def _writer(process: int) -> str:
     """Who writes, for the name of a temporary file; the folder may be shared with other machines."""
-    return f"{socket.gethostname()}-{process}"
+    return f"{platform.node()}-{process}"
+
+
+def _draft() -> str:
+    """A name for a file that only this process uses."""
+    return f"{_writer(os.getpid())}-{os.urandom(8).hex()}"
+
+
+def _touch(place: str) -> None:
+    """Let a blob whose bytes are right count as found now. Raises FileNotFoundError if it is gone."""
+    try:
+        os.utime(place, ns=(time.time_ns(), _STAMP))
+    except OSError as error:
+        # who may not write there cannot remove anything there either; whoever may has to leave it time (`collect`)
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    """Move a file back to its place, unless it was written anew meanwhile: that one was touched later."""
+    try:
+        path.hardlink_to(aside)
+    except FileExistsError:
+        pass
+    except OSError:
+        # the file system has no links
+        aside.rename(path)
+        return
+    aside.unlink()
 
 
 def _hash(view: memoryview) -> bytes:
@@ -213,7 +394,11 @@ def _hash(view: memoryview) -> bytes:
     return blake3(view, max_threads=threads).digest()
 
 
-def _state(status: os.stat_result) -> tuple[int, int, int]:
+#: a file, as it was when it was looked at: its inode, size and time of modification
+_State = tuple[int, int, int]
+
+
+def _state(status: os.stat_result) -> _State:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
@@ -228,7 +413,7 @@ def _sync_folder(path: Path) -> None:
 def _damaged(address: bytes, path: Path) -> ArtifactDamagedError:
     return ArtifactDamagedError(
         f"the bytes of artifact {address.hex()} in {path} are not those that were written",
-        remedy="Check the disk, delete that file and run the pipeline again to make it anew.",
+        remedy="Check the disk, and run the pipeline again: what is damaged is removed, and made anew.",
     )
 
 
@@ -237,8 +422,12 @@ def _reported(verb: str, path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StoreError(f"cannot {verb} {path}: {reason}", remedy=_REMEDIES.get(error.errno or 0)) from error
+        raise _refused(verb, path, error) from error
+
+
+def _refused(verb: str, path: Path | str, error: OSError) -> StoreError:
+    reason = error.strerror or str(error)
+    return StoreError(f"cannot {verb} {path}: {reason}", remedy=_REMEDIES.get(error.errno or 0))
 
 
 __all__ = ["LocalBlobs", "LocalWriter"]

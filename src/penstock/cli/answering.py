@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from penstock.cli.reporting import SUCCEEDED, json_option, print_json, show
-from penstock.errors import DefinitionError
+from penstock.cli.reporting import FAILED, SUCCEEDED, json_option, print_json, show
+from penstock.errors import DefinitionError, PenstockError
 from penstock.model.run import RunState
 
 _workers = click.option("--workers", type=click.IntRange(1), default=None, metavar="COUNT", help="As for run.")
@@ -106,29 +106,63 @@ def _list_questions(run: str, *, as_json: bool) -> None:
 Examples:
   penstock resume latest
   penstock resume 20261121-0953 --workers 4
+  penstock resume latest --wait        stay until its questions are answered, or their deadlines have passed
+  penstock resume --due                every paused run with a deadline that has passed: for a cron job
 
 \b
-Exit codes are those of run; 2 for a run that has ended or is under way elsewhere."""
+Exit codes are those of run, with --due the highest of them; 2 for a run that has ended or is under way elsewhere."""
 )
-@click.argument("run", default="latest")
+@click.argument("run", required=False)
+@click.option("--due", is_flag=True, help="Every paused run that had to be answered by now, rather than one RUN.")
+@click.option("--wait", is_flag=True, help="Stay with a run that only waits for answers.")
 @_executor
 @_workers
 @_target
 @_logs
 @_quiet
 @json_option
-def resume(run: str, as_json: bool, **settings: Any) -> None:
-    """Go on with a RUN that is paused, or whose process is gone.
+def resume(run: str | None, due: bool, as_json: bool, **settings: Any) -> None:
+    """Go on with a RUN that is paused, or whose process is gone; without RUN, the latest.
 
-    What has ended stays so, and nothing that has finished runs twice.
+    What has ended stays so, and nothing that has finished runs twice. A question whose deadline has passed is answered
+    by its default.
     """
-    sys.exit(_gone_on(run, as_json=as_json, **settings))
+    if not due:
+        sys.exit(_gone_on(run or "latest", as_json=as_json, **settings))
+    if run is not None or as_json:
+        raise DefinitionError("--due goes with neither a RUN nor --json", remedy="See the runs: penstock runs --json")
+    sys.exit(_due_gone_on(**settings))
 
 
-def _gone_on(run: str, *, as_json: bool, logs: bool = False, quiet: bool = False, **flags: Any) -> int:
+def _due_gone_on(**settings: Any) -> int:
+    """Go on with every run that is overdue. Returns the highest exit code."""
+    from penstock.app import Services
+    from penstock.runtime.requests import overdue
+
+    services = Services()
+    if not services.has_store:
+        return SUCCEEDED
+    with services.store() as store:
+        waiting = overdue(store)
+    if not waiting:
+        click.echo("no paused run is overdue", err=True)
+    codes = [SUCCEEDED]
+    for run in waiting:
+        try:
+            codes.append(_gone_on(run.run_id, as_json=False, **settings))
+        except PenstockError as error:
+            # the others are due all the same
+            click.echo(f"run {run.run_id}: {error}", err=True)
+            codes.append(FAILED)
+    return max(codes)
+
+
+def _gone_on(
+    run: str, *, as_json: bool, wait: bool = False, logs: bool = False, quiet: bool = False, **flags: Any
+) -> int:
     from penstock.cli.running import resume_run
 
-    return resume_run(run, as_json=as_json, logs=logs or None, progress=not quiet, **flags)
+    return resume_run(run, as_json=as_json, wait=wait or None, logs=logs or None, progress=not quiet, **flags)
 
 
 @click.command(

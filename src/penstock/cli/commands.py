@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from penstock import __version__
 from penstock.cli.answering import approve, cancel, resume
+from penstock.cli.collection import gc, tag
 from penstock.cli.demonstration import demo
 from penstock.cli.doctor import doctor
+from penstock.cli.explaining import diff, why
 from penstock.cli.inspection import artifacts, graph, logs, runs, show_run
+from penstock.cli.planning import plan
 from penstock.cli.pools import pools
+from penstock.cli.replaying import replay
 from penstock.cli.reporting import CommandLine, json_option
+from penstock.cli.target_options import settings_of, target_options
 from penstock.errors import DefinitionError
 
 
@@ -48,30 +52,15 @@ Exit codes:
   3    the run is paused: it waits for an answer (penstock approve)
   130  interrupted"""
 )
-@click.argument("target")
-@click.option("-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="A parameter; repeatable.")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Parameters from a YAML, JSON or TOML file.",
-)
-@click.option(
-    "--executor", default=None, metavar="NAME", help="Where tasks run: processes (the default), or inline, in this one."
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=None,
-    metavar="COUNT",
-    help="How many worker processes; default: one for every core.",
-)
-@click.option("--no-cache", is_flag=True, help="Run every task, whatever is recorded.")
-@click.option("--no-pickle", is_flag=True, help="Refuse values that only pickle can store.")
+@target_options
+@click.option("--plan", is_flag=True, help="First show what would run, and ask.")
+@click.option("-y", "--yes", is_flag=True, help="With --plan: do not ask.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Put a tag on the run; repeatable.")
+@click.option("--wait", is_flag=True, help="Stay with a run that only waits for answers, rather than pause it.")
 @click.option("--logs", is_flag=True, help="Show what tasks print and log, live.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @json_option
-def run(target: str, no_cache: bool, no_pickle: bool, logs: bool, quiet: bool, **settings: Any) -> None:
+def run(wait: bool, logs: bool, quiet: bool, **settings: Any) -> None:
     """Run the pipeline in TARGET.
 
     TARGET is a file (pipeline.py), a file and a name (pipeline.py:training), or a module and a name
@@ -80,12 +69,10 @@ def run(target: str, no_cache: bool, no_pickle: bool, logs: bool, quiet: bool, *
     from penstock.cli.running import run_target
 
     code = run_target(
-        target,
-        cache=False if no_cache else None,
-        pickle=False if no_pickle else None,
+        **settings_of(settings),
+        wait=wait or None,
         logs=logs or None,
         progress=not quiet,
-        **settings,
     )
     sys.exit(code)
 
@@ -108,5 +95,7 @@ def completion(shell: str) -> None:
     click.echo(kind(penstock, {}, "penstock", "_PENSTOCK_COMPLETE").source())
 
 
-for command in (runs, show_run, logs, graph, artifacts, approve, resume, cancel, pools, demo, doctor):
+for command in (plan, why, diff, runs, show_run, logs, graph, artifacts, approve, resume, cancel, pools, demo, doctor):
+    penstock.add_command(command)
+for command in (replay, tag, gc):
     penstock.add_command(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -32,15 +33,17 @@ _LOOK = 0.3
 Examples:
   penstock runs
   penstock runs --pipeline training --state failed --limit 5
+  penstock runs --tag release
   penstock runs --json"""
 )
 @click.option("--pipeline", default=None, help="Only runs of this pipeline.")
 @click.option(
     "--state", type=click.Choice([state.value for state in RunState]), default=None, help="Only runs in this state."
 )
+@click.option("--tag", default=None, help="Only runs with this tag.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
 @json_option
-def runs(pipeline: str | None, state: str | None, limit: int, as_json: bool) -> None:
+def runs(pipeline: str | None, state: str | None, tag: str | None, limit: int, as_json: bool) -> None:
     """List runs, the newest first."""
     from penstock.app import Services
     from penstock.cli.views import run_table
@@ -50,7 +53,11 @@ def runs(pipeline: str | None, state: str | None, limit: int, as_json: bool) -> 
     documents: list[dict[str, Any]] = []
     if services.has_store:
         with services.store() as store:
-            documents = [run_header(each) for each in store.runs(pipeline=pipeline, state=state, limit=limit)]
+            # which runs have a tag is known of those that are found, so that all are looked through for one
+            found = store.runs(pipeline=pipeline, state=state, limit=limit if tag is None else sys.maxsize)
+            tags = store.tags([run.run_id for run in found])
+            tagged = [run for run in found if tag is None or tag in tags.get(run.run_id, ())]
+            documents = [run_header(run, tags.get(run.run_id, ())) for run in tagged[:limit]]
     if as_json:
         print_json(documents)
     else:
@@ -112,7 +119,9 @@ def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
             return
         silent = True
         for logged in lines:
-            click.echo(f"{names.of(logged)} | {logged.line.text}")
+            # what is about the run as a whole has no name
+            name = names.of(logged)
+            click.echo(f"{name} | {logged.line.text}" if name else logged.line.text)
             silent = False
         if silent:
             click.echo(_silence(store, record.run_id, task), err=True)

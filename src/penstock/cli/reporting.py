@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -83,15 +83,16 @@ def show_error(error: PenstockError) -> None:
     console(sys.stderr).print(error_view(error), soft_wrap=True)
 
 
-def show(renderable: RenderableType) -> None:
-    """Print something that rich can render on stdout: to fit a terminal, in full length anywhere else."""
+def show(renderable: RenderableType, stream: TextIO | None = None) -> None:
+    """Print something that rich can render, on stdout if nothing else is said: to fit a terminal, in full length
+    anywhere else."""
     from penstock.cli.renderables import console, unfolded
 
-    target = console(sys.stdout)
+    target = console(stream or sys.stdout)
     if target.is_terminal:
         target.print(renderable)
     else:
-        click.echo(unfolded(renderable, target), nl=False)
+        click.echo(unfolded(renderable, target), stream, nl=False)
 
 
 def print_json(document: Any) -> None:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from penstock.runtime.surroundings.project import Project
 
 
-def run_target(
-    target: str,
-    *,
-    assignments: Sequence[str] = (),
-    config: Path | None = None,
-    as_json: bool = False,
-    **flags: Any,
-) -> int:
-    """Run a target and print how it went. Returns the exit code.
+class Asked(NamedTuple):
+    """What a command line asks for: a pipeline, its parameters, and how to run it."""
+
+    pipeline: Pipeline[..., Any]
+    parameters: dict[str, Any]
+    options: RunOptions
+
+
+def asked_for(target: str, *, assignments: Sequence[str] = (), config: Path | None = None, **flags: Any) -> Asked:
+    """What was typed, loaded and checked.
 
     `flags` are fields of `RunOptions`; None leaves a choice to the file, the project's settings and the defaults.
     """
-    from penstock.app import launch
     from penstock.authoring.kinds.configuration import read_config
     from penstock.authoring.kinds.parameters import parse_assignments
     from penstock.cli.targets import load_target
@@ -57,12 +57,38 @@ def run_target(
             config_source="" if config is None else str(config),
             environ=os.environ,
         )
+    return Asked(pipeline, parameters, options)
+
+
+def run_target(
+    target: str,
+    *,
+    as_json: bool = False,
+    plan: bool = False,
+    yes: bool = False,
+    tags: Sequence[str] = (),
+    **settings: Any,
+) -> int:
+    """Run a target and print how it went. Returns the exit code.
+
+    `settings` are those of `asked_for`. With `plan`, what would run is shown first, and unless `yes`, asked about.
+    """
+    from penstock.app import launch
+    from penstock.cli.planning import agree, check_askable
+
+    if plan:
+        check_askable(yes=yes)
+    asked = asked_for(target, **settings)
+    if plan:
+        agree(asked, yes=yes)
+    pipeline, parameters, options = asked
+    with stdout_kept_clean():
         ended = _begun(
             pipeline,
             options,
-            lambda observers: launch(pipeline, parameters, options, target=target, observers=observers),
+            lambda observers: launch(pipeline, parameters, options, target=target, observers=observers, tags=tags),
         )
-    again = _command(target, assignments, config, flags.get("executor"))
+    again = _command(target, settings.get("assignments", ()), settings.get("config"), settings.get("executor"))
     return told(ended, target, again, progress=bool(options.progress), as_json=as_json)
 
 
@@ -92,8 +118,10 @@ def resumed(name: str, target: str | None = None, **flags: Any) -> tuple[str, Ru
 
 def _as_before(provenance: Provenance) -> dict[str, Any]:
     """The options that decide how a run is carried out, as they were when it began."""
-    names = ("executor", "workers", "cache", "pickle")
-    return {name: provenance.configuration[name] for name in names if name in provenance.configuration}
+    names = ("executor", "workers", "cache", "only_cached", "pickle")
+    configuration = provenance.configuration
+    found = {name: configuration[name] for name in names if name in configuration}
+    return {**found, "refresh": tuple(configuration.get("refresh", ()))}
 
 
 def told(ended: Run, target: str, again: str, *, progress: bool, as_json: bool) -> int:

@@ -61,6 +61,7 @@ def run_table(documents: Sequence[Document]) -> RenderableType:
             "started": when(document.get("started_at")),
             "duration": duration_of(document),
             "tasks": _tasks_in_short(document.get("tasks") or ()),
+            "tags": ", ".join(document.get("tags") or ()),
             "metrics": ", ".join(f"{name} {value}" for name, value in _values(document.get("metrics"))[:2]),
         }
         for document in documents
@@ -162,6 +163,7 @@ def _facts(document: Document) -> dict[str, str]:
     return {
         "started": when(document.get("started_at")),
         "target": str(document.get("target") or ""),
+        "tags": ", ".join(document.get("tags") or ()),
         "commit": f"{commit} and changes" if commit and provenance.get("git_dirty") else commit,
         "with": ", ".join(str(each) for each in surroundings if each),
     }

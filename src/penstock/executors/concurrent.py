@@ -175,6 +175,7 @@ class ConcurrentExecutor:
 
     def close(self, *, kill: bool = False) -> None:
         if not self._started:
+            self._selector.close()
             return
         self._started = False
         process = self._process

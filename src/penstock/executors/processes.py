@@ -84,16 +84,30 @@ class ProcessExecutor:
 
     def _distribute(self, jobs: Sequence[Job], devices: tuple[int, ...] | None) -> None:
         """Hand out jobs that see the same devices."""
-        self._hire(len(jobs), devices)
-        now = time.monotonic()
-        alive = [worker for worker in self._workers.values() if worker.alive() and worker.devices == devices]
-        workers = [worker for worker in alive if not worker.stuck(now)] or alive
-        workers.sort(key=lambda worker: len(worker.jobs))
-        free = [worker for worker in workers if not worker.jobs] or workers
+        free = self._idle(devices)
+        if len(free) < len(jobs):
+            self._hire(len(jobs), devices)
+            free = self._idle(devices) or self._least_busy(devices)
         for index, worker in enumerate(free):
             share = list(jobs[index :: len(free)])
             if share:
                 self._assign(worker, share)
+
+    def _idle(self, devices: tuple[int, ...] | None) -> list[RemoteWorker]:
+        """The workers that see the devices and have nothing to do."""
+        return [
+            worker
+            for worker in self._workers.values()
+            if not worker.jobs and worker.devices == devices and worker.alive()
+        ]
+
+    def _least_busy(self, devices: tuple[int, ...] | None) -> list[RemoteWorker]:
+        """The workers that see the devices, those with the fewest jobs first; without those that are at a long one, if
+        there are others."""
+        now = time.monotonic()
+        alive = [worker for worker in self._workers.values() if worker.devices == devices and worker.alive()]
+        workers = [worker for worker in alive if not worker.stuck(now)] or alive
+        return sorted(workers, key=lambda worker: len(worker.jobs))
 
     def poll(self, timeout: float | None) -> list[AnyReport]:
         if not self._started:
@@ -117,9 +131,9 @@ class ProcessExecutor:
     def _wait(self, until: float | None) -> float | None:
         """How long to wait for something to happen, in seconds."""
         now = time.monotonic()
+        left = None if until is None else max(0.0, until - now)
         waits = [worker.patience(now) for worker in self._workers.values() if worker.limits]
-        waits.append(None if until is None else max(0.0, until - now))
-        return min((wait for wait in waits if wait is not None), default=None)
+        return min((wait for wait in (left, *waits) if wait is not None), default=None) if waits else left
 
     def stop(self, job: Job) -> None:
         for worker in self._workers.values():
@@ -132,6 +146,7 @@ class ProcessExecutor:
 
     def close(self, *, kill: bool = False) -> None:
         if not self._started:
+            self._selector.close()
             return
         self._started = False
         for worker in self._workers.values():

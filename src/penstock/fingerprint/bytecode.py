@@ -42,6 +42,11 @@ def flatten(code: CodeType) -> bytes:
     return digest("bytecode", repr((shape, names)).encode(), code.co_exceptiontable, *instructions)
 
 
+def attributes_set(code: CodeType) -> frozenset[str]:
+    """The names of the attributes, of whatever, that a code object sets."""
+    return frozenset(step.argval for step in dis.get_instructions(code) if step.opname == "STORE_ATTR")
+
+
 def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
     """The instructions, with the digests of constants in place of constants, which dis would write out."""
     return dis.get_instructions(code.replace(co_consts=tuple(_constant(value) for value in code.co_consts)))

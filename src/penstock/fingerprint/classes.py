@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import Enum
 from types import CodeType, FunctionType
 from typing import Any, Final
 
 from penstock.fingerprint.contents import class_of, is_plain
 
+_CONTAINERS: Final = (list, tuple, set, frozenset, dict)
 _WRAPPERS: Final = (
-    (staticmethod, "__func__"),
-    (classmethod, "__func__"),
-    (property, "fget"),
-    (functools.cached_property, "func"),
+    (staticmethod, ("__func__",)),
+    (classmethod, ("__func__",)),
+    (property, ("fget", "fset", "fdel")),
+    (functools.cached_property, ("func",)),
 )
 
 
 def functions_of(kind: type[Any]) -> list[FunctionType]:
     """The functions written in the body of a class, those behind properties and the like included."""
-    return [function for member in vars(kind).values() if (function := _function_of(member)) is not None]
+    return [function for member in vars(kind).values() for function in _functions_in(member)]
 
 
 def members_of(kind: Any) -> Iterator[tuple[str, Any]]:
@@ -38,7 +39,26 @@ def members_of(kind: Any) -> Iterator[tuple[str, Any]]:
     if "__dataclass_params__" in vars(kind):
         yield "dataclass", repr(vars(kind)["__dataclass_params__"])
     for name, value in vars(kind).items():
-        if _function_of(value) is not None or (not name.startswith("_") and is_plain(value)):
+        held = is_plain(value) or isinstance(value, _CONTAINERS)
+        if _functions_in(value) or (held and not name.startswith("_")):
+            yield name, value
+
+
+def variables_of(kind: type[Any], members: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """The variables of a class that hold plain data or containers, as these are now; `members` are the names that the
+    body of the class binds. By name, sorted."""
+    for name, value in sorted(vars(kind).items()):
+        if name in members and (is_plain(value) or isinstance(value, _CONTAINERS)):
+            yield name, value
+
+
+def additions_to(kind: type[Any], members: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """What was put on a class after its body, or in place of what that says, by anybody. By name, sorted."""
+    for name, value in sorted(vars(kind).items()):
+        functions = _functions_in(value)
+        body = f"{kind.__qualname__}."
+        yield from ((name, function) for function in functions if not function.__qualname__.startswith(body))
+        if not functions and name not in members and not name.startswith("_"):
             yield name, value
 
 
@@ -49,11 +69,11 @@ def _annotations(kind: Any) -> dict[str, Any]:
         return {}
 
 
-def _function_of(member: Any) -> FunctionType | None:
-    for kind, attribute in _WRAPPERS:
+def _functions_in(member: Any) -> list[FunctionType]:
+    for kind, attributes in _WRAPPERS:
         if issubclass(class_of(member), kind):
-            member = getattr(member, attribute)
-    return member if isinstance(member, FunctionType) and not _is_generated(member) else None
+            return [function for name in attributes for function in _functions_in(getattr(member, name))]
+    return [member] if isinstance(member, FunctionType) and not _is_generated(member) else []
 
 
 def _is_generated(function: FunctionType) -> bool:

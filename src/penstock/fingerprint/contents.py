@@ -41,6 +41,23 @@ def _odd(items: Any) -> Any:
     return () if _ATOMS.issuperset(map(type, items)) else items
 
 
+def orders_of(value: Any) -> list[list[Any]]:
+    """The keys of the dicts in plain data, in their order, where there is more than one to a dict."""
+    orders: list[list[Any]] = []
+    stack, seen = [value], set[int]()
+    while stack:
+        item: Any = stack.pop()
+        kind = class_of(item)
+        # sets hold nothing that could hold a dict
+        if kind not in (list, tuple, dict) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        if kind is dict and len(item) > 1:
+            orders.append(list(item))
+        stack.extend(_odd(item.values() if kind is dict else item))
+    return orders
+
+
 def items_of(value: Any) -> Iterator[tuple[str, Any]]:
     """The elements of a container, each with a name; in an order that is the same in every process."""
     kind = class_of(value)

@@ -29,6 +29,7 @@ from blake3 import blake3
 from msgspec.msgpack import Decoder, Encoder, Ext
 
 from penstock.errors import NotFoundError
+from penstock.fingerprint.named import find
 
 #: types that MessagePack itself tells apart
 ATOMS: frozenset[type] = frozenset({type(None), bool, int, float, str, bytes})
@@ -88,6 +89,9 @@ class Packer:
         if isinstance(value, Enum):
             return _enum(self, value)
         raise NotPlain(value)
+
+    def note(self, kind: type[Any]) -> None:
+        """Called with every class that is only named in what is packed. Nothing is made of it here."""
 
     def _pack_carefully(self, value: Any) -> bytes:
         # Integers beyond 64 bits and lone surrogates are rare: only when one turns up is every element looked at.
@@ -199,6 +203,7 @@ def _path(packer: Packer, value: PurePath) -> Ext:
 
 def _enum(packer: Packer, value: Enum) -> Ext:
     kind = type(value)
+    packer.note(kind)
     try:
         content = packer.tree(value.value)
     except NotPlain:
@@ -288,7 +293,7 @@ def reference(kind: Any) -> str:
 
 def importable(kind: Any) -> bool:
     """Whether another process finds the class under its name. Those of a script's main module are not found."""
-    return kind.__module__ != "__main__" and _find(kind.__module__, kind.__qualname__) is kind
+    return kind.__module__ != "__main__" and find(kind.__module__, kind.__qualname__) is kind
 
 
 _pickled_classes: weakref.WeakKeyDictionary[type, bytes] = weakref.WeakKeyDictionary()
@@ -310,7 +315,7 @@ def locate(name: str, pickled: bytes | None = None) -> type:
     module, _, qualname = name.partition(":")
     if module not in sys.modules:
         _import(module)
-    found = _find(module, qualname)
+    found = find(module, qualname)
     if isinstance(found, type):
         return found
     if pickled is None:
@@ -326,13 +331,6 @@ def _import(module: str) -> None:
         importlib.import_module(module)
     except ImportError:
         return
-
-
-def _find(module: str, qualname: str) -> Any:
-    found: Any = sys.modules.get(module)
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
-    return found
 
 
 @functools.lru_cache(maxsize=256)
@@ -431,3 +429,6 @@ _FROM_PARTS: dict[int, Callable[[Any], Any]] = {
     _PATH: lambda parts: _PATH_KINDS[parts[0]](parts[1]),
     _ENUM: _enum_from,
 }
+
+#: extensions whose data are packed values
+NESTED = frozenset(_FROM_PARTS)

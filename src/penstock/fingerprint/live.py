@@ -5,18 +5,21 @@ from __future__ import annotations
 import builtins
 import functools
 import logging
+import os
 import sys
+import types
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from enum import Enum
 from types import CellType, FunctionType, MappingProxyType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 from penstock.fingerprint import bytecode
-from penstock.fingerprint.classes import functions_of, members_of
-from penstock.fingerprint.contents import class_of, code_within, is_plain, items_of, state_of
-from penstock.fingerprint.framing import digest
+from penstock.fingerprint.classes import additions_to, functions_of, members_of, variables_of
+from penstock.fingerprint.contents import class_of, code_within, is_plain, items_of, orders_of, state_of
+from penstock.fingerprint.framing import digest, digest_of
 from penstock.fingerprint.origin import Origin, file_of, of_file
-from penstock.fingerprint.reach import PYTHON, Link, Part, Walk, own
+from penstock.fingerprint.reach import PYTHON, Extent, Link, Part, Walk, own
+from penstock.fingerprint.shown import shown
 from penstock.fingerprint.static import imported, note_writes, whole
 from penstock.fingerprint.syntax import Reading, Reference
 
@@ -57,8 +60,9 @@ class Function(NamedTuple):
     function: Any
 
     @property
-    def key(self) -> str:
-        return f"{self.function.__module__}:{self.function.__qualname__}"
+    def name(self) -> str:
+        # where it is written, which is elsewhere than it says of itself if it keeps to functools.wraps
+        return f"{_module_of(self.function)}:{self.function.__code__.co_qualname}"
 
     @property
     def identity(self) -> Hashable:
@@ -66,9 +70,10 @@ class Function(NamedTuple):
 
     def expand(self, walk: Walk) -> Part:
         function, code = self.function, self.function.__code__
-        scope = Scope(_cells(function), function.__globals__, self.key, code.co_filename)
-        part = _definition(walk, scope, _read_function(walk, function))
-        return Part(part.own, [*part.links, *self._defaults(walk, scope)])
+        owner = f"{_module_of(function)}:{function.__qualname__}"
+        scope = Scope(_cells(function), function.__globals__, owner, code.co_filename)
+        part = _definition(walk, scope, *_read_function(walk, function))
+        return part._replace(links=[*part.links, *self._defaults(walk, scope), *self._attributes(walk, scope)])
 
     def _defaults(self, walk: Walk, scope: Scope) -> Iterator[Link]:
         code = self.function.__code__
@@ -81,6 +86,20 @@ class Function(NamedTuple):
             place = f"constant:{scope.owner}.{name}"
             yield from _named(walk, f"={name}", value, place, scope.place(code.co_firstlineno))
 
+    def _attributes(self, walk: Walk, scope: Scope) -> Iterator[Link]:
+        """What was put on the function: `limit.most = 18`."""
+        place = scope.place(self.function.__code__.co_firstlineno)
+        held: Any = self.function.__dict__
+        for name, value in sorted(held.items()):
+            if name.startswith("_"):
+                continue
+            if name in bytecode.attributes_set(self.function.__code__):
+                walk.limit(
+                    place, f"{self.function.__qualname__} sets its own {name}; what that holds later is not seen"
+                )
+            else:
+                yield from _named(walk, f".{name}", value, f"constant:{scope.owner}.{name}", place)
+
 
 class Class(NamedTuple):
     """A class of the user's own, with its methods and bases."""
@@ -88,7 +107,7 @@ class Class(NamedTuple):
     kind: type
 
     @property
-    def key(self) -> str:
+    def name(self) -> str:
         return f"{self.kind.__module__}:{self.kind.__qualname__}"
 
     @property
@@ -98,10 +117,14 @@ class Class(NamedTuple):
     def expand(self, walk: Walk) -> Part:
         methods = functions_of(self.kind)
         cells = {name: cell for method in methods for name, cell in _cells(method).items()}
-        reading, file = _read_class(walk, self.kind, methods)
-        scope = Scope(cells, self._names(methods), self.key, file)
-        part = _definition(walk, scope, reading) if reading is not None else self._members(walk, scope)
-        return Part(part.own, [*part.links, *self._bases(walk, scope)])
+        reading, extent = _read_class(walk, self.kind, methods)
+        scope = Scope(cells, self._names(methods), self.name, extent.file)
+        if reading is not None:
+            part = _definition(walk, scope, reading, extent)
+            part = part._replace(links=[*part.links, *self._held(walk, scope, reading.members)])
+        else:
+            part = self._members(walk, scope)._replace(extent=extent)
+        return part._replace(links=[*part.links, *self._bases(walk, scope)])
 
     def _names(self, methods: list[FunctionType]) -> dict[str, Any]:
         """The variables of the module; from a method, because modules can be loaded without being registered."""
@@ -113,7 +136,13 @@ class Class(NamedTuple):
         bases = [("metaclass", type(self.kind)), *((f"base {i}", base) for i, base in enumerate(self.kind.__bases__))]
         for label, base in bases:
             if base is not object and base is not type:
-                yield from links(walk, label, base, self.key, scope.place(0))
+                yield from links(walk, label, base, self.name, scope.place(0))
+
+    def _held(self, walk: Walk, scope: Scope, members: frozenset[str]) -> Iterator[Link]:
+        """What the class has now, besides what its body says."""
+        added = (item for item in additions_to(self.kind, members) if _is_of_user(walk, item[1]))
+        for name, value in (*variables_of(self.kind, members), *added):
+            yield from _named(walk, f".{name}", value, f"constant:{scope.owner}.{name}", scope.place(0))
 
     def _members(self, walk: Walk, scope: Scope) -> Part:
         """A class without source counts by what it holds."""
@@ -125,28 +154,42 @@ class Class(NamedTuple):
         return Part(digest("class", self.kind.__qualname__.encode()), found)
 
 
-class Value(NamedTuple):
-    """A constant, what a closure holds, a default; anything that is not code, though it may hold code."""
+class Constant(NamedTuple):
+    """Plain data: a constant, what a closure holds, a default."""
 
-    value: Any
+    own: bytes
     #: `constant:module:NAME`, with what leads further in
-    key: str
-    where: str
-    plain: bool = False
+    name: str
+    value: Any
 
     @property
     def identity(self) -> Hashable:
-        # Equal constants may or may not be one object, as the compiler likes. Only what was made by running code, and
-        # can be met again inside itself, is known by its address.
-        return self.key if self.plain or type(self.value) in (tuple, frozenset) else id(self.value)
+        # Equal constants may or may not be one object, as the compiler likes, and in whichever module.
+        return self.own
 
     def expand(self, walk: Walk) -> Part:
-        if self.plain:
-            return Part(self._digest(walk), ())
+        return Part(self.own, (), show=functools.partial(shown, self.value))
+
+
+class Value(NamedTuple):
+    """Anything else that is not code, though it may hold code."""
+
+    value: Any
+    #: as that of a constant
+    name: str
+    where: str
+
+    @property
+    def identity(self) -> Hashable:
+        # what was made by running code can be met again inside itself
+        return id(self.value)
+
+    def expand(self, walk: Walk) -> Part:
         try:
-            return self._opened(walk)
+            part = self._opened(walk)
         except Exception:
-            return Part(self._unseen(walk), ())
+            part = Part(self._unseen(walk), ())
+        return part._replace(show=functools.partial(shown, self.value))
 
     def _opened(self, walk: Walk) -> Part:
         value = self.value
@@ -166,7 +209,7 @@ class Value(NamedTuple):
         return Part(digest("value", *(word.encode() for word in kind)), found)
 
     def _links(self, walk: Walk, name: str, item: Any) -> Iterable[Link]:
-        return links(walk, name, item, f"{self.key}{name}", self.where)
+        return links(walk, name, item, f"{self.name}{name}", self.where)
 
     def _object(self, walk: Walk) -> Part:
         """An instance of a class of the user's own: the class and the attributes."""
@@ -200,7 +243,7 @@ class Value(NamedTuple):
 
     def _unseen(self, walk: Walk) -> bytes:
         kind = f"{type(self.value).__module__}.{type(self.value).__qualname__}"
-        words = f"{_short(self.key)} is a {kind}, which has no digest, so a change of it is not noticed"
+        words = f"{_short(self.name)} is a {kind}, which has no digest, so a change of it is not noticed"
         walk.limit(self.where, words)
         return digest("unseen", kind.encode())
 
@@ -208,35 +251,66 @@ class Value(NamedTuple):
 # from a definition to links
 
 
-def _read_function(walk: Walk, function: FunctionType) -> Reading:
+def _read_function(walk: Walk, function: FunctionType) -> tuple[Reading, Extent]:
     code = function.__code__
-    source = walk.sources.find(code.co_filename, function.__globals__)
-    reading = source.function(code) if source is not None else None
+    module, file = _module_of(function), code.co_filename
+    source = walk.sources.find(file, function.__globals__)
+    if source is None:
+        return bytecode.read(code), Extent(module, file)
+    reading = source.function(code)
     if reading is not None:
-        return reading
-    if source is not None:
-        words = f"{function.__qualname__} is not in its file as it was loaded; it counts as it was loaded"
-        walk.limit(f"{code.co_filename}:{code.co_firstlineno}", words)
-    return bytecode.read(code)
+        return reading, Extent(module, file, reading.lines, source.text)
+    words = f"{function.__qualname__} is not in its file as it was loaded; it counts as it was loaded"
+    walk.limit(f"{file}:{code.co_firstlineno}", words)
+    for source in walk.sources.earlier(file):
+        reading = source.function(code)
+        if reading is not None:
+            return reading, Extent(module, file, reading.lines, source.text)
+    return bytecode.read(code), Extent(module, file)
 
 
-def _read_class(walk: Walk, kind: type, methods: list[FunctionType]) -> tuple[Reading | None, str]:
-    """What the source says of a class, if it is to be had, and its file."""
-    file = file_of(kind.__module__)
-    files = dict.fromkeys(method.__code__.co_filename for method in methods)
+def _read_class(walk: Walk, kind: type, methods: list[FunctionType]) -> tuple[Reading | None, Extent]:
+    """What the source says of a class, if it is to be had, and where it is."""
+    module, file = kind.__module__, file_of(kind.__module__)
+    # those that the standard library adds, to named tuples and enums, are in files that are long to read
+    files = dict.fromkeys(method.__code__.co_filename for method in methods if method.__module__ == module)
     for name in (*files, file) if file is not None else files:
         source = walk.sources.find(name)
-        reading = source.definition(kind) if source is not None else None
-        if reading is not None:
-            return reading, name
-    return None, next(iter(files), f"<{kind.__module__}>")
+        for version in (source, *walk.sources.earlier(name)) if source is not None else ():
+            reading = version.definition(kind)
+            if reading is not None:
+                return reading, Extent(module, name, reading.lines, version.text)
+    return None, Extent(module, next(iter(files), f"<{module}>"))
 
 
-def _definition(walk: Walk, scope: Scope, reading: Reading) -> Part:
+def _module_of(function: FunctionType) -> str:
+    return str(function.__globals__.get("__name__") or function.__module__)
+
+
+def _definition(walk: Walk, scope: Scope, reading: Reading, extent: Extent) -> Part:
     decorators = [item for item in reading.decorators if not _is_of_penstock(walk, scope, item)]
     found = [link for item in (reading, *decorators) for link in _follow(walk, scope, item)]
+    if b"__subclasses__" in reading.text:
+        found += _subclasses(walk, scope, reading)
     _note_limits(walk, scope, reading)
-    return Part(own(reading, decorators), found)
+    return Part(own(reading, decorators), found, extent)
+
+
+def _subclasses(walk: Walk, scope: Scope, reading: Reading) -> Iterator[Link]:
+    """The subclasses of all classes that a definition names, and of the class that it is, as far as they are loaded."""
+    words = "__subclasses__() finds classes wherever they are; those count that are loaded when the graph is made"
+    walk.limit(scope.place(reading.lines[0]), words)
+    named = [
+        _look_up(walk, scope, item)[0]
+        for item in (*reading.references, Reference((scope.owner.rpartition(":")[2],), 0))
+    ]
+    stack, seen = [value for value in named if _is_own(walk, value) and isinstance(value, type)], dict[type, None]()
+    while stack:
+        children = type.__subclasses__(stack.pop())
+        stack.extend(kind for kind in children if kind not in seen)
+        seen.update(dict.fromkeys(children))
+    for kind in sorted(seen, key=lambda kind: f"{kind.__qualname__} {kind.__module__}"):
+        yield from _of_class(walk, kind.__qualname__, kind, scope.place(reading.lines[0]))
 
 
 def _follow(walk: Walk, scope: Scope, reading: Reading) -> Iterator[Link]:
@@ -336,7 +410,7 @@ def _named(walk: Walk, label: str, value: Any, key: str, where: str) -> Iterable
 def links(walk: Walk, label: str, value: Any, key: str, where: str) -> Iterable[Link]:
     """The links from a value that something reads by the name `label`; `key` is what it is called if it is a constant."""
     if is_plain(value):
-        return (Link(label, Value(value, key, where, plain=True)),)
+        return (Link(label, _constant(walk, value, key, where)),)
     kind = class_of(value)
     origin = _origin_of_class(walk, kind)
     inner = _inner(value, kind)
@@ -348,8 +422,9 @@ def links(walk: Walk, label: str, value: Any, key: str, where: str) -> Iterable[
         return _of_module(walk, label, value, where)
     if kind.__module__ in _TYPING and kind not in _NAMESPACES:
         return _of_type_form(walk, label, value, key, where)
-    if issubclass(kind, logging.Logger | logging.LoggerAdapter):
-        return ()
+    if _is_of_process(value, kind):
+        # all of the environment would count, whatever is read of it
+        return walk.outside(label, "os", ("environ",), where) if value is os.environ else ()
     if origin is Origin.PENSTOCK and inner:
         return _each(walk, label, inner, key, where)
     if origin is Origin.PENSTOCK:
@@ -361,6 +436,21 @@ def links(walk: Walk, label: str, value: Any, key: str, where: str) -> Iterable[
     if isinstance(getattr(value, "__qualname__", None), str):
         return _of_builtin(walk, label, value, key, where)
     return (Link(label, Value(value, key, where)),)
+
+
+def _is_of_process(value: Any, kind: type[Any]) -> bool:
+    """Whether something is about where the code runs: a logger, or the environment variables."""
+    return issubclass(kind, logging.Logger | logging.LoggerAdapter) or value is os.environ
+
+
+def _constant(walk: Walk, value: Any, key: str, where: str) -> Constant | Value:
+    try:
+        # in code, other than in data, the order of a dict is the author's, and can be made use of
+        own, orders = walk.content(value), orders_of(value)
+        return Constant(digest("ordered", own, digest_of(orders)) if orders else own, key, value)
+    except Exception:
+        # it will be one of the limits
+        return Value(value, key, where)
 
 
 def _inner(value: Any, kind: type[Any]) -> dict[str, Any]:
@@ -451,6 +541,9 @@ def _origin_of_function(walk: Walk, function: FunctionType) -> Origin:
 
 def _origin_of_class(walk: Walk, kind: type) -> Origin:
     # Only modules that are loaded are asked: of a class that is there, the module is too, or its name is made up.
+    if kind.__module__ == "types" and vars(types).get(kind.__qualname__) is not kind:
+        # what `types.new_class` and `dataclasses.make_dataclass` make says that it is from there
+        return Origin.USER
     top = kind.__module__.partition(".")[0]
     name = next((name for name in (kind.__module__, top) if name in sys.modules), None)
     return Origin.USER if name is None else walk.modules.origin(name)
@@ -461,6 +554,11 @@ def _is_own(walk: Walk, code: Any) -> bool:
     if isinstance(code, FunctionType):
         return _origin_of_function(walk, code) is Origin.USER
     return isinstance(code, type) and _origin_of_class(walk, code) is Origin.USER
+
+
+def _is_of_user(walk: Walk, value: Any) -> bool:
+    """Whether something is plain, or of a kind of the user's own."""
+    return is_plain(value) or _is_own(walk, value) or _origin_of_class(walk, class_of(value)) is Origin.USER
 
 
 def _short(key: str) -> str:

@@ -7,15 +7,17 @@ from typing import Any
 
 from penstock.fingerprint.origin import Origin, file_of, of_module
 from penstock.fingerprint.packages import Owners, Package
+from penstock.fingerprint.sources import Source
 
 
 class Modules:
-    """The files and the owners of modules, looked up once each."""
+    """The files and the owners of modules, looked up once each; to be made anew for every run."""
 
     def __init__(self) -> None:
         self._specs: dict[str, Any] = {}
         self._origins: dict[str, Origin] = {}
         self._owners = Owners()
+        self._changed: dict[str, bool] = {}
 
     def file(self, name: str) -> str | None:
         """The file of a module, imported or not; of a namespace package a folder; None if there is none."""
@@ -44,6 +46,13 @@ class Modules:
             if owner is not None:
                 return owner
         return None
+
+    def is_changed(self, name: str, source: Source) -> bool:
+        """Whether a module is loaded, and was loaded from another version of its source than this."""
+        if name not in self._changed:
+            loaded = sys.modules.get(name)
+            self._changed[name] = loaded is not None and not source.is_of(vars(loaded))
+        return self._changed[name]
 
     def _spec(self, name: str) -> Any:
         if name not in self._specs:

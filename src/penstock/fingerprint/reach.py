@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from penstock.fingerprint.framing import digest
 from penstock.fingerprint.modules import Modules
 from penstock.fingerprint.origin import Origin
-from penstock.fingerprint.sources import Sources
+from penstock.fingerprint.sources import Sources, Text
 from penstock.fingerprint.syntax import Reading
 
 _PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -27,6 +27,20 @@ _OPAQUE: Final = {
     "builtins:__import__": "__import__() imports by a name that is not looked at",
     "importlib:import_module": "import_module() imports by a name that is not looked at",
 }
+#: how environment variables are read
+_VARIABLES: Final = ("os:environ", "os:getenv")
+
+
+class Extent(NamedTuple):
+    """Where something is defined."""
+
+    module: str
+    #: empty where it was made by code that has no file
+    file: str = ""
+    #: first and last line; 0 where they are not known
+    lines: tuple[int, int] = (0, 0)
+    #: the version of the file that it was loaded from, if that is known
+    text: Text | None = None
 
 
 class Part(NamedTuple):
@@ -34,14 +48,17 @@ class Part(NamedTuple):
 
     own: bytes
     links: Iterable[Link]
+    extent: Extent | None = None
+    #: tells a value, for people
+    show: Callable[[], str] | None = None
 
 
 class Target(Protocol):
     """Something that can be reached."""
 
     @property
-    def key(self) -> str:
-        """What it is called in `CodeIdentity.parts`."""
+    def name(self) -> str:
+        """What it is called in `CodePart.name`."""
         ...
 
     @property
@@ -63,37 +80,41 @@ class Link(NamedTuple):
 class Distribution(NamedTuple):
     """An installed package or Python itself, which counts by its name and version alone."""
 
-    name: str
+    package: str
     version: str
 
     @property
-    def key(self) -> str:
-        return f"package:{self.name}=={self.version}"
+    def name(self) -> str:
+        return f"package:{self.package}=={self.version}"
 
     @property
     def identity(self) -> Hashable:
         return self
 
     def expand(self, walk: Walk) -> Part:
-        return Part(digest("package", self.name.encode(), self.version.encode()), ())
+        return Part(digest("package", self.package.encode(), self.version.encode()), ())
 
 
 PYTHON: Final = Distribution("python", _PYTHON)
 
 
 class Walk:
-    """One walk, from one function. `parts` and `limits` are complete when `digest` has returned."""
+    """One walk, from one function. `found` and `limits` are complete when `digest` has returned."""
 
     def __init__(self, sources: Sources, modules: Modules, digest_value: Callable[[Any], bytes]) -> None:
         self.sources = sources
         self.modules = modules
         self.digest_value = digest_value
-        self.parts: dict[str, bytes] = {}
+        #: the name of everything that was met, under each name that it has, and what it is
+        self.found: list[tuple[str, Part]] = []
         #: in the order in which they were met, without repeats
         self.limits: dict[str, None] = {}
         # Targets are kept beside their numbers, so that no other object can come to have the address of one.
         self._numbers: dict[Hashable, tuple[int, Target]] = {}
         self._queue: deque[Target] = deque()
+        #: further names of what has a number
+        self._aliases: dict[tuple[str, int], None] = {}
+        self._contents: dict[int, tuple[Any, bytes]] = {}
 
     def digest(self, root: Iterable[Link]) -> bytes:
         """Go everywhere that `root` leads; returns the digest of the whole."""
@@ -101,8 +122,9 @@ class Walk:
         while self._queue:
             target = self._queue.popleft()
             part = target.expand(self)
-            self._record(target.key, part.own)
+            self.found.append((target.name, part))
             nodes.append(self._node(part))
+        self.found.extend((name, self.found[number][1]) for name, number in self._aliases)
         return digest("code", *nodes)
 
     def _node(self, part: Part) -> bytes:
@@ -114,15 +136,21 @@ class Walk:
 
     def _number(self, target: Target) -> int:
         identity = target.identity
-        if identity not in self._numbers:
-            self._numbers[identity] = (len(self._numbers), target)
+        known = self._numbers.get(identity)
+        if known is None:
+            known = self._numbers[identity] = (len(self._numbers), target)
             self._queue.append(target)
-        return self._numbers[identity][0]
+        elif type(identity) is bytes and known[1].name != target.name:
+            # plain data is one thing in all the places where it is the same
+            self._aliases[target.name, known[0]] = None
+        return known[0]
 
-    def _record(self, key: str, own: bytes) -> None:
-        known = self.parts.get(key, own)
-        # things that share a name, such as several lambdas of a module
-        self.parts[key] = own if known == own else digest("several", known, own)
+    def content(self, value: Any) -> bytes:
+        """The digest of plain data. Raises what `digest_value` raises."""
+        known = self._contents.get(id(value))
+        if known is None:
+            known = self._contents[id(value)] = (value, digest("value", self.digest_value(value)))
+        return known[1]
 
     def limit(self, where: str, words: str) -> None:
         """Note something that cannot be seen; `where` is `file:line`."""
@@ -133,6 +161,8 @@ class Walk:
         detail = f"{module}:{'.'.join(attributes)}"
         if detail in _OPAQUE:
             self.limit(where, _OPAQUE[detail])
+        elif detail.startswith(_VARIABLES):
+            self.limit(where, f"os.{detail[3:].partition('.')[0]} reads environment variables, which do not count")
         origin = self.modules.origin(module)
         if origin is Origin.LIBRARY:
             return (Link(label, PYTHON, detail),)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from penstock.fingerprint.alterations import container_of
 from penstock.fingerprint.framing import digest
 from penstock.fingerprint.origin import Origin
-from penstock.fingerprint.reach import Link, Part, Walk, own
-from penstock.fingerprint.sources import Source
+from penstock.fingerprint.reach import Extent, Link, Part, Walk, own
+from penstock.fingerprint.shown import expression
+from penstock.fingerprint.sources import Source, together
 from penstock.fingerprint.syntax import Import, Reading
 
 #: what `from module import *` binds, among the bindings of a module
@@ -29,28 +32,55 @@ class Place(NamedTuple):
     package: str
     source: Source
 
+    def extent(self, lines: tuple[int, int]) -> Extent:
+        return Extent(self.module, self.source.file, lines, self.source.text)
+
 
 class Definition(NamedTuple):
     """A name of a module, with the statements that bind it."""
 
     place: Place
-    name: str
+    variable: str
 
     @property
-    def key(self) -> str:
+    def name(self) -> str:
         if any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in self._statements()):
-            return f"{self.place.module}:{self.name}"
-        return f"constant:{self.place.module}:{self.name}"
+            return f"{self.place.module}:{self.variable}"
+        return f"constant:{self.place.module}:{self.variable}"
 
     @property
     def identity(self) -> Hashable:
-        return (self.place.source.file, self.name)
+        return (self.place.source.file, self.variable)
 
     def _statements(self) -> list[ast.stmt]:
-        return [node for node in self.place.source.bindings()[self.name] if isinstance(node, ast.stmt)]
+        return [node for node in self.place.source.bindings()[self.variable] if isinstance(node, ast.stmt)]
+
+    def _shown(self) -> str:
+        """Of a constant, what it is set to."""
+        match self._statements():
+            case [ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value)]:
+                return expression(value)
+            case _:
+                return ""
+
+    def _altering(self) -> list[ast.stmt]:
+        """The statements that do more to it while the module is loaded."""
+        statements = self._statements()
+        return [node for node in self.place.source.alterations.loading.get(self.variable, ()) if node not in statements]
+
+    def _further(self, walk: Walk) -> Iterator[Link]:
+        """The whole of the module, where its functions alter what the variable holds: a decorator that fills a registry."""
+        altered = self.place.source.alterations
+        kind = next(filter(None, map(container_of, self._statements())), None)
+        if kind is not None:
+            where = f"{self.place.source.file}:{self._statements()[0].lineno}"
+            words = f"{self.variable} is a {kind}, which can change; what other modules do to it is not seen"
+            walk.limit(where, words)
+        if self.variable in altered.called or (kind is not None and self.variable in altered.asked):
+            yield Link("*", WholeModule(self.place))
 
     def expand(self, walk: Walk) -> Part:
-        readings = [self.place.source.reading(node) for node in self._statements()]
+        readings = [self.place.source.reading(node) for node in (*self._statements(), *self._altering())]
         digests: list[bytes] = []
         links: list[Link] = []
         for reading in readings:
@@ -58,7 +88,9 @@ class Definition(NamedTuple):
             digests.append(own(reading, decorators))
             for item in (reading, *decorators):
                 links.extend(follow(walk, self.place, item))
-        return Part(digests[0] if len(digests) == 1 else digest("statements", *digests), links)
+        links.extend(self._further(walk))
+        total = digests[0] if len(digests) == 1 else digest("statements", *digests)
+        return Part(total, links, self.place.extent(together(readings).lines), self._shown)
 
 
 class WholeModule(NamedTuple):
@@ -67,7 +99,7 @@ class WholeModule(NamedTuple):
     place: Place
 
     @property
-    def key(self) -> str:
+    def name(self) -> str:
         return f"{self.place.module}:*"
 
     @property
@@ -75,8 +107,10 @@ class WholeModule(NamedTuple):
         return (self.place.source.file, None)
 
     def expand(self, walk: Walk) -> Part:
-        reading = self.place.source.whole()
-        return Part(own(reading), list(follow(walk, self.place, reading)))
+        source = self.place.source
+        reading = source.whole()
+        extent = self.place.extent((1, source.text.text.count("\n") + 1))
+        return Part(own(reading), list(follow(walk, self.place, reading)), extent)
 
 
 class Compiled(NamedTuple):
@@ -87,7 +121,7 @@ class Compiled(NamedTuple):
     where: str
 
     @property
-    def key(self) -> str:
+    def name(self) -> str:
         return f"{self.module}:*"
 
     @property
@@ -96,10 +130,11 @@ class Compiled(NamedTuple):
 
     def expand(self, walk: Walk) -> Part:
         walk.limit(self.where, f"{self.module} is compiled code; its file counts as a whole, what it reads is not seen")
+        extent = Extent(self.module, self.file)
         try:
-            return Part(digest("compiled", Path(self.file).read_bytes()), ())
+            return Part(digest("compiled", Path(self.file).read_bytes()), (), extent)
         except OSError:
-            return Part(digest("compiled"), ())
+            return Part(digest("compiled"), (), extent)
 
 
 def follow(walk: Walk, place: Place, reading: Reading) -> Iterator[Link]:
@@ -204,6 +239,12 @@ def place_of(walk: Walk, module: str) -> Place | None:
     source = walk.sources.find(file) if file is not None and file.endswith(".py") else None
     if file is None or source is None:
         return None
+    loaded = walk.sources.loaded(sys.modules[module], file) if module in sys.modules else None
+    if loaded is not None and loaded.source is not None:
+        # what is imported inside of a function is what this process has loaded, whatever the file says by now
+        source = loaded.source
+    elif walk.modules.is_changed(module, source):
+        walk.limit(f"{file}:1", f"{module} is not as it was loaded; it counts as it is in its file")
     package = module if Path(file).name == "__init__.py" else module.rpartition(".")[0]
     return Place(module, package, source)
 

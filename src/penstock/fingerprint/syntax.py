@@ -1,7 +1,8 @@
 """The normalised syntax tree of a definition, and the names it reads from outside itself.
 
 Normalised means: without positions, comments, docstrings, bare constants, `pass`, and whatever else two programs can
-differ in without doing anything different that Python can tell apart. Annotations, names and decorators count.
+differ in without doing anything different that Python can tell apart. Annotations (in quotes or not), names and decorators
+count.
 
 The tree is written with a stack of its own and not by recursion, so that a long expression cannot exhaust Python's.
 """
@@ -50,14 +51,24 @@ class Reading(msgspec.Struct, frozen=True):
     #: module variables that are assigned to (`global`)
     writes: tuple[Reference, ...] = ()
     decorators: tuple[Reading, ...] = ()
+    #: of a class: the names that its body binds, by which it has them
+    members: frozenset[str] = frozenset()
+    #: first and last line, decorators included; 0 where it has none
+    lines: tuple[int, int] = (0, 0)
 
 
 class _Scope(NamedTuple):
     """The names of a function, a lambda or a comprehension; those bound by an import with what they stand for."""
 
-    bound: dict[str, Import | None]
+    bound: dict[str, list[Import]]
     #: declared `global` here
     outer: frozenset[str] = frozenset()
+
+
+class _Annotation(NamedTuple):
+    """An expression that stands for a type: texts in it are more such expressions."""
+
+    node: ast.expr
 
 
 class _Leave:
@@ -65,7 +76,7 @@ class _Leave:
 
 
 _LEAVE: Final = _Leave()
-_Piece = str | ast.AST | _Scope | _Leave
+_Piece = str | ast.AST | _Scope | _Annotation | _Leave
 
 #: fields that follow from the rest of the tree, or are about its notation
 _NOTATION: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
@@ -84,6 +95,22 @@ def read(node: ast.AST) -> Reading:
         lookups=tuple(writer.lookups),
         writes=tuple(writer.writes),
         decorators=decorators,
+        members=_members(node) if isinstance(node, ast.ClassDef) else frozenset(),
+        lines=_lines(node),
+    )
+
+
+def _lines(node: ast.AST) -> tuple[int, int]:
+    first = min([_line(node), *(_line(decorator) for decorator in getattr(node, "decorator_list", ()))])
+    return first, getattr(node, "end_lineno", None) or first
+
+
+def _members(node: ast.ClassDef) -> frozenset[str]:
+    names = {name for part in _within(node.body) for name in binds(part)}
+    # `self.__x` is `self._Kind__x`
+    private = f"_{node.name.lstrip('_')}"
+    return frozenset(
+        f"{private}{name}" if name.startswith("__") and not name.endswith("__") else name for name in names
     )
 
 
@@ -106,6 +133,8 @@ class _Writer:
             elif isinstance(piece, ast.AST):
                 self._note(piece)
                 stack.extend(reversed(_PIECES.get(type(piece), _fields)(piece)))
+            elif isinstance(piece, _Annotation):
+                stack.extend(reversed(_annotation(piece.node)))
             elif isinstance(piece, _Scope):
                 self._scopes.append(piece)
             else:
@@ -113,24 +142,24 @@ class _Writer:
 
     def _note(self, node: ast.AST) -> None:
         if isinstance(node, ast.Name | ast.Attribute):
-            if (reference := self._reference(node)) is not None:
+            for reference in self._references(node):
                 self.references.setdefault((reference.path, reference.imported), reference)
         elif isinstance(node, ast.Call):
-            if _looks_up(node) and (reference := self._reference(node.args[0])) is not None:
-                self.lookups.append(reference)
+            if _looks_up(node):
+                self.lookups.extend(self._references(node.args[0])[:1])
         elif isinstance(node, ast.Global):
             self.writes.extend(Reference((name,), node.lineno) for name in node.names)
 
-    def _reference(self, node: ast.AST) -> Reference | None:
+    def _references(self, node: ast.AST) -> list[Reference]:
+        """What an expression may stand for: a name can be imported from one of several places."""
         if not (path := dotted(node)):
-            return None
+            return []
         for scope in reversed(self._scopes):
             if path[0] in scope.outer:
                 break
             if path[0] in scope.bound:
-                imported = scope.bound[path[0]]
-                return imported and Reference(path, _line(node), imported)
-        return Reference(path, _line(node))
+                return [Reference(path, _line(node), imported) for imported in scope.bound[path[0]]]
+        return [Reference(path, _line(node))]
 
 
 def dotted(node: ast.AST) -> tuple[str, ...]:
@@ -225,7 +254,7 @@ def _function(node: Function, decorators: Iterable[ast.expr]) -> list[_Piece]:
         "]",
         *_field(getattr(node, "type_params", [])),
         node.args,
-        *_field(node.returns),
+        *_types(node.returns),
         _scope_of(node.args, node.body),
         *_field(node.body),
         _LEAVE,
@@ -248,17 +277,61 @@ def _class(node: ast.ClassDef, decorators: Iterable[ast.expr]) -> list[_Piece]:
     ]
 
 
+def _argument(node: ast.arg) -> list[_Piece]:
+    return [f"arg({node.arg!r},", *_types(node.annotation), ")"]
+
+
+def _declaration(node: ast.AnnAssign) -> list[_Piece]:
+    return ["AnnAssign(", node.target, *_types(node.annotation), *_field(node.value), f"{node.simple},)"]
+
+
+def _types(annotation: ast.expr | None) -> list[_Piece]:
+    return _field(None) if annotation is None else [_Annotation(annotation)]
+
+
+def _annotation(node: ast.expr) -> list[_Piece]:
+    """An annotation out of its quotes, so that it says the same with them and without."""
+    match node:
+        case ast.Constant(value=str(text)):
+            parsed = _parsed(text, node.lineno)
+            return [node if parsed is None else _Annotation(parsed)]
+        case ast.Subscript(value=of, slice=inner):
+            name = dotted(of)[-1:]
+            if name == ("Literal",):
+                return [node]
+            if name == ("Annotated",) and isinstance(inner, ast.Tuple) and inner.elts:
+                kind, *notes = inner.elts
+                return ["Subscript(", of, "Tuple([", _Annotation(kind), *notes, "]))"]
+            return ["Subscript(", of, _Annotation(inner), ")"]
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            return [f"{type(node).__name__}([", *map(_Annotation, elements), "])"]
+        case ast.BinOp(left=left, op=operator, right=right):
+            return ["BinOp(", _Annotation(left), operator, _Annotation(right), ")"]
+        case _:
+            return [node]
+
+
+def _parsed(text: str, line: int) -> ast.expr | None:
+    try:
+        # a text may go over several lines, or begin with a space
+        node = ast.parse(f"({text})", mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+    ast.increment_lineno(node, line - 1)
+    return node
+
+
 def _lambda(node: ast.Lambda) -> list[_Piece]:
     return ["Lambda(", node.args, _scope_of(node.args, [node.body]), node.body, _LEAVE, ")"]
 
 
 def _comprehension(node: Comprehension) -> list[_Piece]:
     first, *others = node.generators
-    bound: dict[str, Import | None] = {}
+    bound: dict[str, list[Import]] = {}
     for generator in node.generators:
         for target in ast.walk(generator.target):
             if isinstance(target, ast.Name):
-                bound[target.id] = None
+                bound[target.id] = []
     elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
     return [
         f"{type(node).__name__}(",
@@ -283,6 +356,8 @@ _PIECES: Final[dict[type[ast.AST], Callable[[Any], list[_Piece]]]] = {
     ast.AsyncFunctionDef: lambda node: _function(node, node.decorator_list),
     ast.ClassDef: lambda node: _class(node, node.decorator_list),
     ast.Lambda: _lambda,
+    ast.arg: _argument,
+    ast.AnnAssign: _declaration,
     ast.ListComp: _comprehension,
     ast.SetComp: _comprehension,
     ast.DictComp: _comprehension,
@@ -294,19 +369,20 @@ _PIECES: Final[dict[type[ast.AST], Callable[[Any], list[_Piece]]]] = {
 
 
 def _scope_of(arguments: ast.arguments, body: Iterable[ast.AST]) -> _Scope:
-    bound: dict[str, Import | None] = {}
+    bound: dict[str, list[Import]] = {}
     outer: set[str] = set()
     elsewhere: set[str] = set()
     for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
         if argument is not None:
-            bound[argument.arg] = None
+            bound[argument.arg] = []
     for node in _within(body):
         if isinstance(node, ast.Global):
             outer.update(node.names)
         elif isinstance(node, ast.Nonlocal):
             elsewhere.update(node.names)
         else:
-            bound.update(binds(node))
+            for name, imported in binds(node).items():
+                bound.setdefault(name, []).extend([] if imported is None else [imported])
     return _Scope({name: bound[name] for name in bound if name not in elsewhere}, frozenset(outer))
 
 

@@ -7,7 +7,7 @@ node, its phase and the event. Reports that come late or twice are pairs of thei
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from penstock.kernel.retrying import Repeat, repeat_of
 from penstock.kernel.state import NodeProgress, Phase, RunProgress
@@ -69,9 +69,9 @@ def _apply(turn: Turn, event: Any) -> None:
     progress = turn.run.nodes.get(event.node)
     if progress is None:
         raise ImpossibleEventError(f"{event!r} cannot happen: there is no node {event.node!r}")
-    item = -1 if type(event) is Expanded else event.item
+    kind: type[Event] = event.__class__
+    item = -1 if kind is Expanded else event.item
     phase = progress.phase if item < 0 else progress.phase_of_item(item)
-    kind = cast("type[Event]", type(event))
     transition = None if phase is None else TRANSITIONS.get((phase, kind))
     if transition is None:
         state = "not there" if phase is None else Phase(phase).name
@@ -283,6 +283,8 @@ TRANSITIONS: dict[tuple[int, type[Event]], Transition] = {
     (Phase.AWAITING, Skipped): _skipped,
     (Phase.AWAITING, Expired): _expired,
     (Phase.QUEUED, Started): _started,
+    # another run has made the result meanwhile
+    (Phase.QUEUED, Hit): _hit,
     (Phase.QUEUED, Expired): _expired,
     (Phase.RUNNING, Succeeded): _succeeded,
     (Phase.RUNNING, Failed): _failed,

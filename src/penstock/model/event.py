@@ -68,7 +68,7 @@ class Skipped(Event, frozen=True, tag="skipped"):
 
 
 class Hit(Event, frozen=True, tag="hit"):
-    """A recorded result with the same fingerprint takes the place of an attempt."""
+    """A recorded result with the same fingerprint takes the place of an attempt; it may come while that is queued."""
 
     node: str
     item: int

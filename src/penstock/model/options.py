@@ -14,6 +14,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     workers: int | None = None
     #: false: take nothing from the cache (results are recorded all the same)
     cache: bool = True
+    #: nodes to run anew, though there are results, and to record again: ids, or patterns with `*` and `?`; `*` is all
+    refresh: tuple[str, ...] = ()
+    #: run nothing: a task without a recorded result fails
+    only_cached: bool = False
+    #: stay with a run that only waits for answers, until they are given or their deadlines have passed; false: pause it
+    wait: bool = False
     #: whether values of no known family may be stored by cloudpickle
     pickle: bool = True
     #: folder of the project's state; None for the one found from the working folder

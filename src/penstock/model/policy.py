@@ -63,13 +63,34 @@ class Resources(msgspec.Struct, frozen=True):
     strict: bool = False
 
 
+class Caching(msgspec.Struct, frozen=True):
+    """What a recorded result has to be like to be used, and what of a task makes it another one."""
+
+    #: seconds for which a result may be used after it was made; None for any time
+    lifetime: float | None = None
+    #: a text of the author's that counts as a part of the code
+    version: str = ""
+    #: inputs that do not count
+    ignored: tuple[str, ...] = ()
+    #: files and folders that the task reads besides its inputs, as absolute paths: their content counts, in this order
+    reads: tuple[str, ...] = ()
+    #: what a function of the author's makes of the inputs counts in their place
+    keyed: bool = False
+    #: run, though there is a result, and record the new one
+    refresh: bool = False
+    #: the task does something besides returning a result: why it is not cached
+    effects: bool = False
+
+
 class Policy(msgspec.Struct, frozen=True):
     """How a task is to be run."""
 
     retries: Retries = Retries()
     timeouts: Timeouts = Timeouts()
-    #: whether a recorded result may be used in place of running
+    #: whether a recorded result may be used in place of running; also false for a task that has effects besides its
+    #: result
     cache: bool = True
+    caching: Caching = Caching()
     resources: Resources = Resources()
     #: how many attempts at this task may run at once, in all runs of the store; None for any number
     concurrency: int | None = None

@@ -24,6 +24,9 @@ class Artifact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag_field
     size: int
     payload: bytes | None = None
     blob: bytes | None = None
+    #: the user's own classes and functions in the value, sorted, as `module:qualname` (see `fingerprint.named`): their
+    #: code is no part of the digest, and yet what is done with the value may run it
+    classes: tuple[str, ...] = ()
 
 
 class Collection(msgspec.Struct, frozen=True, array_like=True, tag_field="form", tag="collection"):

@@ -32,6 +32,13 @@ MARKS: dict[str, Mark] = {
     NodeState.WAITING: Mark("·", ".", "dim", "waiting"),
     NodeState.PENDING: Mark("·", ".", "dim", "pending"),
     "paused": Mark("□", "#", "magenta", "paused"),
+    # what a plan says of nodes
+    "would_run": Mark("▸", ">", "bold blue", "to run"),
+    "would_fail": Mark("✗", "x", "bold red", "bound to fail"),
+    "unknown": Mark("?", "?", "dim", "not yet known"),
+    "asks": Mark("□", "#", "magenta", "asks"),
+    "waits": Mark("□", "#", "magenta", "waits"),
+    "empty": Mark("–", "-", "dim", "nothing to do"),  # noqa: RUF001
 }
 
 _UNKNOWN = Mark("?", "?", "", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from penstock.model.amounts import size
+
 
 def duration(seconds: float) -> str:
     """A duration: `12 ms`, `0.31 s`, `8.2 s`, `42 s`, `3 min 02 s`, `2 h 05 min`, `3 d 04 h`."""
@@ -22,14 +24,6 @@ def duration(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600:02} h"
 
 
-def size(count: float) -> str:
-    """A number of bytes in powers of a thousand: `512 B`, `3.4 kB`, `1.2 MB`."""
-    power = next((power for power in range(4) if count < 999.5 * 1000**power), 4)
-    amount = count / 1000**power
-    digits = 1 if power and amount < 99.95 else 0
-    return f"{amount:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """`1 task`, `12 tasks`, `12,000 tasks`."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
@@ -40,3 +34,6 @@ def number(value: float) -> str:
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e9):
         return f"{int(value):,}"
     return f"{value:.4f}" if 0.001 <= abs(value) < 10_000 else f"{value:.4g}"
+
+
+__all__ = ["counted", "duration", "number", "size"]

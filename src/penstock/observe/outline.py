@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from penstock.model.action import ApprovalAction, CommandAction, ContainerAction
+from penstock.model.amounts import span
 from penstock.model.expression import Apply, Constant, Ended, Expression, Item, describe, parts, references
 from penstock.model.graph import Graph, Node, ParameterPort, PipelineAction
 from penstock.model.policy import Policy, Resources, Retries
@@ -239,12 +240,19 @@ def policy_words(policy: Policy) -> list[str]:
         words.append(_retry_words(policy.retries))
     if policy.timeouts.attempt is not None:
         words.append(f"at most {policy.timeouts.attempt:g} s")
-    if not policy.cache:
-        words.append("never cached")
+    words += _caching_words(policy)
     words += _resource_words(policy.resources)
     if policy.tags:
         words.append(f"tags: {', '.join(policy.tags)}")
     return words
+
+
+def _caching_words(policy: Policy) -> list[str]:
+    if policy.caching.effects:
+        return ["has side effects"]
+    if not policy.cache:
+        return ["never cached"]
+    return [] if policy.caching.lifetime is None else [f"cached for {span(policy.caching.lifetime)}"]
 
 
 def _retry_words(retries: Retries) -> str:

@@ -226,7 +226,8 @@ class _Speech:
                     yield f"{item_id(said.node, said.item)} | {line.text}"
             elif line.text not in self._noticed:
                 self._noticed.add(line.text)
-                yield f"note | {item_id(said.node, said.item)}: {line.text}"
+                # what is about the run as a whole has no node
+                yield f"note | {item_id(said.node, said.item)}: {line.text}" if said.node else f"note | {line.text}"
 
 
 def _stopping(tally: Tally) -> list[str]:

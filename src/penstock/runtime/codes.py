@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePath
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from penstock.authoring.importable import code_of
 from penstock.authoring.pipeline import Definition
-from penstock.authoring.task import Task
-from penstock.fingerprint.actions import identity as identity_of_program
-from penstock.fingerprint.code import CodeReader
+from penstock.errors import OutputError
 from penstock.model.action import CommandAction, ContainerAction
-from penstock.model.graph import PipelineAction
+from penstock.model.graph import Node, PipelineAction
 from penstock.model.graph import Task as TaskNoun
+from penstock.model.identity import Basis, TaskIdentity
+from penstock.model.value import Argument
 from penstock.model.work import Code, Imported, Local, Program
+from penstock.ports import Store
+from penstock.runtime.capacity.demand import nodes_of
 from penstock.runtime.driving.nodes import TaskCode
+from penstock.runtime.identities import Identities, record_type
 from penstock.values import Values
+
+if TYPE_CHECKING:
+    from penstock.runtime.hooks.line import Complaint
 
 
 class Codes:
@@ -31,7 +38,12 @@ class Codes:
         self._container_arguments = tuple(container_arguments)
         self._codes: dict[str, Code] = {}
         self._predicates: dict[str, Code] = {}
-        self._reader: CodeReader | None = None
+        self._identities: Identities | None = None
+        #: a node that calls it, by the key of the task
+        self._nodes = {node.task: node.id for node in reversed(definition.graph.nodes)}
+        #: whether a node may take results of it from the cache, by the key of the task
+        self._cached: dict[str, bool] = {}
+        self._note(definition.graph.nodes, definition.graph.tasks)
         #: by key, once they are identified
         self.tasks: dict[str, TaskCode] = {}
         #: what an executor in this process calls, by key
@@ -39,27 +51,59 @@ class Codes:
         for key, noun in definition.graph.tasks.items():
             self._reach(key, key, noun)
 
-    def identify(self, values: Values) -> None:
-        """Find out the identity of all that is known by now. `values` digests the constants in the code."""
-
-        def digest_of(value: Any) -> bytes:
-            # a path in the code counts as the text it is: what it leads to may be large, or this project's own state
-            constant = str(value) if isinstance(value, PurePath) else value
-            return values.digest(values.store(constant)[0])
-
-        self._reader = CodeReader(digest_of)
+    def identify(self, values: Values, folder: Path) -> None:
+        """Find out the identity of all that is known by now. `values` digests the constants in the code; `folder` is that
+        of the project."""
+        self._identities = Identities(values, folder)
         for key, noun in self._definition.graph.tasks.items():
             self._identify(key, key, noun)
 
-    def admit(self, keys: Mapping[str, str], nouns: Mapping[str, TaskNoun]) -> None:
+    def admit(self, keys: Mapping[str, str], nouns: Mapping[str, TaskNoun], nodes: Iterable[Node]) -> None:
         """Make tasks ready to run that have appeared while the run goes on: key in the run -> key in the definition.
+        `nodes` are those that have appeared.
 
         Raises DefinitionError for a function that workers cannot reach.
         """
+        self._note(nodes, nouns)
         for key, known in keys.items():
             if key not in self.tasks:
                 self._reach(key, known, nouns[known])
                 self._identify(key, known, nouns[known])
+
+    @property
+    def identities(self) -> Mapping[str, TaskIdentity]:
+        """What the code of each task is, by key."""
+        return {} if self._identities is None else self._identities.known
+
+    @property
+    def texts(self) -> Mapping[bytes, str]:
+        """The texts that the identities refer to, by their digests."""
+        return {} if self._identities is None else self._identities.texts
+
+    @property
+    def classes(self) -> Mapping[str, TaskIdentity]:
+        """What the code of the classes and functions in values is that was asked for, by their names."""
+        return {} if self._identities is None else self._identities.classes
+
+    def code_of(self, name: str) -> bytes | None:
+        """The digest of the code of a class or a function in a value, by its name there (see `Artifact.classes`); empty
+        for what is not the user's own, None for what is not there today."""
+        assert self._identities is not None
+        return self._identities.code_of(name)
+
+    def keep_new(self, store: Store) -> Basis:
+        """Keep the code that was identified since the last time. Returns the digests."""
+        return Basis() if self._identities is None else self._identities.keep_new(store)
+
+    def take_complaints(self) -> Iterable[Complaint]:
+        """What there is to tell of code that the store has not seen before, and that cannot be seen through."""
+        uncached = {key for key, cached in self._cached.items() if not cached}
+        return () if self._identities is None else self._identities.take_complaints(self._nodes, uncached)
+
+    def basis(self, parameters: Mapping[str, Any], values: Values) -> Basis:
+        """What the fingerprints of a run with these parameters are made of, as far as it is known before it begins."""
+        tasks = {key: identity.digest for key, identity in self.identities.items()}
+        return Basis(parameters=_stored(parameters, values), tasks=tasks)
 
     @property
     def modules(self) -> tuple[Imported, ...]:
@@ -74,6 +118,13 @@ class Codes:
         bodies = [task.action.nodes for task in graph.tasks.values() if isinstance(task.action, PipelineAction)]
         dynamic = self._definition.body is not None or bool(self._definition.bodies)
         return dynamic or any(node.policy.run_in != "process" for nodes in (graph.nodes, *bodies) for node in nodes)
+
+    def _note(self, nodes: Iterable[Node], nouns: Mapping[str, TaskNoun]) -> None:
+        for node in nodes_of(nodes, nouns):
+            cached = node.policy.cache and node.wait is None
+            self._cached[node.task] = cached or self._cached.get(node.task, False)
+            if node.fallback is not None and node.fallback.task is not None:
+                self._cached.setdefault(node.fallback.task, False)
 
     def _reach(self, key: str, known: str, noun: TaskNoun) -> None:
         if isinstance(noun.action, (CommandAction, ContainerAction)):
@@ -104,17 +155,22 @@ class Codes:
         code = self._codes.get(key)
         if code is None:
             return
+        assert self._identities is not None
         if isinstance(noun.action, (CommandAction, ContainerAction)):
-            self.tasks[key] = TaskCode(code, identity_of_program(noun.action), "")
+            identity = self._identities.add_program(key, noun.name, noun.action)
+            self.tasks[key] = TaskCode(code, identity.digest, "")
             return
-        assert self._reader is not None
         task = self._definition.functions[known]
-        identity = self._reader.identify(task.function).digest
-        self.tasks[key] = TaskCode(code, identity, _record_type(task), self._predicates.get(key))
+        identity = self._identities.add_function(key, task, elsewhere=not isinstance(code, Local))
+        self.tasks[key] = TaskCode(
+            code, identity.digest, record_type(task), self._predicates.get(key), stale=bool(identity.edited)
+        )
 
 
-def _record_type(task: Task[..., Any]) -> str:
-    annotation = task.outputs.annotation
-    if task.outputs.record in ("named", "dataclass"):
-        return f"{annotation.__module__}:{annotation.__qualname__}"
-    return ""
+def _stored(parameters: Mapping[str, Any], values: Values) -> dict[str, Argument]:
+    """The parameters put away; without those that cannot be, which nothing can be passed."""
+    stored: dict[str, Argument] = {}
+    for name, value in parameters.items():
+        with suppress(OutputError):
+            stored[name] = values.store(value)[0]
+    return stored

@@ -11,10 +11,11 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from penstock.authoring.options.hooks import Attached
 from penstock.errors import StoreError
 from penstock.kernel import RunProgress, handle, outstanding
 from penstock.kernel.state import NodeProgress, Phase
@@ -30,6 +31,7 @@ from penstock.model.event import (
 from penstock.model.expression import Mapping as MappingExpression
 from penstock.model.fault import fault_of
 from penstock.model.graph import Graph
+from penstock.model.identity import Basis
 from penstock.model.instruction import (
     AnyInstruction,
     Check,
@@ -43,6 +45,7 @@ from penstock.model.instruction import (
     Stop,
     Substitute,
 )
+from penstock.model.options import RunOptions
 from penstock.model.policy import Policy
 from penstock.model.request import CancelAsked, Request
 from penstock.model.run import NodeState, RunRecord, RunState
@@ -56,11 +59,13 @@ from penstock.runtime.capacity.pools import Pools
 from penstock.runtime.driving.alarms import Alarms
 from penstock.runtime.driving.approvals import Approvals, Convert
 from penstock.runtime.driving.attempts import Attempts
+from penstock.runtime.driving.claims import SHORT, Claims
+from penstock.runtime.driving.contents import CodeOf, no_code
 from penstock.runtime.driving.expansion import Evaluation, Expansion, result_of
 from penstock.runtime.driving.inbox import Inbox
 from penstock.runtime.driving.ledger import Ledger
 from penstock.runtime.driving.lookups import Lookups
-from penstock.runtime.driving.nodes import Nodes, TaskCode, is_at
+from penstock.runtime.driving.nodes import Cell, Nodes, Prepared, TaskCode, is_at
 from penstock.runtime.driving.recording import Recorder, end_record
 from penstock.runtime.driving.recovery import lost_record, replay
 from penstock.runtime.driving.time_limits import TimeLimits
@@ -80,14 +85,20 @@ _READY_AHEAD = 2000
 #: seconds after which an idle loop looks up, for timers, interrupts and displays
 _IDLE = 0.2
 
+_USUAL: Final = RunOptions()
+_NOTHING: Final[Mapping[tuple[str, str], Attached]] = {}
+
 
 class Driver:
     """Drives one run to its end, or until nothing is left of it but questions to people.
 
+    Of the `options` of the run, those count that are about the cache and about waiting. `attached` has the functions of nodes, by the key of
+    the task whose body they are in and by their id; it may grow.
+
     `bodies` are the dynamic bodies of the run, `admission` decides what may start when, `convert` makes the values of
     an answer of the types that were asked for, `complaints` is asked in every turn for what else there is to say,
-    `settle_hooks` waits, before the end is recorded, for those who may say it. With `wait_for_answers` the run is not
-    paused while questions are open.
+    `settle_hooks` waits, before the end is recorded, for those who may say it; `new_code` tells the identities of tasks
+    that have appeared, and of classes that `code_of` was asked for. `progress` is the state of a run that has not begun, of the same graph.
     """
 
     def __init__(
@@ -102,40 +113,41 @@ class Driver:
         executor: Executor,
         clock: Clock,
         observers: Sequence[Observer] = (),
-        use_cache: bool = True,
+        options: RunOptions = _USUAL,
+        attached: Mapping[tuple[str, str], Attached] = _NOTHING,
         bodies: Bodies | None = None,
         admission: Admission | None = None,
         convert: Convert | None = None,
         complaints: Callable[[], Iterable[Complaint]] = tuple,
+        new_code: Callable[[], Basis] = Basis,
+        code_of: CodeOf = no_code,
         settle_hooks: Callable[[], object] | None = None,
-        wait_for_answers: bool = False,
+        progress: RunProgress | None = None,
     ) -> None:
         self.run, self.graph = run, graph
-        self.store, self.executor, self.clock = store, executor, clock
-        self.observers = observers
-        self.progress = progress = RunProgress(graph)
-        self.state = RunState.RUNNING
+        self.store, self.executor, self.clock, self.observers = store, executor, clock, observers
+        self.progress = progress = progress or RunProgress(graph)
+        self.state, self._stays = RunState.RUNNING, options.wait
         self.outputs: dict[str, Argument] = {}
         self.bodies = bodies
         self.admission = admission or _admission(run, graph, store, executor, clock)
-        self._complaints, self._settle_hooks = complaints, settle_hooks
-        self._wait_for_answers = wait_for_answers
+        self._complaints, self._new_code, self._settle_hooks = complaints, new_code, settle_hooks
         self._interruptions: deque[CancelRequested] = deque()
         self._ledger = ledger = Ledger(progress)
-        self._nodes = nodes = Nodes(run.run_id, progress, tasks, parameters, values, ledger)
-        self._lookups = Lookups(nodes, store, values, clock, use_cache=use_cache, full=self._is_full)
+        self._nodes = nodes = Nodes(run.run_id, progress, tasks, parameters, values, ledger, attached, code_of)
+        self._lookups = Lookups(nodes, store, values, clock, options, self._is_full)
         self._expansion = Expansion(nodes, ledger, clock)
         self._timers = timers = Timers()
         self._limits = TimeLimits(progress, ledger, timers, clock)
         self._attempts = Attempts(nodes, executor, ledger, self._limits, self._lookups.prepared)
+        self._claims = Claims(store, clock, self._attempts)
         self._approvals = Approvals(nodes, ledger, timers, clock, convert)
         self._alarms = Alarms(self._limits, self._attempts, self._approvals, self.admission)
         self._inbox = Inbox(store, run.run_id, clock)
         #: requests that are yet to be followed
         self._requests: list[Request] = []
         self._evaluations: deque[Evaluation] = deque()
-        self._turn = Recorder()
-        self._turns = 0
+        self._turn, self._turns = Recorder(), 0
         if bodies is not None:
             bodies.attach(progress, nodes.resolver, ledger.faults, run.run_id)
 
@@ -153,6 +165,16 @@ class Driver:
         """
         journal = self.store.journal(self.run.run_id)
         return self._begun(lambda: self._take_over(journal)) if journal else self.drive()
+
+    def rehearse(self) -> tuple[Nodes, Mapping[Cell, Prepared]]:
+        """Go as far as recorded results allow, with an executor that has no room. Returns what prepares attempts, and
+        those that would begin. The bodies are left where they are; whoever made them ends them."""
+        self._take([RunStarted()])
+        self._commit(())
+        while self._is_busy:
+            self._take([])
+            self._commit(())
+        return self._nodes, self._lookups.prepared
 
     def interrupt(self, reason: str, *, stop: bool = False) -> None:
         """Ask for the end of the run; safe to call from a signal handler."""
@@ -258,13 +280,15 @@ class Driver:
 
     def _take_up(self, instruction: AnyInstruction) -> None:
         match instruction:
+            case Ready(node, item):
+                if self._claims and self._claims.holds_back(instruction):
+                    return
+                progress = self.progress.nodes[node]
+                policy, task, memory = self._admitted_as(progress, item)
+                self.admission.offer(instruction, policy, task, memory, ahead=bool(progress.streams))
+                self._limits.begin(progress, instruction)
             case Check():
                 self._lookups.add(instruction)
-            case Ready(node, item):
-                progress = self.progress.nodes[node]
-                ahead = bool(progress.streams)
-                self.admission.offer(instruction, *self._admitted_as(progress, item), ahead=ahead)
-                self._limits.begin(progress, instruction)
             case Expand() | Conclude() | Substitute():
                 self._evaluations.append(instruction)
             case Delay(node, item, attempt, seconds, jitter):
@@ -288,6 +312,7 @@ class Driver:
     def _settle(self, progress: NodeProgress, item: int, state: NodeState, reason: str, fault: Fault | None) -> None:
         cell = progress.id, item
         self._lookups.prepared.pop(cell, None)
+        self._claims.forget(cell)
         self._nodes.forget(cell)
         since = self._ledger.opened.pop(cell, None) if progress.body is not None else None
         self._turn.attempts.append(
@@ -296,6 +321,7 @@ class Driver:
 
     def _finish(self, state: RunState) -> None:
         self.state = state
+        self._turn.notice("", -1, self._lookups.refreshing.complaints(), self.clock.now())
         if state is RunState.SUCCEEDED:
             root = self.progress.root
             result = self.graph.result if self.graph.dynamic_at is None else root.result
@@ -313,19 +339,33 @@ class Driver:
 
     def _record(self, reports: Sequence[AnyReport], state: RunState) -> None:
         now = self.clock.now()
+        self._turn.take_code(self._new_code())
         for complaint in self._complaints():
             self._turn.notice(complaint.node, complaint.item, [complaint.text], now)
         turn = self._turn.turn(self._turns, now, state, self.outputs)
         if turn is not None:
-            self.store.commit(self.run.run_id, turn)
+            refused = self.store.commit(self.run.run_id, turn)
+            if refused:
+                self._give_way(turn.claims, refused)
             self._turns += 1
             self._turn = Recorder()
         for observer in self.observers:
             observer.turn(turn or Turn(number=self._turns, at=now), reports)
 
-    def _patience(self) -> float:
+    def _give_way(self, claims: Mapping[bytes, Cell], refused: frozenset[bytes]) -> None:
+        """Wait for results that other runs make, rather than make them as well."""
+        for fingerprint in refused:
+            self.admission.end(*claims[fingerprint])
+        self._claims.give_way(claims, refused)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether there is something to be done at once."""
         computing = self.bodies is not None and self.bodies.computing
-        if computing or self._interruptions or self._requests or (self._lookups and not self._lookups.stalled):
+        return computing or (bool(self._lookups) and not self._lookups.stalled)
+
+    def _patience(self) -> float:
+        if self._is_busy or self._interruptions or self._requests or self._claims.returned:
             return 0.0
         return self._timers.patience(self.clock.monotonic(), ASK_AGAIN if self.admission.waiting_count else _IDLE)
 
@@ -368,13 +408,20 @@ class Driver:
             # it was cancelled meanwhile
             return None
         try:
-            self._attempts.start(progress, ready, self.admission.devices(*cell))
+            fingerprint = self._attempts.start(progress, ready, self.admission.devices(*cell))
         except Exception as error:
             return Expired(*cell, fault_of(error))
+        if fingerprint is not None and self._attempts.lasted.get(progress.node.task, SHORT) >= SHORT:
+            self._claim(progress, ready.item, fingerprint)
         grant = self.admission.grants.get(cell)
         if grant is not None and grant.notice:
             self._turn.notice(*cell, [grant.notice], self.clock.now())
         return Started(*cell, ready.attempt)
+
+    def _claim(self, progress: NodeProgress, item: int, fingerprint: bytes) -> None:
+        if self._lookups.may_claim(progress, item, fingerprint):
+            self._turn.claims.setdefault(fingerprint, (progress.id, item))
+            self._attempts.claimed.add(fingerprint)
 
     # Questions to people.
 
@@ -391,13 +438,14 @@ class Driver:
 
     def _rests(self) -> bool:
         return bool(self._ledger.asked) and not (
-            self._wait_for_answers
+            self._stays
             or self.state is not RunState.RUNNING
             or self._attempts
             or self._timers.delays
             or self._lookups
             or self._interruptions
             or self.admission.waiting_count
+            or self._claims
             or not self._approvals.unanswered
             or self._approvals.near_deadline
             or (self.bodies is not None and self.bodies.computing)
@@ -425,6 +473,8 @@ class Driver:
         events: list[AnyEvent] = []
         while self._interruptions:
             events.append(self._interruptions.popleft())
+        if self._claims:
+            events += self._made_elsewhere()
         requests, self._requests = [*self._requests, *self._inbox.poll()], []
         events += self._asked_for(requests)
         for report in reports:
@@ -434,6 +484,20 @@ class Driver:
             if event is not None:
                 events.append(event)
         return events + self._alarms.due(events, self._turn)
+
+    def _made_elsewhere(self) -> list[AnyEvent]:
+        """What follows from the results of other runs that attempts of this one wait for."""
+        events = self._claims.take_returned()
+        late, freed = self._claims.looked()
+        for each in late:
+            hit = self._lookups.found_late(self.progress.nodes[each.ready.node], each, self._turn)
+            if hit is not None:
+                events.append(hit)
+            else:
+                freed.append(each.ready)
+        for ready in freed:
+            self._take_up(ready)
+        return events
 
     def _asked_for(self, requests: Iterable[Request]) -> list[AnyEvent]:
         """What follows from requests of other processes."""

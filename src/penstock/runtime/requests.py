@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import getpass
 import time
 from collections.abc import Callable, Mapping
@@ -20,10 +19,12 @@ from penstock.runtime.ending import end_as_cancelled
 from penstock.runtime.reading.cells import Cells
 from penstock.runtime.reading.questions import Question, open_questions
 from penstock.runtime.reading.replay import replayed
-from penstock.runtime.surroundings.processes import is_gone, this_process
+from penstock.runtime.surroundings.processes import has_lost_its_driver, this_process
 
 #: seconds between two looks at a run that is to end
 _LOOK = 0.1
+#: more paused runs than anybody has
+_MANY = 1_000_000
 _ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 
@@ -74,6 +75,14 @@ def answer(
     return given
 
 
+def overdue(store: Store) -> list[RunRecord]:
+    """The runs that are paused although the deadline of one of their questions has passed, oldest first."""
+    now = time.time()
+    paused = store.runs(state=RunState.PAUSED, limit=_MANY)
+    deadlines = {run.run_id: [each.deadline_at for each in questions(store, run.run_id)] for run in paused}
+    return [run for run in reversed(paused) if any(at is not None and at <= now for at in deadlines[run.run_id])]
+
+
 def _asked(store: Store, run_id: str, name: str) -> Question:
     asked = {question.id: question for question in questions(store, run_id)}
     if name in asked:
@@ -85,7 +94,9 @@ def _asked(store: Store, run_id: str, name: str) -> Question:
             f"run {run_id} has no open question" + (f": it has {_PAST[state]}" if state in _ENDED else ""),
             remedy=f"See: penstock show {run_id}",
         )
-    near = difflib.get_close_matches(name, asked, 1)
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, asked, 1)
     listed = f"Did you mean {near[0]!r}?" if near else f"Open are: {', '.join(asked)}."
     raise NotFoundError(f"run {run_id} has no open question {name!r}", remedy=listed)
 
@@ -140,12 +151,7 @@ class Ending(NamedTuple):
 
 def is_over(store: Store, run: RunRecord) -> bool:
     """Whether nobody drives a run that has not ended: it is paused, or its driver is gone."""
-    return run.state is RunState.PAUSED or is_gone(run, _last_turn(store, run))
-
-
-def _last_turn(store: Store, run: RunRecord) -> float:
-    journal = store.journal(run.run_id)
-    return journal[-1][0] if journal else run.started_at
+    return run.state is RunState.PAUSED or has_lost_its_driver(store, run)
 
 
 def cancel(
@@ -201,4 +207,4 @@ def _ending(store: Store, run: RunRecord) -> Ending:
     )
 
 
-__all__ = ["Ending", "answer", "cancel", "is_over", "person", "questions"]
+__all__ = ["Ending", "answer", "cancel", "is_over", "overdue", "person", "questions"]

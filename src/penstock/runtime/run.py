@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from penstock.errors import CancelledError, NotFoundError, RunFailedError
 from penstock.model.run import FRUITFUL, AttemptRecord, NodeState, RunRecord, RunState, item_id
@@ -16,7 +15,15 @@ from penstock.runtime import requests
 from penstock.runtime.reading.document import run_document
 from penstock.runtime.reading.failures import body_fault, exception_for, expiry, handled_nodes, is_handled
 from penstock.runtime.reading.questions import question_document
+from penstock.runtime.tags import checked_tags
 from penstock.values import Values
+
+if TYPE_CHECKING:
+    from penstock.runtime.explaining.runs import RunDiff
+    from penstock.runtime.explaining.why import Explanation, RunExplanation
+    from penstock.runtime.reading.past import Past
+    from penstock.runtime.replaying.outcome import Replay
+    from penstock.runtime.replaying.replayer import Replayer
 
 #: opens the store for as long as it is needed
 OpenStore = Callable[[], AbstractContextManager[Store]]
@@ -25,10 +32,11 @@ OpenStore = Callable[[], AbstractContextManager[Store]]
 class TaskRun:
     """A node of a run, or one item of a mapped node."""
 
-    def __init__(self, document: Mapping[str, Any], attempt: AttemptRecord | None, values: Values) -> None:
+    def __init__(self, document: Mapping[str, Any], attempt: AttemptRecord | None, values: Values, run: Run) -> None:
         self._document = document
         self._attempt = attempt
         self._values = values
+        self._run = run
         #: `train`, `fit[3]`
         self.id: str = document["id"]
         self.state: str = document["state"]
@@ -46,6 +54,13 @@ class TaskRun:
         self.reason: str = document.get("reason", "")
 
     @property
+    def inputs(self) -> dict[str, Any]:
+        """The values that the task was given, by name, loaded now. Raises LookupError where what should have made them
+        did not run, and NotFoundError where nothing is kept of the code."""
+        past = self._run.past
+        return {name: self._values.load(argument) for name, argument in past.inputs(past.find(self.id)).items()}
+
+    @property
     def outputs(self) -> dict[str, Any]:
         """The values by output name, loaded now; empty where there are none."""
         artifacts = self._attempt.outputs if self._attempt is not None else ()
@@ -59,6 +74,23 @@ class TaskRun:
         if len(outputs) != 1:
             raise LookupError(f"{self.id} has {len(outputs)} outputs: {', '.join(outputs) or 'it was ' + self.state}")
         return next(iter(outputs.values()))
+
+    def replay(
+        self,
+        code: Literal["stored", "today"] | None = None,
+        *,
+        pdb: bool | Literal["start", "error"] = False,
+    ) -> Replay:
+        """Make the task again, in this process, with the inputs that it had, and compare. Nothing is recorded.
+
+        `code` says which: that of the run, or that of today; by default, today's where it does the same as that of the
+        run, and else that of the run. `pdb` enters the debugger: at the first line of the function, or where it raises;
+        true is the latter for a task that failed in the run. What the task raises is in the `error` of the result.
+
+        Raises DefinitionError for what cannot be made again (an approval, a whole pipeline, code or inputs that are gone),
+        and CancelledError where the debugger was left.
+        """
+        return self._run.replay(self.id, code, pdb=pdb)
 
     def __repr__(self) -> str:
         return f"<{self.id}: {self.state}>"
@@ -74,16 +106,17 @@ class Run:
         values: Values,
         restore: Callable[[Mapping[str, Any]], Any] | None = None,
         resume: Callable[[str], Run] | None = None,
+        replayer: Callable[[], Replayer] | None = None,
     ) -> None:
         self._record = record
         self._open_store = open_store
         self._values = values
         #: makes the value that the pipeline returned from its outputs; without it, a record comes back as a dict
         self._restore = restore or _only_value
-        #: whether this process ended it because of Ctrl-C
-        self.interrupted = False
         #: goes on with a run that is paused, given its id
         self._resume = resume
+        #: makes what makes its tasks again
+        self._replayer = replayer
         self.run_id = record.run_id
         self.pipeline = record.pipeline
         self.state = record.state
@@ -125,7 +158,8 @@ class Run:
         with self._open_store() as store:
             attempts = store.attempts(self.run_id)
         fruitful = {item_id(each.node, each.item, each.key): each for each in attempts if each.state in FRUITFUL}
-        return [TaskRun(document, fruitful.get(document["id"]), self._values) for document in self.document["tasks"]]
+        documents = self.document["tasks"]
+        return [TaskRun(document, fruitful.get(document["id"]), self._values, self) for document in documents]
 
     def task(self, name: str) -> TaskRun:
         """The node or item of that id. Raises NotFoundError, naming near ones."""
@@ -139,6 +173,74 @@ class Run:
             f"run {self.run_id} has no task {name!r}",
             remedy=f"Did you mean {', '.join(near)}?" if near else None,
         )
+
+    @cached_property
+    def past(self) -> Past:
+        """The run read back with the inputs of everything that ran in it."""
+        from penstock.runtime.reading.past import Past
+
+        with self._open_store() as store:
+            past = Past(store, self._values, self._record)
+            # the rest of what inputs take is read by now
+            _ = past.identities
+        return past
+
+    def replay(
+        self,
+        name: str,
+        code: Literal["stored", "today"] | None = None,
+        *,
+        pdb: bool | Literal["start", "error"] = False,
+    ) -> Replay:
+        """Make a node or an item of the run again: see `TaskRun.replay`. Raises NotFoundError, naming near ones."""
+        assert self._replayer is not None
+        stop = "auto" if pdb is True else pdb or None
+        return self._replayer().replay(self._record, name, code, stop)
+
+    @overload
+    def why(self, node: str) -> Explanation: ...
+    @overload
+    def why(self, node: None = None) -> RunExplanation: ...
+    def why(self, node: str | None = None) -> Explanation | RunExplanation:
+        """Why a node or an item of the run, by its id, is as it is now: why it ran, was taken from the cache, failed, was
+        skipped, or what it waits for; without `node`, all of them in short. Raises NotFoundError, naming near ones."""
+        import time
+
+        from penstock.runtime.explaining.why import Explainer
+        from penstock.runtime.reading.past import Past
+
+        with self._open_store() as store:
+            past = Past(store, self._values, store.find(self.run_id))
+            explainer = Explainer(past, time.time())
+            return explainer.overview() if node is None else explainer.explain(past.find(node))
+
+    def diff(self, before: Run | str) -> RunDiff:
+        """In what this run differs from another one (a run, or the id of one), causes before effects."""
+        from penstock.runtime.explaining.runs import diff_runs
+        from penstock.runtime.reading.past import Past
+
+        other = before if isinstance(before, str) else before.run_id
+        with self._open_store() as store:
+            old, new = (Past(store, self._values, store.find(run_id)) for run_id in (other, self.run_id))
+            return diff_runs(old, new)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that the run has now, sorted."""
+        with self._open_store() as store:
+            return store.tags([self.run_id]).get(self.run_id, ())
+
+    def tag(self, *tags: str, remove: Iterable[str] = ()) -> tuple[str, ...]:
+        """Put tags on the run, and take some off. Returns those that it has then, sorted.
+
+        A run with the tag `pinned` is never removed by `penstock gc`. Raises DefinitionError for what cannot be a tag.
+        """
+        added = checked_tags(tags)
+        with self._open_store() as store:
+            found = store.tag(self.run_id, add=added, remove=remove)
+        # it tells the tags
+        self.__dict__.pop("document", None)
+        return found
 
     @property
     def questions(self) -> list[dict[str, Any]]:
@@ -170,7 +272,7 @@ class Run:
         """The run as it is recorded now."""
         with self._open_store() as store:
             record = store.find(self.run_id)
-        return Run(record, self._open_store, self._values, self._restore, self._resume)
+        return Run(record, self._open_store, self._values, self._restore, self._resume, self._replayer)
 
     def raise_for_state(self) -> None:
         """Do nothing if the run succeeded; else raise what the body of the pipeline itself has raised, or the first
@@ -209,15 +311,17 @@ class Run:
 
     def _repr_html_(self) -> str:
         """A table of the tasks, for notebooks."""
+        from html import escape
+
         rows = "".join(
-            f"<tr><td>{html.escape(task.id)}</td><td>{task.state}</td><td>{task.duration:.2f} s</td>"
-            f"<td>{html.escape(task.error or task.reason)}</td></tr>"
+            f"<tr><td>{escape(task.id)}</td><td>{task.state}</td><td>{task.duration:.2f} s</td>"
+            f"<td>{escape(task.error or task.reason)}</td></tr>"
             for task in self.tasks[:200]
         )
-        metrics = ", ".join(f"{html.escape(name)} = {value:.4g}" for name, value in self.metrics.items())
+        metrics = ", ".join(f"{escape(name)} = {value:.4g}" for name, value in self.metrics.items())
         more = f"<p>and {len(self.tasks) - 200} more</p>" if len(self.tasks) > 200 else ""
         return (
-            f"<p><b>{html.escape(self.pipeline)}</b> {self.state.value} · {html.escape(self.run_id)}</p>"
+            f"<p><b>{escape(self.pipeline)}</b> {self.state.value} · {escape(self.run_id)}</p>"
             f"<table><tr><th>task</th><th>state</th><th>time</th><th></th></tr>{rows}</table>{more}<p>{metrics}</p>"
         )
 

@@ -46,7 +46,8 @@ _QUICK = 1
 encode = msgspec.msgpack.Encoder().encode
 decode_events = msgspec.msgpack.Decoder(list[AnyEvent]).decode
 decode_outputs = msgspec.msgpack.Decoder(tuple[Argument, ...]).decode
-_decode_results = msgspec.msgpack.Decoder(dict[str, Argument]).decode
+decode_argument = msgspec.msgpack.Decoder(Argument).decode
+decode_results = msgspec.msgpack.Decoder(dict[str, Argument]).decode
 _decode_artifact = msgspec.msgpack.Decoder(Artifact).decode
 _decode_fault = msgspec.msgpack.Decoder(Fault).decode
 # The standard library's JSON keeps nan, infinities and lone surrogates, which msgspec's does not. A preview that holds
@@ -88,7 +89,7 @@ def run_of(row: Row) -> RunRecord:
         finished_at=finished_at,
         target=target,
         driver=driver,
-        outputs=_decode_results(outputs),
+        outputs=decode_results(outputs),
     )
 
 
@@ -160,7 +161,7 @@ def attempt_rows(key: int, turn: Turn) -> Iterator[Row]:
             a.fingerprint,
             encode(a.outputs),
             None if a.fault is None else encode(a.fault),
-            plain(a.reason),
+            a.reason and plain(a.reason),
             a.key if a.key is None else plain(a.key),
         )
         for a in turn.attempts

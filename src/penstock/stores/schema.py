@@ -193,6 +193,49 @@ _POOLS = (
     "CREATE INDEX claims_by_pool ON claims (pool)",
 )
 
+_CODE = (
+    """
+    CREATE TABLE identities (
+        digest BLOB NOT NULL UNIQUE,
+        document BLOB NOT NULL,         -- msgpack: TaskIdentity, compressed by zlib
+        kept_at REAL NOT NULL           -- when somebody last said that it is needed
+    )
+    """,
+    """
+    CREATE TABLE texts (
+        digest BLOB NOT NULL UNIQUE,
+        text BLOB NOT NULL              -- UTF-8, compressed by zlib
+    )
+    """,
+    """
+    CREATE TABLE basis (                -- what the fingerprints of a run are made of
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        kind TEXT NOT NULL CHECK (kind IN ('parameter', 'task', 'file', 'class')),
+        name TEXT NOT NULL,
+        value BLOB NOT NULL,            -- of a parameter, msgpack: Argument; else a digest
+        PRIMARY KEY (run, kind, name)
+    ) WITHOUT ROWID
+    """,
+)
+
+# The run that is about to make the result, and which of its nodes and items; NULL where nobody is. Where there is none
+# yet, `outputs` is empty, and `run` 0.
+_CLAIMS = (
+    "ALTER TABLE results ADD COLUMN claimant INTEGER",
+    "ALTER TABLE results ADD COLUMN claimed_node TEXT",
+    "ALTER TABLE results ADD COLUMN claimed_item INTEGER",
+)
+
+_TAGS = (
+    """
+    CREATE TABLE tags (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        tag TEXT NOT NULL,
+        PRIMARY KEY (run, tag)
+    ) WITHOUT ROWID
+    """,
+)
+
 
 def _upgrade_graphs(connection: sqlite3.Connection) -> None:
     """Bring the graphs of all runs to version 2 of their format."""
@@ -212,6 +255,7 @@ Step = str | Callable[[sqlite3.Connection], None]
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (*_RUNS, *_HISTORY, *_CACHE, *_SAID),
     (*_GROWTH, *_POOLS, _upgrade_graphs),
+    (*_CODE, *_CLAIMS, *_TAGS),
 )
 
 

@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import sqlite3
 import time
-import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, Final
 
 from penstock.errors import NotFoundError, StoreError
 from penstock.model.event import AnyEvent, Grown
 from penstock.model.graph import Graph, from_json, to_json
 from penstock.model.growth import grown
+from penstock.model.identity import Basis, SourceText, TaskIdentity
 from penstock.model.request import Request
-from penstock.model.run import AttemptRecord, Provenance, RunRecord, RunState, timestamp
+from penstock.model.run import AttemptRecord, Provenance, RunRecord, RunState
 from penstock.model.value import Argument, Description
-from penstock.ports import Holder, LoggedAttachment, LoggedLine, LoggedMetric, Origin, PoolState, Turn
-from penstock.stores import pools, rows, schema
+from penstock.ports import (
+    CachedResult,
+    Claimant,
+    Holder,
+    LoggedAttachment,
+    LoggedLine,
+    LoggedMetric,
+    Origin,
+    PoolState,
+    Recorded,
+    Timing,
+    Turn,
+)
+from penstock.stores import claims, code, collection, naming, pools, rows, schema, transactions
 from penstock.stores.rows import Row
+from penstock.stores.transactions import Reported, Transaction, code_of
 
-#: seconds to wait for another process to finish writing
-_PATIENCE = 30.0
 #: how many keys one query looks for; SQLite takes at least 999 values
 _KEYS = 500
-#: how many runs a message names
-_NAMED = 5
 
 # No memory map: its page faults cost more than the reads they replace.
 _PRAGMAS = (
@@ -45,18 +51,6 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 16000",
     "PRAGMA journal_size_limit = 67108864",
 )
-
-_RIGHTS = "Give yourself the right to read and write there, or name another folder with PENSTOCK_HOME."
-_DAMAGED = "Put a copy back, or move the file away: penstock then makes a new one. Blobs are not affected."
-_REMEDIES = {
-    sqlite3.SQLITE_BUSY: "End that process, or try again.",
-    sqlite3.SQLITE_FULL: "Free some space on that disk, or name another folder with PENSTOCK_HOME.",
-    sqlite3.SQLITE_READONLY: _RIGHTS,
-    sqlite3.SQLITE_CANTOPEN: _RIGHTS,
-    sqlite3.SQLITE_PERM: _RIGHTS,
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-}
 
 _NEXT = "(SELECT coalesce(max(number) + 1, 0) FROM journal WHERE run = runs.id)"
 # Adds nothing, and so returns nothing, unless the turn is the next one of its run.
@@ -89,8 +83,10 @@ _ADD_ATTEMPT = _insertion("attempts", f"run, {rows.ATTEMPT}")
 _ADD_RESULT = f"""{_insertion("results", rows.RESULT)}
     ON CONFLICT (fingerprint) DO UPDATE SET
         outputs = excluded.outputs, run = excluded.run, node = excluded.node, item = excluded.item,
-        attempt = excluded.attempt, created_at = excluded.created_at
+        attempt = excluded.attempt, created_at = excluded.created_at,
+        claimant = NULL, claimed_node = NULL, claimed_item = NULL
 """
+_RECORDED = "SELECT fingerprint, outputs, created_at FROM results WHERE outputs <> X'' AND fingerprint"
 _ADD_DESCRIPTION = f"""{_insertion("descriptions", rows.DESCRIPTION)}
     ON CONFLICT (digest) DO UPDATE SET preview = excluded.preview WHERE preview <> excluded.preview
 """
@@ -108,7 +104,13 @@ _ENDINGS = {
     "cancelled": "was cancelled",
 }
 
+_NO_BASIS: Final = Basis()
 _NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
+_TIMINGS = f"""
+    SELECT run, node, count(*), avg(duration), max(peak_memory) FROM attempts
+    WHERE run IN (SELECT id FROM runs WHERE pipeline = ? {_NEWEST_FIRST} LIMIT ?) AND state = 'succeeded' AND duration > 0
+    GROUP BY run, node
+"""
 
 
 class SqliteStore:
@@ -124,42 +126,62 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = Path(path)
+        #: by key, what the runs that are written here have claimed
+        self._claimed: dict[int, set[bytes]] = {}
         with self._reported("open"):
             self._refuse_unknown()
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
+            self._connection = sqlite3.connect(self._path, timeout=transactions.PATIENCE, isolation_level=None)
             try:
                 self._prepare()
             except BaseException:
                 self._connection.close()
                 raise
 
-    def create(self, run: RunRecord, graph: Graph, provenance: Provenance) -> None:
+    def create(self, run: RunRecord, graph: Graph, provenance: Provenance, basis: Basis = _NO_BASIS) -> None:
         """Record a new run, before anything of it happens. Raises StoreError if there is one of that id."""
         with self._writing():
-            key = self._connection.execute(_ADD_RUN, rows.run_row(run)).lastrowid
+            self._connection.execute(_ADD_RUN, rows.run_row(run))
+            key = self._key(run.run_id)
             details = (key, rows.graph_document(graph), rows.provenance_document(provenance))
             self._connection.execute(_ADD_DETAILS, details)
+            code.add_basis(self._connection, key, basis)
+        self._claimed[key] = set()
 
-    def commit(self, run_id: str, turn: Turn) -> None:
+    def commit(self, run_id: str, turn: Turn) -> frozenset[bytes]:
         """Record a turn in one transaction; raises StoreError if it is not the next one of its run.
 
-        Of several results with one fingerprint, and of several descriptions of one digest, the newest is kept.
+        Of several results with one fingerprint, and of several descriptions of one digest, the newest is kept. Returns
+        the claims that are refused, because another run that is under way has them.
         """
+        refused = claims.NONE
         with self._writing():
             key = self._advance(run_id, turn)
+            claimed = self._claims_of(key)
             if turn.end is not None:
                 self._end(key, turn)
+                claims.drop(self._connection, key, claimed)
             if turn.attempts:
                 self._add(_ADD_ATTEMPT, rows.attempt_rows(key, turn))
             if turn.results:
                 self._add(_ADD_RESULT, rows.result_rows(key, turn))
+            if turn.disclaimed:
+                claims.drop(self._connection, key, turn.disclaimed)
+            if turn.claims and turn.end is None:
+                refused = claims.take(self._connection, key, turn.claims)
+            if turn.basis is not None:
+                code.add_basis(self._connection, key, turn.basis)
             if turn.descriptions:
                 self._add(_ADD_DESCRIPTION, rows.description_rows(turn))
             if turn.said:
                 self._add(_ADD_LINE, rows.line_rows(key, turn))
                 self._add(_ADD_METRIC, rows.metric_rows(key, turn))
                 self._add(_ADD_ATTACHMENT, rows.attachment_rows(key, turn))
+        claimed.difference_update(turn.results)
+        claimed.update(turn.claims)
+        if turn.end is not None:
+            del self._claimed[key]
+        return refused
 
     def reopen(self, run_id: str, driver: str, instead_of: str | None = None) -> RunRecord:
         """Let another driver go on with a run that is paused, or whose driver is gone; it is `running` again.
@@ -176,11 +198,48 @@ class SqliteStore:
             raise StoreError(f"run {run_id} is driven by {run.driver} by now", remedy="Leave it to that process.")
         raise StoreError(f"run {run_id} has ended: it {_ENDINGS[run.state]}", remedy="Start a new run.")
 
-    def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, tuple[Argument, ...]]:
-        """Outputs recorded in the cache under each of the fingerprints that are known."""
-        found = self._looked_up("SELECT fingerprint, outputs FROM results WHERE fingerprint", fingerprints)
+    def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, Recorded]:
+        """What is recorded in the cache under each of the fingerprints that are known."""
+        found = self._looked_up(_RECORDED, fingerprints)
         with self._reported("read"):
-            return {fingerprint: rows.decode_outputs(outputs) for fingerprint, outputs in found}
+            return {key: Recorded(rows.decode_outputs(outputs), at) for key, outputs, at in found}
+
+    def claimants(self, fingerprints: Sequence[bytes]) -> dict[bytes, Claimant]:
+        """Who is about to make the results, of those that are claimed by a run that is under way."""
+        return {row[0]: Claimant(*row[1:]) for row in self._looked_up(claims.CLAIMANTS, fingerprints)}
+
+    def heard_of(self, run_id: str) -> float:
+        """When a run was last heard of: the time of its latest turn, or of its start."""
+        latest = self._of_run("SELECT at FROM journal WHERE run = ? ORDER BY number DESC LIMIT 1", run_id)
+        return latest[0][0] if latest else self._run(run_id).started_at
+
+    def disclaim(self, fingerprints: Iterable[bytes], run_id: str) -> None:
+        """Drop claims of a run whose driver is gone, so that others can make the results."""
+        with self._writing():
+            claims.drop(self._connection, self._key(run_id), fingerprints)
+
+    def keep(self, identities: Sequence[TaskIdentity], texts: Sequence[SourceText]) -> frozenset[bytes]:
+        """Keep what code consists of, and the texts that it refers to. Returns the digests of the identities that were
+        not known before."""
+        with self._writing():
+            return code.keep(self._connection, identities, texts, time.time())
+
+    def identities(self, digests: Iterable[bytes]) -> dict[bytes, TaskIdentity]:
+        """What is known of code, by `TaskIdentity.digest`."""
+        found = self._looked_up(code.IDENTITIES, list(digests))
+        with self._reported("read"):
+            return {digest: code.identity_of(document) for digest, document in found}
+
+    def texts(self, digests: Iterable[bytes]) -> dict[bytes, str]:
+        """The texts of source files, by their digests, of those that are kept."""
+        found = self._looked_up(code.TEXTS, list(digests))
+        with self._reported("read"):
+            return {digest: code.text_of(document) for digest, document in found}
+
+    def basis(self, run_id: str) -> Basis:
+        """What the fingerprints of a run are made of so far."""
+        with self._reported("read"):
+            return code.basis_of(self._connection, self._key(run_id))
 
     def origins(self, fingerprints: Sequence[bytes]) -> dict[bytes, Origin]:
         """Where the results in the cache come from, of those whose run is still recorded."""
@@ -197,9 +256,10 @@ class SqliteStore:
         elif not found and name:
             # A range takes the name as it is, without wildcards, and uses the index.
             start = f"WHERE run_id >= ? AND run_id < ? {_NEWEST_FIRST} LIMIT ?"
-            found = self._runs(start, name, f"{name}\U0010ffff", _NAMED + 1)
+            found = self._runs(start, name, f"{name}\U0010ffff", naming.NAMED + 1)
         if len(found) != 1:
-            raise self._not_found(name, found)
+            latest = [] if found else self.runs(limit=1000)
+            raise naming.not_found(name, found, latest, self._path)
         return found[0]
 
     def runs(self, *, pipeline: str | None = None, state: str | None = None, limit: int = 20) -> list[RunRecord]:
@@ -234,6 +294,11 @@ class SqliteStore:
         with self._reported("read"):
             return [rows.attempt_of(row) for row in found]
 
+    def timings(self, pipeline: str, limit: int = 20) -> list[Timing]:
+        """What the nodes of a pipeline took in its latest runs; a node with a body, from the begin of its first node to
+        its end. Those that took no time are left out."""
+        return [Timing(*row) for row in self._rows(_TIMINGS, pipeline, limit)]
+
     def journal(self, run_id: str) -> list[tuple[float, list[AnyEvent]]]:
         """Every turn's time and events, in order."""
         found = self._of_run("SELECT at, events FROM journal WHERE run = ? ORDER BY number", run_id)
@@ -259,6 +324,53 @@ class SqliteStore:
         found = self._of_run(f"SELECT {rows.ATTACHMENT} FROM attachments WHERE run = ? ORDER BY number", run_id)
         with self._reported("read"):
             return [rows.attachment_of(row) for row in found]
+
+    def tag(self, run_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
+        """Put tags on a run, and take some off. Returns those that it has then, sorted."""
+        with self._writing():
+            return collection.tag(self._connection, self._key(run_id), add, remove)
+
+    def tags(self, run_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The tags of those of the runs that have any."""
+        return collection.grouped(self._looked_up(collection.TAGS, list(run_ids)))
+
+    def remove(self, run_ids: Iterable[str]) -> None:
+        """Forget runs, with all that is recorded of them; what they have put into the cache stays. Raises StoreError
+        for a run that is under way, and passes over one that is not there."""
+        removed = list(run_ids)
+        for run_id, pipeline in self._looked_up(collection.DRIVEN, removed):
+            raise collection.under_way(run_id, pipeline)
+        for run_id in removed:
+            # one by one: others have to wait for as long as it takes
+            with self._writing():
+                collection.remove(self._connection, run_id)
+
+    def results(self) -> Iterator[CachedResult]:
+        """All that is in the cache."""
+        with self._reported("read"):
+            yield from collection.results(self._connection)
+
+    def forget(self, fingerprints: Iterable[bytes]) -> None:
+        """Drop entries of the cache."""
+        with self._writing():
+            collection.forget(self._connection, fingerprints)
+
+    def arguments(self) -> Iterator[Argument]:
+        """Everything stored that anything recorded refers to: results, outputs of attempts and of runs, what is in
+        journals, parameters, logged artifacts. One may come several times."""
+        with self._reported("read"):
+            yield from collection.arguments(self._connection)
+
+    def sweep(self, before: float) -> None:
+        """Drop descriptions, identities and texts that nothing recorded refers to, but no identity that somebody has
+        kept since the time `before`, and give the space back."""
+        sweep = collection.Sweep(self._connection)
+        with self._reported("read"):
+            sweep.prepare()
+        with self._writing():
+            sweep.carry_out(before)
+        with self._reported("write to"):
+            collection.shrink(self._connection)
 
     def ask(self, run_id: str, request: Request) -> None:
         """Leave a request for whoever drives the run, now or later."""
@@ -344,7 +456,9 @@ class SqliteStore:
             return
         # Without a write-ahead log nobody has the file open, and it can be read as it lies there.
         mode = "mode=ro" if self._log().exists() else "immutable=1"
-        connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?{mode}", timeout=_PATIENCE, uri=True)
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?{mode}", timeout=transactions.PATIENCE, uri=True
+        )
         try:
             schema.require_known(connection, self._path)
         finally:
@@ -358,30 +472,20 @@ class SqliteStore:
 
     def _write_ahead(self) -> None:
         # A new file is switched under a lock for which SQLite does not wait, whatever its timeout.
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + transactions.PATIENCE
         while True:
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 return
             except sqlite3.OperationalError as error:
-                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
             time.sleep(0.005)
 
     # Writing.
 
-    @contextmanager
-    def _writing(self) -> Generator[None]:
-        """A transaction with the right to write from its start: one that had only read could not wait for it."""
-        with self._reported("write to"):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+    def _writing(self) -> Transaction:
+        return Transaction(self._path, self._connection)
 
     def _advance(self, run_id: str, turn: Turn) -> int:
         """Add the turn to the journal, if it is the next one. Returns the key of the run."""
@@ -408,6 +512,12 @@ class SqliteStore:
         else:
             self._connection.execute(_END, (str(turn.end), turn.at, rows.encode(turn.outputs), key))
         pools.give_back(self._connection, key)
+
+    def _claims_of(self, key: int) -> set[bytes]:
+        """All fingerprints that a run has claimed, maybe with some that it has no more."""
+        if key not in self._claimed:
+            self._claimed[key] = claims.of_run(self._connection, key)
+        return self._claimed[key]
 
     def _key(self, run_id: str) -> int:
         """The number by which the tables refer to a run. Raises NotFoundError."""
@@ -437,7 +547,7 @@ class SqliteStore:
         with self._reported("read"):
             return self._connection.execute(query, (self._key(run_id), *values)).fetchall()
 
-    def _looked_up(self, query: str, keys: Sequence[bytes]) -> Iterator[Row]:
+    def _looked_up(self, query: str, keys: Sequence[bytes] | Sequence[str]) -> Iterator[Row]:
         """The rows of a query that ends in the name of a column, for which these are the keys."""
         for start in range(0, len(keys), _KEYS):
             some = keys[start : start + _KEYS]
@@ -454,43 +564,8 @@ class SqliteStore:
 
     # What goes wrong.
 
-    def _not_found(self, name: str, ambiguous: list[RunRecord]) -> NotFoundError:
-        if ambiguous:
-            return NotFoundError(f"several runs start with {name!r}", remedy=_listed("Say which:", ambiguous))
-        latest = self.runs(limit=1000)
-        if not latest:
-            return NotFoundError(f"there is no run {name!r}: none is recorded in {self._path}")
-        return NotFoundError(f"there is no run {name!r}", remedy=_listed("The nearest are:", _nearest(name, latest)))
-
-    @contextmanager
-    def _reported(self, verb: str) -> Generator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = _code(error)
-            reason = f"another process has it locked for {_PATIENCE:g} s" if code == sqlite3.SQLITE_BUSY else str(error)
-            raise StoreError(f"cannot {verb} {self._path}: {reason}", remedy=_REMEDIES.get(code)) from error
-        except OSError as error:
-            raise StoreError(f"cannot {verb} {self._path}: {error.strerror or error}", remedy=_RIGHTS) from error
-        except (msgspec.MsgspecError, zlib.error, ValueError, TypeError, OverflowError) as error:
-            raise StoreError(f"cannot {verb} {self._path}: {error}") from error
-
-
-def _code(error: sqlite3.Error) -> int:
-    """The kind of an SQLite error, without its finer distinctions; 0 where SQLite had no part in it."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _nearest(name: str, runs: list[RunRecord]) -> list[RunRecord]:
-    from difflib import get_close_matches
-
-    by_id = {run.run_id: run for run in runs}
-    return [by_id[run_id] for run_id in get_close_matches(name, by_id, n=_NAMED)] or runs[:_NAMED]
-
-
-def _listed(lead: str, runs: list[RunRecord]) -> str:
-    named = [f"\n    {run.run_id}  {run.pipeline}, started {timestamp(run.started_at)}" for run in runs[:_NAMED]]
-    return lead + "".join(named) + ("\n    ..." if len(runs) > _NAMED else "")
+    def _reported(self, verb: str) -> Reported:
+        return Reported(self._path, verb)
 
 
 __all__ = ["SqliteStore"]

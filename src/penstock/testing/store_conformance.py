@@ -22,7 +22,7 @@ from penstock.model.graph import Graph, to_json
 from penstock.model.run import NodeState, RunState
 from penstock.model.value import Collection, Description, Record, Selection
 from penstock.model.work import Attachment, Line, Metric
-from penstock.ports import LoggedLine, Origin, Said, Store
+from penstock.ports import LoggedLine, Origin, Recorded, Said, Store, Timing
 from penstock.testing.records import (
     FAULT,
     TEXT,
@@ -35,6 +35,8 @@ from penstock.testing.records import (
     run_record,
     turn,
 )
+from penstock.testing.store_claims import ClaimConformance
+from penstock.testing.store_collection import CodeConformance, CollectionConformance
 from penstock.testing.store_journal import JournalConformance
 from penstock.testing.store_sharing import PoolConformance, RequestConformance
 
@@ -51,7 +53,9 @@ def contents(store: Store, run_id: str) -> list[Any]:
     ]
 
 
-class StoreConformance(JournalConformance, RequestConformance, PoolConformance):
+class StoreConformance(
+    JournalConformance, RequestConformance, PoolConformance, ClaimConformance, CodeConformance, CollectionConformance
+):
     """Tests of the `Store` port. A subclass implements `make_store`."""
 
     # Runs.
@@ -329,8 +333,9 @@ class StoreConformance(JournalConformance, RequestConformance, PoolConformance):
         store.commit(run_id, turn(results=many))
         wanted = [fingerprint(seed) for seed in range(1299, -1, -1)]
         strange = [fingerprint(5000), b"", fingerprint(3)[:-1]]
-        assert store.recorded([*wanted, *strange, fingerprint(3)]) == {key: made.outputs for key, made in many.items()}
-        assert store.recorded(wanted[:1]) == {fingerprint(1299): (artifact(1299),)}
+        known = {key: Recorded(made.outputs, turn().at) for key, made in many.items()}
+        assert store.recorded([*wanted, *strange, fingerprint(3)]) == known
+        assert store.recorded(wanted[:1]) == {fingerprint(1299): Recorded((artifact(1299),), turn().at)}
         assert store.recorded(strange) == {}
         assert store.recorded([]) == {}
 
@@ -340,7 +345,8 @@ class StoreConformance(JournalConformance, RequestConformance, PoolConformance):
                 store.create(run_record(run_id), graph(), provenance())
             made = result(artifact(number), node=f"node{number}", item=number, number=number + 1)
             store.commit(run_id, turn(number // 2, results={fingerprint(1): made, fingerprint(number + 10): result()}))
-            assert store.recorded([fingerprint(1)]) == {fingerprint(1): (artifact(number),)}
+            newest = Recorded((artifact(number),), turn(number // 2).at)
+            assert store.recorded([fingerprint(1)]) == {fingerprint(1): newest}
             origin = Origin(run_id, f"node{number}", number, number + 1)
             assert store.origins([fingerprint(1)]) == {fingerprint(1): origin}
 
@@ -445,6 +451,34 @@ class StoreConformance(JournalConformance, RequestConformance, PoolConformance):
         assert [logged.attachment for logged in found] == list(attached)
         assert {(logged.node, logged.item, logged.attempt) for logged in found} == {("fit", 4, 2)}
 
+    # What things took.
+
+    def test_timings_tell_what_nodes_took_in_each_of_the_latest_runs(self, store: Store) -> None:
+        for seed, (name, pipeline) in enumerate([("old", "fits"), ("a", "fits"), ("other", "serves"), ("b", "fits")]):
+            record = run_record(name, pipeline=pipeline, started_at=1_700_000_000.0 + seed)
+            store.create(record, graph(), provenance())
+        store.commit("old", turn(attempts=[attempt("fit", duration=99.0)]))
+        store.commit("other", turn(attempts=[attempt("fit", duration=98.0)]))
+        ran = [
+            attempt("fit", 0, 1, duration=50.0, state=NodeState.FAILED, fault=FAULT),
+            attempt("fit", 0, 2, duration=1.0, peak_memory=300),
+            attempt("fit", 1, 1, duration=3.0, peak_memory=2**40),
+            attempt("fit", 2, 0, state=NodeState.CACHED),
+            attempt(TEXT, duration=0.25),
+            attempt("instant"),
+        ]
+        store.commit("a", turn(attempts=ran))
+        store.commit("b", turn(attempts=[attempt("fit", duration=4.0, peak_memory=7)]))
+        by_run: dict[int, set[Timing]] = {}
+        for timing in store.timings("fits", 2):
+            by_run.setdefault(timing.run, set()).add(msgspec.structs.replace(timing, run=0))
+        assert sorted(by_run.values(), key=len) == [
+            {Timing(0, "fit", 1, 4.0, 7)},
+            {Timing(0, "fit", 2, 2.0, 2**40), Timing(0, TEXT, 1, 0.25, 0)},
+        ]
+        assert len({timing.run for timing in store.timings("fits")}) == 3
+        assert store.timings("no such pipeline") == []
+
     # More than one store.
 
     def test_what_was_committed_outlives_the_store(self, store: Store, run_id: str, tmp_path: Path) -> None:
@@ -456,7 +490,7 @@ class StoreConformance(JournalConformance, RequestConformance, PoolConformance):
         later = self.make_store(tmp_path)
         try:
             assert contents(later, run_id) == before
-            assert later.recorded([fingerprint(1)]) == {fingerprint(1): (artifact(1),)}
+            assert later.recorded([fingerprint(1)]) == {fingerprint(1): Recorded((artifact(1),), turn().at)}
             later.commit(run_id, turn(1))
         finally:
             later.close()

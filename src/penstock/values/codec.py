@@ -44,6 +44,8 @@ class Encoded:
     preview: dict[str, Any] | None = None
     #: bytes that are stored elsewhere and belong to the value
     apart: int = 0
+    #: the user's own classes and functions in it, sorted (see `Artifact.classes`)
+    classes: tuple[str, ...] = ()
 
 
 class Codec(Protocol):

@@ -9,6 +9,7 @@ from typing import Any, cast
 from msgspec.msgpack import Encoder
 
 from penstock.fingerprint.framing import ATOMS, NotPlain, Packer, seal, unpack
+from penstock.fingerprint.named import name_of
 from penstock.values.codec import Encoded, with_suffix
 from penstock.values.jsonable import NotJsonable, jsonable, shown
 
@@ -22,23 +23,55 @@ class DataPacker(Packer):
         return self.other(value) if type(value) is _PATH else super().tree(value)
 
 
-_wire = DataPacker()
+class NamingPacker(DataPacker):
+    """Notes the names of the user's own classes that are in what it packs."""
+
+    def __init__(self, *, canonical: bool = False) -> None:
+        super().__init__(canonical=canonical)
+        self.classes: set[str] = set()
+
+    def note(self, kind: type[Any]) -> None:
+        if name := name_of(kind):
+            self.classes.add(name)
+
+
+class _Named(Exception):
+    """A class of the user's own is in what is packed."""
+
+
+class _QuickPacker(DataPacker):
+    """Packs what has no class of the user's own in it, as nearly everything has none. Raises _Named."""
+
+    def note(self, kind: type[Any]) -> None:
+        if name_of(kind):
+            raise _Named
+
+
+_quick = _QuickPacker()
 _encode = Encoder().encode
 _canonical = DataPacker(canonical=True)
 
 
-def encode(value: Any) -> tuple[bytes, bytes]:
-    """The wire form of plain data, and its digest. Raises NotPlain."""
+def encode(value: Any) -> tuple[bytes, bytes, tuple[str, ...]]:
+    """The wire form of plain data, its digest, and the names of the user's own classes in it. Raises NotPlain."""
     kind = cast(Any, type(value))
     if kind in ATOMS:
         try:
             wire = _encode(value)
-            return wire, seal(wire)
+            return wire, seal(wire), ()
         except (OverflowError, UnicodeEncodeError):
             pass
-    wire = _wire.pack(value)
+    wire, classes = _packed(value)
     flat = kind in ATOMS or (kind is list and ATOMS.issuperset(map(type, value)))
-    return wire, seal(wire if flat else _canonical.pack(value))
+    return wire, seal(wire if flat else _canonical.pack(value)), classes
+
+
+def _packed(value: Any) -> tuple[bytes, tuple[str, ...]]:
+    try:
+        return _quick.pack(value), ()
+    except _Named:
+        packer = NamingPacker()
+        return packer.pack(value), tuple(sorted(packer.classes))
 
 
 class Data:
@@ -48,15 +81,15 @@ class Data:
 
     def accepts(self, value: Any) -> bool:
         try:
-            _wire.tree(value)
+            _canonical.tree(value)
         except (NotPlain, RecursionError):
             return False
         return True
 
     def encode(self, value: Any) -> Encoded:
         """Raises NotPlain."""
-        wire, digest = encode(value)
-        return Encoded([wire], digest=digest)
+        wire, digest, classes = encode(value)
+        return Encoded([wire], digest=digest, classes=classes)
 
     def decode(self, data: memoryview) -> Any:
         return unpack(data)
@@ -89,4 +122,4 @@ def _dumpable(value: Any) -> Any:
         return shown(value, longest=10_000, most=10_000, depth=50)
 
 
-__all__ = ["Data", "DataPacker", "export_data"]
+__all__ = ["Data", "NamingPacker", "export_data"]

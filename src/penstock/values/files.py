@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,12 @@ from penstock.errors import OutputError, StoreError
 from penstock.fingerprint.framing import digest, frame
 from penstock.ports import Blobs
 from penstock.values.codec import Encoded
+from penstock.values.hashes import FileState, Hashes
 from penstock.values.jsonable import shown_text
 
 _CHUNK = 1 << 22
 #: the time given to files that are made from the store, so that one changed afterwards is noticed
 _STAMP = 1_000_000_000
-#: seconds for which a file must have been left alone before its digest is remembered
-_SETTLED = 2.0
 #: files that a preview lists, and bytes of a file that it looks at
 _LISTED, _HEAD = 50, 2000
 
@@ -99,7 +97,7 @@ class Files:
         """The file or folder in the workspace; one that is there and untouched is used again."""
         home = self._workspace / _identity(manifest).hex()[:32]
         place = home / manifest.name
-        if not _intact(place, manifest):
+        if not (_intact(place, manifest) and _noted(home)):
             self._make(manifest, home, place)
         return place
 
@@ -168,9 +166,8 @@ class References:
 
     name = "path"
 
-    def __init__(self) -> None:
-        #: path -> size, time and inode of the file when it was hashed, and its hash
-        self._hashes: dict[str, tuple[tuple[int, int, int], bytes]] = {}
+    def __init__(self, hashes: Path | None = None, *, looking: bool = False) -> None:
+        self._hashes = Hashes(hashes, looking=looking)
 
     def accepts(self, value: Any) -> bool:
         return isinstance(value, Path)
@@ -196,18 +193,27 @@ class References:
             return digest("reference", b"folder", frame(entries))
         return digest("reference", b"text", str(path).encode("utf-8", "surrogateescape"))
 
+    def content(self, path: Path) -> bytes:
+        """The digest of the content of a file, or of a folder without what is hidden or compiled there. Raises OSError
+        for one that cannot be read."""
+        if not path.is_dir():
+            return digest("reads", b"file", self._hash(path))
+        entries = [(name, self._hash(file)) for name, file in scan(path) if not file.is_dir() and _is_source(name)]
+        return digest("reads", b"folder", frame(entries))
+
     def _hash(self, file: Path) -> bytes:
-        key = str(file.absolute())
-        status = file.stat()
-        state = (status.st_size, status.st_mtime_ns, status.st_ino)
-        known = self._hashes.get(key)
-        if known is not None and known[0] == state:
-            return known[1]
-        found = hash_file(file)
-        # A file written to a moment ago may be written to again without any of this changing.
-        if _age(status) > _SETTLED:
-            self._hashes[key] = (state, found)
+        path, state = os.fsencode(file.absolute()), FileState.of(file)
+        found = self._hashes.find(path, state)
+        if found is None:
+            found = hash_file(file)
+            # what changed meanwhile is hashed again next time
+            if FileState.of(file) == state:
+                self._hashes.add(path, state, found)
         return found
+
+
+def _is_source(name: str) -> bool:
+    return not any(part.startswith(".") or part == "__pycache__" for part in name.split("/"))
 
 
 def hash_file(file: Path) -> bytes:
@@ -304,13 +310,18 @@ def _intact(place: Path, manifest: Manifest) -> bool:
     )
 
 
+def _noted(home: Path) -> bool:
+    """Note that what is laid out is in use, so that no collection removes it; whether it is still there."""
+    try:
+        os.utime(home)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _untouched(path: Path, entry: Entry) -> bool:
     try:
         status = path.stat()
     except OSError:
         return False
     return entry.address is None or (status.st_size == entry.size and int(status.st_mtime) == _STAMP)
-
-
-def _age(status: os.stat_result) -> float:
-    return time.time() - max(status.st_mtime, status.st_ctime)

@@ -22,11 +22,12 @@ _COLUMNS, _ROWS = 100, 5
 
 
 class Frames:
-    """The family of frames. `identify` digests what is in columns of objects."""
+    """The family of frames. `identify` digests what is in columns of objects, and adds the user's own classes in it to a
+    set."""
 
     name = "frame"
 
-    def __init__(self, identify: Callable[[Any], bytes]) -> None:
+    def __init__(self, identify: Callable[[Any, set[str]], bytes]) -> None:
         self._identify = identify
 
     def accepts(self, value: Any) -> bool:
@@ -40,7 +41,8 @@ class Frames:
         except (pandas.Inexpressible, ImportError, ValueError, TypeError) as error:
             content = pickles.dump(value)
             note = {"stored_as": "pickle", "reason": str(error)}
-        return Encoded(content, digest=self._digest(value), preview={**self.preview(value), **note})
+        digest, classes = self._structure_of(value)
+        return Encoded(content, digest=digest, preview={**self.preview(value), **note}, classes=classes)
 
     def decode(self, data: memoryview) -> Any:
         if is_pickled(data):
@@ -57,13 +59,15 @@ class Frames:
     def export(self, value: Any, path: Path) -> Path:
         return _export(value, path)
 
-    def _digest(self, value: Any) -> bytes | None:
+    def _structure_of(self, value: Any) -> tuple[bytes | None, tuple[str, ...]]:
         from penstock.values.identity import Unidentifiable
 
+        classes: set[str] = set()
         try:
-            return identify(value, self._identify)
+            known = identify(value, lambda part: self._identify(part, classes))
         except Unidentifiable:
-            return None
+            known = None
+        return known, tuple(sorted(classes))
 
 
 def is_pickled(data: memoryview) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from penstock.values import pickles
 from penstock.values.codec import Encoded, loaded, module, type_name, with_suffix
-from penstock.values.identity import Unidentifiable, identify
+from penstock.values.identity import structure_of
 from penstock.values.jsonable import shown
 
 
@@ -23,7 +23,8 @@ class Estimators:
 
     def encode(self, value: Any) -> Encoded:
         content = pickles.dump(value)
-        return Encoded(content, digest=structural(value))
+        digest, classes = structure_of(value)
+        return Encoded(content, digest=digest, classes=classes)
 
     def decode(self, data: memoryview) -> Any:
         return pickles.load(data)
@@ -45,14 +46,6 @@ class Estimators:
         else:
             path.write_bytes(pickle.dumps(value))
         return path
-
-
-def structural(value: Any) -> bytes | None:
-    """The digest by structure, None where there is none and the bytes of the pickle have to do."""
-    try:
-        return identify(value)
-    except Unidentifiable:
-        return None
 
 
 def _fitted(value: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any, cast
 from penstock.errors import OutputError
 from penstock.values import pickles
 from penstock.values.codec import Encoded, module, type_name, with_suffix
+from penstock.values.identity import structure_of
 from penstock.values.jsonable import shown, shown_text
-from penstock.values.models import structural
 
 
 class Objects:
@@ -42,7 +42,8 @@ class Objects:
                 f"values of type {type_name(kind)} are stored by cloudpickle: they can only be read where the same "
                 "code and package versions are installed"
             )
-        return Encoded(content, digest=structural(value))
+        digest, classes = structure_of(value)
+        return Encoded(content, digest=digest, classes=classes)
 
     def decode(self, data: memoryview) -> Any:
         return pickles.load(data)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from penstock.errors import NotFoundError, StoreError
 from penstock.fingerprint.framing import ATOMS, NotPlain, digest, frame, locate, unpack
+from penstock.fingerprint.named import stands_for
 from penstock.model.value import Argument, Artifact, Collection, Description, Record, Selection
 from penstock.ports import Blobs
 from penstock.values.arrays import Arrays, Scalars
@@ -17,9 +18,9 @@ from penstock.values.extensions import Extensions
 from penstock.values.figures import Figures
 from penstock.values.files import Files, References, manifest_of
 from penstock.values.frames import Frames, is_pickled
-from penstock.values.identity import identify
+from penstock.values.identity import identify, structure_of
 from penstock.values.jsonable import NotJsonable, jsonable
-from penstock.values.models import Estimators, structural
+from penstock.values.models import Estimators
 from penstock.values.objects import Objects
 from penstock.values.records import build, has_field
 from penstock.values.torch import Torch
@@ -37,25 +38,41 @@ class Values:
     """Stores values as artifacts and loads them again. For one thread at a time.
 
     `blobs` holds what takes more than `inline_limit` bytes; files that tasks returned are made again under
-    `workspace`. With `pickle` false, a value that no family knows is refused instead of being pickled.
+    `workspace`; the hashes of large files are remembered in the folder `hashes`, which with `looking` is only read.
+    With `pickle` false, a value that no family knows is refused instead of being pickled.
     """
 
-    def __init__(self, blobs: Blobs, *, workspace: Path, inline_limit: int = 4096, pickle: bool = True) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        *,
+        workspace: Path,
+        hashes: Path | None = None,
+        inline_limit: int = 4096,
+        pickle: bool = True,
+        looking: bool = False,
+    ) -> None:
         self._blobs = blobs
         self._limit = inline_limit
         self._notices: list[str] = []
+        #: digest of a value, stored here, that is not the same in every process -> the type of what it is about
+        self.unhashed: dict[bytes, str] = {}
+        #: the type of something in the value at hand that has no digest of its own
+        self._odd: str | None = None
+        #: types of which the user was told that they have none
+        self._told: set[str] = set()
         #: artifacts in blobs that were stored or loaded lately, by digest
         self._recent: dict[bytes, Artifact] = {}
         self._data = Data()
         self._tree = Tree(self._store_leaf, self.load)
         self._files = Files(blobs, workspace)
-        self._references = References()
+        self._references = References(hashes, looking=looking)
         self._families: list[Codec] = [
             Scalars(),
             Arrays(),
             Frames(identify),
             Estimators(),
-            Torch(structural),
+            Torch(structure_of),
             Figures(),
         ]
         self._extensions = Extensions(self._notices.append)
@@ -73,12 +90,12 @@ class Values:
         if kind in _SIMPLE:
             # The way of nearly all small values: one look at the type, one pass over the bytes.
             try:
-                payload, known = encode(value)
+                payload, known, classes = encode(value)
             except NotPlain:
                 return self._store_other(value, output)
             if len(payload) <= self._limit:
-                return Artifact("data", kind.__name__, known, len(payload), payload), None
-            return self._put(self._data, Encoded([payload], digest=known), value)
+                return Artifact("data", kind.__name__, known, len(payload), payload, None, classes), None
+            return self._put(self._data, Encoded([payload], digest=known, classes=classes), value)
         return self._store_other(value, output)
 
     def load(self, argument: Argument) -> Any:
@@ -105,6 +122,34 @@ class Values:
             parts = [self.digest(item) for item in argument.items]
             return digest("record", frame((argument.type, argument.names)), *parts)
         return self._digest_part(cast(Selection, argument))
+
+    def classes(self, argument: Argument) -> set[str]:
+        """The names of the user's own classes and functions in the value of an argument, without loading more than has
+        to be (see `Artifact.classes`). The class of a record is among them, whosever it is."""
+        if isinstance(argument, Artifact):
+            return set(argument.classes)
+        if isinstance(argument, Selection):
+            return self._classes_of_part(argument)
+        plain = {item.classes for item in argument.items if type(item) is Artifact}
+        found = {name for names in plain for name in names}
+        found.update(*[self.classes(item) for item in argument.items if type(item) is not Artifact])
+        if isinstance(argument, Record):
+            found.add(stands_for(argument.type))
+        return found
+
+    def content(self, path: Path) -> bytes:
+        """The digest, 32 bytes, of what is in a file, or in a folder without what is hidden or compiled there. Raises
+        OSError for one that cannot be read."""
+        return self._references.content(path)
+
+    def unhashable(self, argument: Argument) -> str | None:
+        """The type of what keeps an argument that was stored here from having a digest that is the same in every
+        process; None where nothing does."""
+        if isinstance(argument, Artifact):
+            return self.unhashed.get(argument.digest)
+        if isinstance(argument, Selection):
+            return self.unhashable(argument.of)
+        return next(filter(None, map(self.unhashable, argument.items)), None)
 
     def preview(self, artifact: Artifact) -> dict[str, Any]:
         """What can be shown of an artifact: JSON-able, for people. Loads it if it is in a blob."""
@@ -171,12 +216,16 @@ class Values:
             yield from (entry.address for entry in entries if entry.address is not None)
 
     def available(self, artifact: Artifact) -> bool:
-        """Whether all the bytes of an artifact, those of its parts included, are there."""
+        """Whether all the bytes of an artifact, those of its parts included, are there as they were written."""
         if artifact.codec == "data" and artifact.blob is None:
             return True
-        if artifact.blob is not None and not self._blobs.has(artifact.blob):
+        if artifact.blob is not None and not self._blobs.sound(artifact.blob):
             return False
-        return all(self._blobs.has(address) for address in self.addresses(artifact))
+        try:
+            return all(address == artifact.blob or self._blobs.sound(address) for address in self.addresses(artifact))
+        except StoreError:
+            # that of a part which says what it consists of
+            return False
 
     def pickled(self, artifact: Artifact) -> Artifact | None:
         """The part of an artifact, itself included, that is stored by pickle; None where there is none."""
@@ -186,6 +235,10 @@ class Values:
         if artifact.codec == "frame":
             return artifact if is_pickled(self._bytes(artifact)) else None
         return artifact if artifact.codec in _PICKLED else None
+
+    def note(self, text: str) -> None:
+        """Add to what the user should be told."""
+        self._notices.append(text)
 
     def take_notices(self) -> list[str]:
         """What the user should be told, once, since this was last asked."""
@@ -199,13 +252,30 @@ class Values:
         if type(value) is Leaf and isinstance(value.argument, Artifact):
             return value.argument, None
         codec = self._family(value, output)
+        around, self._odd = self._odd, None
         try:
             encoded = self._tree.encode(value, output=output) if codec is self._tree else codec.encode(value)
         except NotPlain:
             # A tree that contains itself.
             codec = self._objects
             encoded = codec.encode(value)
-        return self._put(codec, encoded, value)
+        artifact, description = self._put(codec, encoded, value)
+        if encoded.digest is None and codec.name in self._codecs:
+            self._odd = type_name(type(value))
+        if self._odd is not None:
+            self._note_unhashed(self._odd, artifact, output)
+        self._odd = self._odd or around
+        return artifact, description
+
+    def _note_unhashed(self, kind: str, artifact: Artifact, output: bool) -> None:
+        if not output:
+            self.unhashed[artifact.digest] = kind
+        elif kind not in self._told:
+            self._told.add(kind)
+            self._notices.append(
+                f"values of type {kind} have no digest that stays the same, so that what takes this result runs again "
+                "whenever this task does: return plain data, or an object of a class that can be imported"
+            )
 
     def _store_leaf(self, value: Any, output: bool) -> Artifact:
         return self.store(value, output=output)[0]
@@ -223,7 +293,7 @@ class Values:
         return self._extensions.accepting(value) or self._objects
 
     def _put(self, codec: Codec, encoded: Encoded, value: Any) -> tuple[Artifact, Description | None]:
-        artifact = self._at_hand(encoded.digest) or self._written(codec, encoded, value)
+        artifact = self._at_hand(encoded) or self._written(codec, encoded, value)
         if artifact.blob is None:
             return artifact, None
         self._remember(artifact)
@@ -238,12 +308,16 @@ class Values:
                     spool.write(piece)
             payload, blob, content = spool.finish()
         known = encoded.digest or digest(codec.name, content)
-        return Artifact(codec.name, type_name(type(value)), known, spool.size + encoded.apart, payload, blob)
+        size = spool.size + encoded.apart
+        return Artifact(codec.name, type_name(type(value)), known, size, payload, blob, encoded.classes)
 
-    def _at_hand(self, known: bytes | None) -> Artifact | None:
+    def _at_hand(self, encoded: Encoded) -> Artifact | None:
         """The artifact of an equal value that passed through here: a frame handed on is not written again."""
-        artifact = self._recent.get(known) if known is not None else None
-        return artifact if artifact is not None and self._blobs.has(cast(bytes, artifact.blob)) else None
+        artifact = self._recent.get(encoded.digest) if encoded.digest is not None else None
+        if artifact is None or artifact.classes != encoded.classes:
+            # an older penstock did not tell the classes
+            return None
+        return artifact if self._blobs.sound(cast(bytes, artifact.blob)) else None
 
     def _remember(self, artifact: Artifact) -> None:
         self._recent[artifact.digest] = artifact
@@ -305,6 +379,13 @@ class Values:
         if isinstance(found, Selection):
             return digest("part", self.digest(found.of), frame([found.key, found.attribute]))
         return self.digest(found)
+
+    def _classes_of_part(self, selection: Selection) -> set[str]:
+        peeked = self._peek(selection)
+        if type(peeked) is not Leaf:
+            return self._tree.classes(peeked)
+        found: Argument = peeked.argument
+        return self.classes(found.of if isinstance(found, Selection) else found)
 
     def _peek(self, argument: Argument) -> Any:
         """The value with what is stored apart left there; a leaf if nothing of it can be seen without loading it."""

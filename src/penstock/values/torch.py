@@ -15,12 +15,13 @@ from penstock.values.jsonable import shown
 
 
 class Torch:
-    """The family of modules, tensors and state dictionaries. `identify` digests modules by their structure."""
+    """The family of modules, tensors and state dictionaries. `structure_of` tells the digest of modules by their
+    structure, and the user's own classes in it."""
 
     name = "torch"
 
-    def __init__(self, identify: Callable[[Any], bytes | None]) -> None:
-        self._identify = identify
+    def __init__(self, structure_of: Callable[[Any], tuple[bytes | None, tuple[str, ...]]]) -> None:
+        self._structure_of = structure_of
 
     def accepts(self, value: Any) -> bool:
         torch = loaded("torch")
@@ -32,7 +33,8 @@ class Torch:
         def write(sink: Sink) -> None:
             sink.write(_saved(value))
 
-        return Encoded(write, digest=self._identify(value))
+        digest, classes = self._structure_of(value)
+        return Encoded(write, digest=digest, classes=classes)
 
     def decode(self, data: memoryview) -> Any:
         torch = module("torch")

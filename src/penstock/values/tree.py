@@ -13,12 +13,21 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from msgspec.msgpack import Ext
+from msgspec.msgpack import Decoder, Ext
 
-from penstock.fingerprint.framing import FIRST_FREE_CODE, NotPlain, Unpacker, locate, pickled_class, reference, seal
+from penstock.fingerprint.framing import (
+    FIRST_FREE_CODE,
+    NESTED,
+    NotPlain,
+    Unpacker,
+    locate,
+    pickled_class,
+    reference,
+    seal,
+)
 from penstock.model.value import Argument, Artifact
 from penstock.values.codec import Encoded
-from penstock.values.data import DataPacker, export_data
+from penstock.values.data import NamingPacker, export_data
 from penstock.values.jsonable import NotJsonable, jsonable, shown
 from penstock.values.records import Parts, put_together, take_apart
 
@@ -51,13 +60,21 @@ class Tree:
     def encode(self, value: Any, *, output: bool = False) -> Encoded:
         """Stores the leaves and gives the manifest. Raises NotPlain for a tree that contains itself."""
         leaves = _Leaves(lambda part: self._store(part, output))
-        wire = _TreePacker(leaves).pack(value)
+        wire = (packer := _TreePacker(leaves)).pack(value)
         canonical = _TreePacker(leaves, canonical=True).pack(value)
-        return Encoded([wire], digest=seal(canonical), preview=self.preview(value), apart=leaves.size)
+        classes = tuple(sorted(packer.classes))
+        preview = self.preview(value)
+        return Encoded([wire], digest=seal(canonical), preview=preview, apart=leaves.size, classes=classes)
 
     def digest(self, value: Any) -> bytes:
         """The digest of a tree of which all leaves are stored already."""
         return seal(_TreePacker(_Leaves(None), canonical=True).pack(value))
+
+    def classes(self, peeked: Any) -> set[str]:
+        """The names of the user's own classes and functions in a peeked tree."""
+        packer = _TreePacker(_Leaves(None))
+        packer.pack(peeked)
+        return packer.classes
 
     def decode(self, data: memoryview) -> Any:
         return self._whole.unpack(data)
@@ -71,10 +88,8 @@ class Tree:
         return self._whole.unpack(_TreePacker(_Leaves(None)).pack(peeked))
 
     def leaves(self, data: Any) -> list[Artifact]:
-        """The artifacts of all leaves."""
-        found: list[Artifact] = []
-        _TreeUnpacker(found.append).unpack(data)
-        return found
+        """The artifacts of all leaves, of records of classes that are gone as well."""
+        return _leaves_in(data)
 
     def preview(self, value: Any) -> dict[str, Any]:
         entries = {name: _glance(part) for name, part in list(_entries(value))[:50]}
@@ -125,7 +140,7 @@ class _Leaves:
         return sum(artifact.size for _, artifact in self._known.values())
 
 
-class _TreePacker(DataPacker):
+class _TreePacker(NamingPacker):
     def __init__(self, leaves: _Leaves, *, canonical: bool = False) -> None:
         super().__init__(canonical=canonical)
         self._leaves = leaves
@@ -138,9 +153,11 @@ class _TreePacker(DataPacker):
             return super().other(value)
         except NotPlain:
             artifact = self._leaves.artifact(value)
+            self.classes.update(artifact.classes)
             return Ext(_LEAF, artifact.digest if self.canonical else msgspec.msgpack.encode(artifact))
 
     def _record(self, kind: Any, parts: Parts) -> bytes:
+        self.note(kind)
         named = [reference(kind), parts.form, self.tree(parts.identity)]
         return self.encode(named if self.canonical else [*named, self.tree(parts.rest), pickled_class(kind)])
 
@@ -157,6 +174,20 @@ class _TreeUnpacker(Unpacker):
             return super().other(code, data)
         name, form, identity, rest, pickled = self.unpack(data)
         return put_together(locate(name, pickled), form, identity, rest)
+
+
+def _leaves_in(data: Any) -> list[Artifact]:
+    found: list[Artifact] = []
+
+    def look(code: int, data: memoryview) -> None:
+        if code == _LEAF:
+            found.append(msgspec.msgpack.decode(data, type=Artifact))
+        elif code == _RECORD or code in NESTED:
+            decode(data)
+
+    decode = Decoder(ext_hook=look).decode
+    decode(data)
+    return found
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:

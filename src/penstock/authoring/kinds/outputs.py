@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import types
 import typing
 from collections.abc import Callable
 from typing import Any, cast
 
-from penstock.authoring.kinds.annotations import required_fields
 from penstock.model.graph import Port
 
 #: the port of a task with a single output
@@ -45,6 +42,8 @@ def declared_outputs(function: Callable[..., Any]) -> Outputs:
     missing, and a dataclass that takes more than its fields to make (`InitVar`, `ClassVar`). That of a generator is the
     list of what it yields.
     """
+    import inspect
+
     annotation = resolved_annotations(function).get("return", Any)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         element = next(iter(typing.get_args(annotation)), Any)
@@ -64,7 +63,11 @@ def record_kind(annotation: Any) -> str | None:
     if not isinstance(annotation, type) or not _fields(annotation):
         return None
     if typing.is_typeddict(annotation):
+        from penstock.authoring.kinds.annotations import required_fields
+
         return "dict" if all(required_fields(annotation, _hints(annotation, markers=True)).values()) else None
+    import dataclasses
+
     record = cast(Any, annotation)
     if issubclass(record, tuple):
         return "named"
@@ -72,6 +75,8 @@ def record_kind(annotation: Any) -> str | None:
 
 
 def _has_only_fields(record: Any) -> bool:
+    import dataclasses
+
     return list(record.__dataclass_fields__) == [field.name for field in dataclasses.fields(record)]
 
 
@@ -83,6 +88,8 @@ def _hints(record: Any, *, markers: bool = False) -> dict[str, Any]:
 
 
 def _fields(record: Any) -> dict[str, Any]:
+    import dataclasses
+
     hints = _hints(record)
     if dataclasses.is_dataclass(record):
         return {field.name: hints.get(field.name, Any) for field in dataclasses.fields(record)}

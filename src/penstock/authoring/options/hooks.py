@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from penstock.authoring.kinds.conversion import shortened
+from penstock.authoring.options.caching import CacheKey
 from penstock.authoring.source import caller
 from penstock.errors import DefinitionError
 
@@ -40,6 +41,8 @@ class Attached(msgspec.Struct, frozen=True):
     hooks: Hooks = Hooks()
     #: asked with the exception whether to repeat an attempt
     retry_if: Callable[[BaseException], bool] | None = None
+    #: makes of the inputs what counts in their place
+    cache_key: CacheKey | None = None
 
 
 def hooks_of(options: Mapping[str, Any], events: Sequence[str] = EVENTS) -> dict[str, _Functions]:
@@ -62,6 +65,6 @@ def hooks_of(options: Mapping[str, Any], events: Sequence[str] = EVENTS) -> dict
     return found
 
 
-def attached(options: Mapping[str, Any]) -> Attached:
-    """The functions among the options of a task (as `read_options` gives them)."""
-    return Attached(Hooks(**hooks_of(options)), options.get("retry_if"))
+def attached(options: Mapping[str, Any], key: CacheKey | None = None) -> Attached:
+    """The functions among the options of a task (as `read_options` gives them), and its cache key."""
+    return Attached(Hooks(**hooks_of(options)), options.get("retry_if"), key)

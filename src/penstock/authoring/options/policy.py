@@ -10,12 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from penstock.authoring.kinds.conversion import nearest, shortened
+from penstock.authoring.options import caching
 from penstock.authoring.options.hooks import EVENTS, Hook, hooks_of
+from penstock.authoring.options.reading import Refused, one_of_two, seconds, texts
 from penstock.authoring.source import caller
 from penstock.errors import DefinitionError
-from penstock.model.policy import Policy, Resources, Retries, Timeouts
+from penstock.model.policy import Caching, Policy, Resources, Retries, Timeouts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import msgspec
 
 #: a length of time: seconds, or a timedelta
@@ -56,6 +60,22 @@ class TaskOptions(TypedDict, total=False):
     queue_timeout: Seconds | None
     #: whether a recorded result may be used in place of running; true by default
     cache: bool
+    #: for how long after it was made a result may be used: seconds, a timedelta, or text such as "12h", "7d"
+    cache_for: Seconds | str | None
+    #: a text that counts as a part of the code: another version is another task
+    version: str | None
+    #: a function of some of the inputs, by their names; what it returns counts in the place of all inputs. It is called
+    #: in the process of the run
+    cache_key: Callable[..., Any] | None
+    #: inputs that do not count
+    cache_ignore: Iterable[str]
+    #: files and folders that the task reads besides its inputs: their content counts. A relative path starts from the
+    #: folder of the file that names it, or else from the working folder
+    reads: str | Path | Iterable[str | Path]
+    #: it does something besides returning a result: it is never taken from the cache, nor recorded there
+    effects: bool
+    #: run, though there is a result, and record the new one
+    refresh: bool
     #: texts for people to filter by
     tags: Iterable[str]
     #: cores; 1 by default
@@ -91,16 +111,6 @@ class TaskOptions(TypedDict, total=False):
     on_deadline: Hook
 
 
-class Refused(Exception):
-    """An option has a value that it cannot have."""
-
-
-def _one_of_two(value: Any) -> bool:
-    if type(value) is not bool:
-        raise Refused("true or false")
-    return value
-
-
 def _count(value: Any, least: int = 0) -> int:
     if type(value) is not int or value < least:
         raise Refused(f"a whole number from {least} up")
@@ -120,15 +130,6 @@ def _whole(value: Any) -> int:
 def _number(value: Any, least: float, most: float = math.inf) -> float:
     if type(value) not in (int, float) or not least <= value <= most or math.isinf(value):
         raise Refused(f"a number from {least:g} up" if math.isinf(most) else f"a number from {least:g} to {most:g}")
-    return float(value)
-
-
-def seconds(value: Any) -> float:
-    """A length of time in seconds. Raises Refused for what is none."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
-        raise Refused("a number of seconds from 0 up, or a timedelta")
     return float(value)
 
 
@@ -152,14 +153,14 @@ def _delays(value: Any) -> tuple[float, ...]:
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
 _BINARY = {f"{unit}i": 1024**power for power, unit in enumerate("kmgt", 1)}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", re.IGNORECASE)
+_SIZE = r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?"
 
 
 def size(value: Any) -> int:
     """A size in bytes, from a number of them or from text with a unit: "2GB", "512 MiB", "1.5g". Raises Refused."""
     if type(value) is int and value > 0:
         return value
-    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = re.fullmatch(_SIZE, value.strip(), re.IGNORECASE) if isinstance(value, str) else None
     factor = (_UNITS | _BINARY).get(found[2].lower()) if found is not None else None
     if found is None or factor is None or float(found[1]) == 0:
         raise Refused('a size: bytes above 0, or text such as "2GB" or "512 MiB"')
@@ -188,22 +189,13 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise Refused("a list of texts")
-    found = tuple(cast(Iterable[Any], value))
-    if any(type(each) is not str for each in found):
-        raise Refused("a list of texts")
-    return found
-
-
 def _pools(value: Any) -> dict[str, int]:
     if isinstance(value, Mapping):
         pools = dict(cast(Mapping[Any, Any], value))
         if any(type(name) is not str or type(amount) is not int or amount < 1 for name, amount in pools.items()):
             raise Refused("names of pools, each with a whole number from 1 up")
         return pools
-    return dict.fromkeys(_texts(value), 1)
+    return dict.fromkeys(texts(value), 1)
 
 
 def _environment(value: Any) -> Any:
@@ -230,16 +222,23 @@ _FIELDS: dict[str, tuple[type[msgspec.Struct], str, Callable[[Any], Any]]] = {
     "memory_cap": (Resources, "memory_cap", _optional_size),
     "gpu": (Resources, "gpu", _count),
     "pools": (Resources, "pools", _pools),
-    "strict": (Resources, "strict", _one_of_two),
-    "cache": (Policy, "cache", _one_of_two),
+    "strict": (Resources, "strict", one_of_two),
+    "cache": (Policy, "cache", one_of_two),
+    "cache_for": (Caching, "lifetime", caching.lifetime),
+    "version": (Caching, "version", caching.version),
+    "cache_ignore": (Caching, "ignored", caching.names),
+    "reads": (Caching, "reads", caching.files),
+    "effects": (Caching, "effects", one_of_two),
+    "refresh": (Caching, "refresh", one_of_two),
     "concurrency": (Policy, "concurrency", _optional_count),
     "priority": (Policy, "priority", _whole),
     "deadline": (Policy, "deadline", _optional_seconds),
-    "tags": (Policy, "tags", _texts),
+    "tags": (Policy, "tags", texts),
 }
 _READERS: dict[str, Callable[[Any], Any]] = {name: read for name, (_, _, read) in _FIELDS.items()} | {
+    "cache_key": caching.function,
     "retry_if": _predicate,
-    "threads": _one_of_two,
+    "threads": one_of_two,
     "environment": _environment,
     "fallback": _as_is,
     **{f"on_{event}": _as_is for event in EVENTS},
@@ -271,13 +270,20 @@ def read_options(options: Mapping[str, Any], others: Iterable[str] = ()) -> dict
             ) from None
     for event, hook in hooks_of(options).items():
         found[f"on_{event}"] = hook
+    caching.check(found)
     return found
 
 
 def policy_of(options: Mapping[str, Any], *, asynchronous: bool = False) -> Policy:
     """The policy that options (as `read_options` gives them) amount to. Raises DefinitionError where they contradict
     each other."""
-    parts: dict[type[msgspec.Struct], dict[str, Any]] = {Retries: {}, Timeouts: {}, Resources: {}, Policy: {}}
+    parts: dict[type[msgspec.Struct], dict[str, Any]] = {
+        Retries: {},
+        Timeouts: {},
+        Resources: {},
+        Caching: {},
+        Policy: {},
+    }
     for name, value in options.items():
         if name in _FIELDS:
             part, field, _ = _FIELDS[name]
@@ -290,8 +296,13 @@ def policy_of(options: Mapping[str, Any], *, asynchronous: bool = False) -> Poli
             remedy='Give both: memory="2GB", memory_cap="16GB". An attempt that runs out of memory is repeated with '
             "twice as much, up to the cap.",
         )
+    if options.get("cache_key") is not None:
+        parts[Caching]["keyed"] = True
+    if options.get("effects"):
+        parts[Policy]["cache"] = False
     return Policy(
         **parts[Policy],
+        caching=Caching(**parts[Caching]),
         retries=Retries(**parts[Retries]),
         timeouts=Timeouts(**parts[Timeouts]),
         resources=resources,

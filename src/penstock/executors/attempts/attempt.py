@@ -255,7 +255,8 @@ class Attempts:
         return Interpreters(self._settings, self.values, self.listener, self._scratch)
 
     def close(self) -> None:
-        """Let go of the processes that run elsewhere."""
+        """Let go of what is held open, and of the processes that run elsewhere."""
+        self.peak.close()
         if "_interpreters" in self.__dict__:
             self._interpreters.close()
 
@@ -366,7 +367,7 @@ class Attempts:
 
     def _place(self, work: Work) -> str | None:
         """Where the function of a task is defined."""
-        code = getattr(self._known[work.number].function, "__code__", None)
+        code = getattr(inspect.unwrap(self._known[work.number].function), "__code__", None)
         if code is None:
             return None
         return f"{code.co_filename.removeprefix(f'{Path.cwd()}{os.sep}')}:{code.co_firstlineno}"
@@ -496,6 +497,12 @@ class PeakMemory:
         self._stale = True
         self._renewed = False
         self._latest = 0
+
+    def close(self) -> None:
+        """From now on it is the peak of the process."""
+        if self._reset >= 0:
+            os.close(self._reset)
+            self._reset = -1
 
     def begin(self) -> None:
         if self._stale and self._reset >= 0:

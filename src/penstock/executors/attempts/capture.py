@@ -75,7 +75,7 @@ class Channel(io.TextIOBase):
 
     def finish(self, speaker: Speaker | None) -> None:
         """Hand on what has no line end yet; with a speaker, only what that one has said."""
-        for voice in list(self._rests):
+        for voice in list(self._rests) if self._rests else ():
             if speaker is None or voice[0] is speaker:
                 rest = self._rests.pop(voice, "")
                 voice[0].line(Line(self._stream, _visible(rest), time.time()))

@@ -106,8 +106,9 @@ class Telling:
 
     def end(self, speech: Speech) -> None:
         """Hand on everything that a job has said; it is over. In the context that it began in."""
-        self.flush(speech)
         with self._lock:
+            if speech in self._unheard:
+                self.flush(speech)
             self._under_way.pop(speech, None)
         if speech.token is not None:
             _speech.reset(speech.token)

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from penstock.errors import OutOfMemoryError, TaskTimeoutError
 from penstock.executors.watching.descendants import memory_of
+from penstock.model.amounts import size
 from penstock.model.event import Fault
 from penstock.model.fault import fault_as, user_traceback
 
@@ -58,7 +59,7 @@ class Watch:
         self._next_look = now + max(_INTERVAL, (time.monotonic() - now) / _SHARE)
         if used <= limit.memory:
             return None
-        message = f"the attempt used {_size(used)} of memory, {_size(limit.memory)} are allowed (worker process {pid})"
+        message = f"the attempt used {size(used)} of memory, {size(limit.memory)} are allowed (worker process {pid})"
         return fault_as(OutOfMemoryError, message, cause="memory")
 
 
@@ -70,17 +71,8 @@ def overtime(seconds: float, worker: str = "") -> Fault:
 
 def want_of_memory(message: str, held: int, allowed: int) -> str:
     """The message of a MemoryError, with how much the process held and how much it may."""
-    limit = f"{_size(allowed)} are allowed" if allowed else "no limit is set"
-    return f"{message or 'out of memory'} (the process held {_size(held)}, {limit})"
-
-
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("kB", "MB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} GB"
+    limit = f"{size(allowed)} are allowed" if allowed else "no limit is set"
+    return f"{message or 'out of memory'} (the process held {size(held)}, {limit})"
 
 
 class Overdue(BaseException):

@@ -86,13 +86,17 @@ class ForkServer:
     def serve(self) -> None:
         incoming = Incoming(msgspec.msgpack.Decoder(Settings | Fork | Kill | Release))
         descriptors: list[int] = []
+        # not select(), which takes no descriptor above 1023, and whoever has started this may have many
+        poll = select.poll()
+        for channel in (self._control, self._wake):
+            poll.register(channel, select.POLLIN)
         while True:
-            # the timeout is for user modules that take SIGCHLD for themselves
-            readable, _, _ = select.select([self._control, self._wake], [], [], 1.0)
-            if self._wake in readable:
+            # the timeout, in milliseconds, is for user modules that take SIGCHLD for themselves
+            readable = {descriptor for descriptor, _ in poll.poll(1000)}
+            if self._wake.fileno() in readable:
                 self._wake.recv(4096)
             self._reap()
-            if self._control not in readable:
+            if self._control.fileno() not in readable:
                 continue
             data, received = _receive(self._control)
             if not data:
@@ -126,7 +130,7 @@ class ForkServer:
         # else every worker would have a copy of what is still to be written
         sys.stdout.flush()
         sys.stderr.flush()
-        gc.collect()
+        # not collected before: what imports have left behind is little, and looking for it takes long
         gc.freeze()
 
     def _fork(self, message: Fork, descriptors: list[int]) -> None:
@@ -147,6 +151,7 @@ class ForkServer:
         self._tell(Forked(number, pid))
 
     def _become_worker(self, child: _Child, link: int, recall: int, *, shared: bool) -> None:
+        gc.enable()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -70,6 +70,8 @@ class Worker:
         return bool(messages)
 
     def _prepare(self, settings: WorkerSettings) -> None:
+        # of a process that was forked, they are there already
+        sys.path[:0] = [entry for entry in settings.path if entry not in sys.path]
         values = settings.make_values()
         self._telling = Telling(self._tell, prompt=True)
         self._attempts = Attempts(values, settings.parameters, self._telling, scratch=self._scratch, settings=settings)

@@ -14,11 +14,12 @@ import heapq
 from collections import deque
 from typing import NamedTuple
 
+from penstock.model.amounts import size
 from penstock.model.graph import Graph
 from penstock.model.instruction import Ready
 from penstock.model.policy import Policy
 from penstock.ports import Clock
-from penstock.runtime.capacity.demand import Demand, Limits, counted, demand_of, nodes_of, pool_sizes, size_text
+from penstock.runtime.capacity.demand import Demand, Limits, counted, demand_of, nodes_of, pool_sizes
 from penstock.runtime.capacity.machine import Machine
 from penstock.runtime.capacity.pools import Pools
 
@@ -122,6 +123,8 @@ class Admission:
         #: (id of a policy, task, memory) -> the policy, kept so that its id stays its own, and the lane
         self._known: dict[tuple[int, str, int], tuple[Policy, _Lane]] = {}
         self._lanes: dict[Demand, _Lane] = {}
+        #: whether any lane is of attempts that run beside others in one process
+        self._sharing = False
         self._offered = 0
         self._withdrawn: set[Ready] = set()
         #: how many attempts wait
@@ -183,7 +186,7 @@ class Admission:
     @property
     def shares(self) -> bool:
         """Whether something waits that is to run beside others in one process."""
-        return any(lane.demand.shared and lane.queue for lane in self._lanes.values())
+        return self._sharing and any(lane.demand.shared and lane.queue for lane in self._lanes.values())
 
     def take(self, room: int, shared: int = 0) -> list[Ready]:
         """What may start now, in order. They count as under way.
@@ -267,8 +270,8 @@ class Admission:
                 at = used["slots"] + self._plain
                 told.append(f"{counted(demand.slots, 'core')}, {at:g} of {self._slots} in use")
             elif lacking == "memory":
-                at, of = size_text(int(used["memory"])), size_text(self._machine.memory)
-                told.append(f"{size_text(demand.memory)} of memory, {at} of {of} in use")
+                at, of = size(int(used["memory"])), size(self._machine.memory)
+                told.append(f"{size(demand.memory)} of memory, {at} of {of} in use")
             elif lacking == "gpu":
                 told.append(f"{counted(demand.gpu, 'GPU')}, {len(self._devices)} of {len(self._machine.gpus)} in use")
         if any(lacking in lane.needs for lacking in lane.lacking):
@@ -420,6 +423,7 @@ class Admission:
         pools = pool_sizes(policy, task, self._limits)
         self._pools.size({name: size for name, size in pools.items() if size is not None})
         self._shares_gpus = self._shares_gpus or policy.resources.gpu > 0
+        self._sharing = self._sharing or demand.shared
         lane = self._lanes.setdefault(demand, _Lane(demand))
         self._known[id(policy), task, memory] = policy, lane
         return lane

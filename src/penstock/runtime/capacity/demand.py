@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from penstock.errors import DefinitionError
+from penstock.model.amounts import size
 from penstock.model.graph import Graph, Node, PipelineAction, Task
 from penstock.model.policy import Policy, Resources
 
@@ -97,7 +98,7 @@ def excess_of(policy: Policy, memory: int, machine: Machine) -> str:
     if wanted.cpu > max(1.0, machine.cores):
         told.append(f"{wanted.cpu:g} cores of {machine.cores:g}")
     if memory and memory > machine.memory:
-        told.append(f"{size_text(memory)} of memory of {size_text(machine.memory)}")
+        told.append(f"{size(memory)} of memory of {size(machine.memory)}")
     if wanted.gpu and wanted.gpu > len(machine.gpus):
         told.append(f"{counted(wanted.gpu, 'GPU')} of {len(machine.gpus)}")
     return ", ".join(told)
@@ -150,16 +151,6 @@ def nodes_of(nodes: Iterable[Node], tasks: Mapping[str, Task]) -> Iterable[Node]
         task = tasks.get(node.task)
         if task is not None and isinstance(task.action, PipelineAction):
             yield from nodes_of(task.action.nodes, tasks)
-
-
-def size_text(size: int) -> str:
-    """A number of bytes for people."""
-    amount = float(size)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.3g} {unit}"
-        amount /= 1000
-    return f"{amount:.3g} GB" if amount < 1000 else f"{amount / 1000:.3g} TB"
 
 
 def counted(number: float, noun: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import math
 import os
+import platform
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ class Machine:
         self._gpus = tuple(range(gpus)) if isinstance(gpus, int) else gpus
         self.cores = cores_of(root) if cores is None else cores
         self._memory = memory
-        self.host = socket.gethostname()
+        self.host = platform.node()
 
     @functools.cached_property
     def memory(self) -> int:

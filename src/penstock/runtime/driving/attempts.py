@@ -62,6 +62,10 @@ class Attempts:
         #: how many of them share a process with others
         self._shared = 0
         self._stopping: list[Job] = []
+        #: results that attempts under way have claimed
+        self.claimed: set[bytes] = set()
+        #: seconds that the latest good attempt at a task took, by the task's key
+        self.lasted: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -72,14 +76,14 @@ class Attempts:
         """How many attempts have yet to be handed to the executor: of those that share a process, or of the others."""
         return self._shared if shared else len(self._starting) - self._shared
 
-    def start(self, progress: NodeProgress, ready: Ready, devices: tuple[int, ...] | None) -> None:
-        """Make an attempt with the next `carry_out`. Raises what resolving its inputs raises, in a run that goes on
-        from what another driver has left."""
+    def start(self, progress: NodeProgress, ready: Ready, devices: tuple[int, ...] | None) -> bytes | None:
+        """Make an attempt with the next `carry_out`. Returns what its result will be found under in the cache. Raises
+        what resolving its inputs raises, in a run that goes on from what another driver has left."""
         template = self._nodes.template(progress)
         prepared = self._prepared.pop((ready.node, ready.item), None) or self._nodes.prepared(
             progress, template, ready.item
         )
-        fallback = ready.item in progress.fallen and template.fallback is not None
+        fallback = template.fallback is not None and ready.item in progress.fallen
         work = template.fallback if fallback else template.work
         assert work is not None
         self._define(work)
@@ -98,6 +102,19 @@ class Attempts:
         self._by_cell[ready.node, ready.item] = attempt
         self._starting.append(job)
         self._shared += work.run_in != "process"
+        return None if fallback else prepared.fingerprint
+
+    def withdraw(self, cell: Cell) -> int:
+        """Take an attempt back that was not yet handed to the executor. Returns its number."""
+        attempt = self._by_cell.pop(cell)
+        del self._under_way[attempt.job.work, attempt.job.item]
+        self._starting.remove(attempt.job)
+        work = self._nodes.template(attempt.progress).work
+        self._shared -= work is not None and work.run_in != "process"
+        self._prepared[cell] = attempt.prepared
+        if attempt.prepared.fingerprint is not None:
+            self.claimed.discard(attempt.prepared.fingerprint)
+        return attempt.job.attempt
 
     def _define(self, work: Work) -> None:
         if work.number not in self._defined:
@@ -142,6 +159,10 @@ class Attempts:
         cell = attempt.progress.id, attempt.item
         del self._under_way[report.work, report.item]
         del self._by_cell[cell]
+        if self.claimed and (fingerprint := attempt.prepared.fingerprint) in self.claimed:
+            self.claimed.remove(fingerprint)
+            if not isinstance(report, Done):
+                turn.disclaimed.append(fingerprint)
         fault = self._given_up.pop(cell, None) if self._given_up else None
         return cell, self._ended(attempt, report, fault, turn)
 
@@ -188,6 +209,7 @@ class Attempts:
 
     def _done(self, attempt: Attempt, report: Done, turn: Recorder) -> AnyEvent:
         name, item = attempt.progress.id, attempt.item
+        self.lasted[attempt.progress.node.task] = report.usage.duration
         turn.descriptions += report.descriptions
         fingerprint = attempt.prepared.fingerprint
         if fingerprint is not None and not attempt.fallback:

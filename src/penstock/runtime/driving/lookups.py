@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from penstock.errors import RunFailedError
 from penstock.kernel.state import NodeProgress, Phase
+from penstock.model.amounts import span
 from penstock.model.event import AnyEvent, Asked, Broken, Hit, Missed
-from penstock.model.fault import fault_of
+from penstock.model.fault import fault_as, fault_of
 from penstock.model.instruction import Check
+from penstock.model.options import RunOptions
 from penstock.model.run import NodeState
 from penstock.model.value import Argument, Artifact, Collection, Record
-from penstock.ports import Clock, Store
+from penstock.ports import Clock, Recorded, Store
+from penstock.runtime.driving.claims import Late
 from penstock.runtime.driving.nodes import Cell, Nodes, Prepared, is_at
 from penstock.runtime.driving.recording import Recorder, end_record
+from penstock.runtime.driving.refreshing import Refreshing
 from penstock.values import Values
 
 #: how many nodes and items to pass over that need not be looked up yet
 _PASSED_OVER = 100
+
+_REMEDY = "Run it without --only-cached (only_cached=True)."
 
 #: whether enough of a node is looked up for now
 Full = Callable[[NodeProgress, int], bool]
 
 
 class Lookups:
-    """What waits to be looked up."""
+    """What waits to be looked up. Of the options, those count that are about the cache."""
 
     def __init__(
         self,
@@ -32,8 +39,7 @@ class Lookups:
         store: Store,
         values: Values,
         clock: Clock,
-        *,
-        use_cache: bool,
+        options: RunOptions,
         full: Full,
     ) -> None:
         self._run = nodes.run
@@ -41,13 +47,19 @@ class Lookups:
         self._store = store
         self._values = values
         self._clock = clock
-        self._use_cache = use_cache
+        self._use_cache = options.cache
+        self._only_cached = options.only_cached
+        self.refreshing = Refreshing(options.refresh, nodes.run.tasks)
+        #: whether anything is made anew that does not say so itself
+        self._refreshing = bool(options.refresh) or not options.cache
         self._full = full
         #: whether nothing of what waits was to be looked up when that was last tried
         self.stalled = False
         self._waiting: deque[Check] = deque()
         #: the inputs of attempts that are yet to be made
         self.prepared: dict[Cell, Prepared] = {}
+        #: fingerprints under which there is a result that is not to be used
+        self._outdated: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -85,8 +97,13 @@ class Lookups:
         # at the back, so that what is behind them has its turn
         self._waiting.extend(passed_over)
         self.stalled = seen == 0 and budget > 0
+        if self._nodes.fingerprints.read:
+            turn.files.update(self._nodes.fingerprints.take_read())
         if wanted:
             recorded = self._store.recorded(list(wanted))
+            for key in wanted.keys() & turn.results.keys():
+                # it is recorded with this very turn
+                recorded[key] = Recorded(turn.results[key].outputs, self._clock.now())
             for key, cells in wanted.items():
                 events += [self._found(progress, item, key, recorded.get(key), turn) for progress, item in cells]
         return events
@@ -99,12 +116,13 @@ class Lookups:
         events: list[AnyEvent],
     ) -> None:
         name = progress.id
+        template = None
         for item in items:
             # it may have been cancelled meanwhile
             if not is_at(progress, item, Phase.CHECKING):
                 continue
             try:
-                template = self._nodes.template(progress)
+                template = template or self._nodes.template(progress)
                 prepared = self._nodes.prepared(progress, template, item)
             except Exception as error:
                 events.append(Broken(name, item, fault_of(error)))
@@ -114,26 +132,88 @@ class Lookups:
                 continue
             self.prepared[name, item] = prepared
             key = prepared.fingerprint
-            if key is None or not self._use_cache:
-                events.append(Missed(name, item, key))
+            if key is None or template.refresh or (self._refreshing and self._refreshes(progress, item)):
+                events.append(self._missed(progress, item, key, self._why(progress, key)))
             elif key in wanted:
                 wanted[key].append((progress, item))
             else:
                 wanted[key] = [(progress, item)]
 
+    def found_late(self, progress: NodeProgress, late: Late, turn: Recorder) -> AnyEvent | None:
+        """What follows from a result that another run has made by now; None where it is of no use."""
+        node, item = late.ready.node, late.ready.item
+        if not is_at(progress, item, Phase.QUEUED) or self.gone(late.recorded.outputs):
+            self._outdated.add(late.fingerprint)
+            return None
+        self.prepared.pop((node, item), None)
+        return self._hit(progress, item, late.fingerprint, late.recorded.outputs, turn)
+
+    def may_claim(self, progress: NodeProgress, item: int, key: bytes) -> bool:
+        """Whether the result of an attempt is one that other runs would take, and that this one would take from them."""
+        if key in self._outdated or self._nodes.template(progress).refresh:
+            return False
+        return not (self._refreshing and self._refreshes(progress, item))
+
+    def _refreshes(self, progress: NodeProgress, item: int) -> bool:
+        """Whether a node or an item is to be made anew, whatever is recorded."""
+        return not self._use_cache or self.refreshing.covers(progress, item)
+
     def _found(
-        self, progress: NodeProgress, item: int, key: bytes, outputs: tuple[Argument, ...] | None, turn: Recorder
+        self, progress: NodeProgress, item: int, key: bytes, recorded: Recorded | None, turn: Recorder
     ) -> AnyEvent:
-        name = progress.id
-        if outputs is None or not all(map(self._available, outputs)):
-            return Missed(name, item, key)
+        name, at = progress.id, self._clock.now()
+        if recorded is None:
+            return self._missed(progress, item, key, "nothing is recorded of this code with these inputs")
+        outputs, made_at = recorded
+        lifetime = progress.node.policy.caching.lifetime
+        if lifetime is not None and at - made_at > lifetime:
+            self._outdated.add(key)
+            return self._missed(progress, item, key, f"what is recorded is older than {span(lifetime)} (cache_for)")
+        gone = self.gone(outputs)
+        if gone:
+            self._outdated.add(key)
+            return self._missed(progress, item, key, gone)
         del self.prepared[name, item]
+        return self._hit(progress, item, key, outputs, turn)
+
+    def _hit(
+        self, progress: NodeProgress, item: int, key: bytes, outputs: tuple[Argument, ...], turn: Recorder
+    ) -> AnyEvent:
         at = self._clock.now()
         turn.expect(progress, end_record(progress, item, NodeState.CACHED, at, fingerprint=key, outputs=outputs))
-        return Hit(name, item, key, outputs)
+        return Hit(progress.id, item, key, outputs)
+
+    def _missed(self, progress: NodeProgress, item: int, key: bytes | None, why: str) -> AnyEvent:
+        """What follows where there is no result to take."""
+        if not self._only_cached:
+            return Missed(progress.id, item, key)
+        self.prepared.pop((progress.id, item), None)
+        what = f"{progress.cell_id(item)} was not run, since only recorded results are to be used, and {why}"
+        return Broken(progress.id, item, fault_as(RunFailedError, f"{what}\n  {_REMEDY}"))
+
+    def _why(self, progress: NodeProgress, key: bytes | None) -> str:
+        """Why a node is not looked for in the cache at all."""
+        policy = progress.node.policy
+        if progress.node.wait is not None:
+            return "it asks anew in every run"
+        if policy.caching.effects:
+            return "it has side effects (effects=True)"
+        if not policy.cache:
+            return "it is never cached (cache=False)"
+        if key is not None:
+            return "it is to be made anew (refresh=True)"
+        stale = self._nodes.is_stale(progress)
+        return "its code was edited since this process loaded it" if stale else "one of its inputs cannot be hashed"
+
+    def gone(self, outputs: Sequence[Argument]) -> str:
+        """What of a recorded result is not there any more, in words; empty where all of it is."""
+        if not all(map(self._available, outputs)):
+            return "the bytes of what is recorded are gone or damaged"
+        name = self._nodes.fingerprints.contents.gone(outputs)
+        return "" if name is None else f"there is no {name} now, which is in what is recorded"
 
     def _available(self, argument: Argument) -> bool:
-        """Whether all that an argument is made of is still there."""
+        """Whether all bytes of an argument are still there."""
         if isinstance(argument, Artifact):
             return self._values.available(argument)
         if isinstance(argument, (Collection, Record)):

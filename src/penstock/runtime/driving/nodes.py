@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple, cast
 
-import msgspec
-
+from penstock.authoring.options.caching import CacheKey
+from penstock.authoring.options.hooks import Attached
 from penstock.errors import OutputError
-from penstock.fingerprint.framing import digest
 from penstock.kernel.state import Frame, NodeProgress, Phase, RunProgress
-from penstock.model.action import ApprovalAction, Environment
+from penstock.model.action import ApprovalAction
 from penstock.model.graph import PipelineAction, Port
 from penstock.model.graph import Task as TaskNoun
 from penstock.model.value import Argument, Collection, Record
 from penstock.model.work import Code, Work
+from penstock.runtime.driving.contents import CodeOf, no_code
+from penstock.runtime.driving.fingerprints import Fingerprints, Recipe
 from penstock.runtime.driving.ledger import Ledger
 from penstock.runtime.inputs.fanout import Fan, fan_of
 from penstock.runtime.inputs.outcomes import outcome_of
@@ -41,6 +42,8 @@ class TaskCode(NamedTuple):
     record: str
     #: asks an exception whether to repeat the attempt
     retry_if: Code | None = None
+    #: workers run other code than that of the identity: files were edited after this process had loaded them
+    stale: bool = False
 
 
 class Prepared(NamedTuple):
@@ -53,7 +56,7 @@ class Prepared(NamedTuple):
 class Template:
     """What all instances and items of a node have in common. Approvals and bodies have no work."""
 
-    __slots__ = ("base", "fallback", "fixed", "question", "task", "varying", "work")
+    __slots__ = ("fallback", "fixed", "question", "recipe", "refresh", "task", "varying", "work")
 
     def __init__(self, task: TaskNoun, fixed: dict[str, Argument], varying: Sequence[str]) -> None:
         self.task = task
@@ -64,15 +67,19 @@ class Template:
         self.work: Work | None = None
         #: what is done instead once the node has failed for good
         self.fallback: Work | None = None
-        #: of the fingerprints; None where the node may not be cached
-        self.base: bytes | None = None
+        #: how fingerprints are made; None where the node may not be cached
+        self.recipe: Recipe | None = None
+        #: whether it is made anew, whatever is recorded
+        self.refresh = False
         self.question = task.action if isinstance(task.action, ApprovalAction) else None
 
 
 class Nodes:
     """Prepares nodes, items of them and the inputs of their bodies; each thing once.
 
-    `number` in works counts on from the nodes of the graph, which go by their place in it.
+    `number` in works counts on from the nodes of the graph, which go by their place in it. `attached` has the functions
+    of nodes as a definition has them; without it, attempts are prepared without fingerprints. `code_of` tells the code
+    of classes in values.
     """
 
     def __init__(
@@ -83,6 +90,8 @@ class Nodes:
         parameters: Mapping[str, Any],
         values: Values,
         ledger: Ledger,
+        attached: Mapping[tuple[str, str], Attached] | None = None,
+        code_of: CodeOf = no_code,
     ) -> None:
         self.resolver = Resolver(
             run,
@@ -98,6 +107,8 @@ class Nodes:
         self._tasks = tasks
         self._values = values
         self._ledger = ledger
+        self._attached = attached
+        self.fingerprints = Fingerprints(values, self.resolver, self._key_of, code_of)
         self._numbers = {id(node): number for number, node in enumerate(run.graph.nodes)}
         self._further = count(len(run.graph.nodes))
         #: by the identity of the node, which the frames of a body share
@@ -133,14 +144,12 @@ class Nodes:
     def prepared(self, progress: NodeProgress, template: Template, item: int) -> Prepared:
         """The inputs and the fingerprint of a node or an item. Raises what resolving them raises."""
         inputs = self._inputs(progress, template, item)
-        if template.base is None:
+        recipe = template.recipe
+        if recipe is None:
             return Prepared(inputs, None)
-        if not inputs:
-            return Prepared(inputs, template.base)
-        parts = [self._values.digest(argument) for argument in inputs.values()]
-        if len(inputs) != len(template.varying):
-            parts += [name.encode() for name in inputs]
-        return Prepared(inputs, digest("attempt", template.base, *parts))
+        if recipe.plain and not self._values.unhashed:
+            return Prepared(inputs, recipe.fingerprint(inputs))
+        return Prepared(inputs, self.fingerprints.of(progress, recipe, template.fixed, inputs))
 
     def _inputs(self, progress: NodeProgress, template: Template, item: int) -> dict[str, Argument]:
         each = progress.node.each
@@ -247,10 +256,22 @@ class Nodes:
         made.work = self._work(progress, node.task, fixed, next(self._further) if number is None else number)
         if node.fallback is not None and node.fallback.task is not None:
             made.fallback = self._work(progress, node.fallback.task, fixed, next(self._further))
-        if node.policy.cache and node.wait is None:
-            identity = _identity(self._tasks[node.task].identity, task.environment)
-            made.base = base_fingerprint(identity, {n: self._values.digest(a) for n, a in fixed.items()}, varying)
+        if self._attached is not None and node.policy.cache and node.wait is None and not self.is_stale(progress):
+            identity = self._tasks[node.task].identity
+            made.refresh = node.policy.caching.refresh
+            made.recipe = self.fingerprints.recipe(node, identity, task.environment, fixed, varying)
         return made
+
+    def is_stale(self, progress: NodeProgress) -> bool:
+        """Whether workers run other code than that which is known here, so that no fingerprint would hold."""
+        return self._tasks[progress.node.task].stale
+
+    def _key_of(self, progress: NodeProgress) -> CacheKey:
+        owner = progress.frame.owner
+        assert self._attached is not None
+        key = self._attached["" if owner is None else owner.node.task, progress.node.id].cache_key
+        assert key is not None
+        return key
 
     def _work(self, progress: NodeProgress, key: str, inputs: dict[str, Argument], number: int) -> Work:
         node, task, code = progress.node, self.run.tasks[key], self._tasks[key]
@@ -315,14 +336,3 @@ def _fitting(
         return inputs
     rest = Collection("dict", tuple(inputs[name] for name in unknown), tuple(unknown))
     return {name: argument for name, argument in inputs.items() if name in names} | {others: rest}
-
-
-def _identity(code: bytes, environment: Environment | None) -> bytes:
-    """What is run, and in which environment."""
-    return code if environment is None else digest("environment", code, msgspec.msgpack.encode(environment))
-
-
-def base_fingerprint(code: bytes, inputs: Mapping[str, bytes], varying: Sequence[str]) -> bytes:
-    """What all items of a node have in common: the identity of the code and of the inputs that do not vary."""
-    framed = [element for name in sorted(inputs) for element in (name.encode(), inputs[name])]
-    return digest("node", code, *framed, b"varying", *(name.encode() for name in varying))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from penstock.kernel.state import NodeProgress, Phase
 from penstock.model.event import AnyEvent, Fault
+from penstock.model.identity import Basis
 from penstock.model.run import AttemptRecord, NodeState, RunState
 from penstock.model.value import Argument, Description
 from penstock.model.work import NOTICE, Line, Told
@@ -56,7 +57,19 @@ def _is_fruitful(progress: NodeProgress, item: int) -> bool:
 class Recorder:
     """What a turn is going to record."""
 
-    __slots__ = ("_expected", "attempts", "descriptions", "events", "results", "said")
+    __slots__ = (
+        "_expected",
+        "attempts",
+        "claims",
+        "classes",
+        "descriptions",
+        "disclaimed",
+        "events",
+        "files",
+        "results",
+        "said",
+        "tasks",
+    )
 
     def __init__(self) -> None:
         self.events: list[AnyEvent] = []
@@ -65,6 +78,15 @@ class Recorder:
         self.results: dict[bytes, Result] = {}
         self.said: list[Said] = []
         self.descriptions: list[Description] = []
+        #: results that attempts which start are to make, and those that attempts which end have not made
+        self.claims: dict[bytes, tuple[str, int]] = {}
+        self.disclaimed: list[bytes] = []
+        #: files that tasks declare that they read -> digests of their content
+        self.files: dict[str, bytes] = {}
+        #: tasks that have appeared -> digests of their identities
+        self.tasks: dict[str, bytes] = {}
+        #: classes in inputs -> digests of their identities
+        self.classes: dict[str, bytes] = {}
 
     def expect(self, progress: NodeProgress, record: AttemptRecord) -> None:
         """Keep the record of a good end that the kernel has yet to agree to: an earlier event of the same turn may have
@@ -76,6 +98,11 @@ class Recorder:
         if self._expected:
             self.attempts += [record for progress, record in self._expected if _is_fruitful(progress, record.item)]
             self._expected.clear()
+
+    def take_code(self, found: Basis) -> None:
+        """Keep what was found out of code."""
+        self.tasks.update(found.tasks)
+        self.classes.update(found.classes)
 
     def tell(self, node: str, item: int, report: Told) -> None:
         if report.lines or report.metrics or report.attachments:
@@ -91,7 +118,7 @@ class Recorder:
 
     def turn(self, number: int, at: float, state: RunState, outputs: Mapping[str, Argument]) -> Turn | None:
         """The turn to commit; None if there is nothing to record."""
-        if not self.events and not self.said and state is RunState.RUNNING:
+        if not (self.events or self.said or self.tasks or self.classes) and state is RunState.RUNNING:
             return None
         return Turn(
             number=number,
@@ -101,6 +128,14 @@ class Recorder:
             results=self.results,
             said=self.said,
             descriptions=self.descriptions,
+            claims=self.claims,
+            disclaimed=self.disclaimed,
+            basis=self._basis(),
             end=None if state is RunState.RUNNING else state,
             outputs=outputs,
         )
+
+    def _basis(self) -> Basis | None:
+        if not (self.files or self.tasks or self.classes):
+            return None
+        return Basis(files=self.files, tasks=self.tasks, classes=self.classes)

@@ -98,6 +98,12 @@ class Bodies:
         """Whether a body has the word, so that it is to be looked at again soon (in some `PATIENCE`)."""
         return bool(self._computing)
 
+    @property
+    def questions(self) -> dict[str, Question]:
+        """What those bodies want to know that wait for an answer, by frame."""
+        found = {running.frame: running.body.question for running in self._running.values()}
+        return {frame: question for frame, question in found.items() if question is not None}
+
     def begin(self, frame: str) -> None:
         """Let the body of a frame begin, at once or as soon as there is room; once is enough."""
         if frame in self._begun:

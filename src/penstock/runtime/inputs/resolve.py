@@ -75,7 +75,7 @@ class Resolver:
         self._parameters = parameters
         self._values = values
         self._records = records
-        self._stored_parameters: dict[str, Artifact] = {}
+        self._stored_parameters: dict[str, Argument] = {}
         self._named = named
         self.given = given
         self.outcome = outcome
@@ -134,7 +134,11 @@ class Resolver:
     def parameter(self, name: str) -> Any:
         return self._parameters[name]
 
-    def _stored_parameter(self, name: str) -> Artifact:
+    def know(self, parameters: Mapping[str, Argument]) -> None:
+        """Take parameters that are stored already as they are: a file may hold something else by now."""
+        self._stored_parameters.update(parameters)
+
+    def _stored_parameter(self, name: str) -> Argument:
         if name not in self._stored_parameters:
             self._stored_parameters[name] = self.stored(self._parameters[name])
         return self._stored_parameters[name]

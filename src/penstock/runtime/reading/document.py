@@ -36,7 +36,7 @@ def run_document(store: Store, values: Values, run: RunRecord) -> dict[str, Any]
             task["cached_from"] = origin.run_id
     _add_answers(store, run.run_id, cells, attempts, tasks, values)
     _mark_handled(store, run.run_id, tasks.values())
-    document = run_header(run)
+    document = run_header(run, store.tags([run.run_id]).get(run.run_id, ()))
     if run.state in (RunState.RUNNING, RunState.PAUSED):
         now = replayed(store, run.run_id, graph)
         for cell, waiting in unfinished_documents(now.progress, cells, paused=run.state is RunState.PAUSED).items():
@@ -93,7 +93,7 @@ def _add_answers(
             tasks[record.node, record.item]["approval"] = answer
 
 
-def run_header(run: RunRecord) -> dict[str, Any]:
+def run_header(run: RunRecord, tags: Sequence[str] = ()) -> dict[str, Any]:
     """What can be told of a run without looking into it."""
     ended = run.finished_at
     return {
@@ -105,6 +105,7 @@ def run_header(run: RunRecord) -> dict[str, Any]:
         "finished_at": None if ended is None else timestamp(ended),
         "duration_s": None if ended is None else round(ended - run.started_at, 6),
         "target": run.target,
+        "tags": list(tags),
     }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
+import platform
 from pathlib import Path
 
 from penstock.model.run import RunRecord, RunState
+from penstock.ports import Store
 
 
 def this_process() -> str:
@@ -16,7 +17,12 @@ def this_process() -> str:
 
 def driver_name(pid: int) -> str:
     """How the driver of a run is recorded, by its process on this host: `host:pid`."""
-    return f"{socket.gethostname()}:{pid}"
+    return f"{platform.node()}:{pid}"
+
+
+def has_lost_its_driver(store: Store, run: RunRecord) -> bool:
+    """Whether a run is under way by its record, and the process that drove it is no more."""
+    return is_gone(run, store.heard_of(run.run_id))
 
 
 def is_gone(run: RunRecord, last_turn: float) -> bool:
@@ -26,7 +32,7 @@ def is_gone(run: RunRecord, last_turn: float) -> bool:
     of, in seconds since the epoch: a process that began later only has the same number.
     """
     host, _, number = run.driver.rpartition(":")
-    if run.state is not RunState.RUNNING or host != socket.gethostname() or not number.isdigit():
+    if run.state is not RunState.RUNNING or host != platform.node() or not number.isdigit():
         return False
     try:
         os.kill(int(number), 0)
@@ -63,4 +69,4 @@ def _began(process: int) -> float:
     return booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
-__all__ = ["driver_name", "is_gone", "this_process"]
+__all__ = ["driver_name", "has_lost_its_driver", "is_gone", "this_process"]

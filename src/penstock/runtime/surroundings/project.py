@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Callable, Collection, Mapping
@@ -15,6 +14,7 @@ from penstock.authoring.options.policy import Refused, size
 from penstock.errors import DefinitionError
 from penstock.model.options import RunOptions
 from penstock.runtime.capacity.demand import Limits
+from penstock.runtime.collecting.retention import SETTINGS as RETENTION
 
 if TYPE_CHECKING:
     from penstock.runtime.capacity.machine import Machine
@@ -44,6 +44,11 @@ class Project(msgspec.Struct, frozen=True):
     def workspace(self) -> Path:
         """Where files and folders that tasks returned are laid out for those who read them."""
         return self.home / "files"
+
+    @property
+    def hashes(self) -> Path:
+        """Where the hashes of large files that tasks are given are remembered."""
+        return self.home / "hashes"
 
     def applied(self, options: RunOptions) -> RunOptions:
         """The options, with the settings in the place of those that are left at their defaults."""
@@ -117,6 +122,7 @@ _KNOWN: dict[str, tuple[type, str]] = {
     "limits": (dict, "a table"),
     "machine": (dict, "a table"),
     "hooks": (dict, "a table"),
+    "gc": (dict, "a table"),
     "container_arguments": (list, "a list of texts"),
 }
 #: tables in `limits`
@@ -160,7 +166,7 @@ def _check(settings: dict[str, Any], file: Path) -> None:
         if not isinstance(sizes, dict):
             raise _refused(f"limits.{name}", "a table of numbers", sizes, file)
         _check_sizes(f"limits.{name}", cast("dict[str, Any]", sizes), file)
-    for table, known in (("machine", _MACHINE), ("hooks", _HOOKS)):
+    for table, known in (("machine", _MACHINE), ("hooks", _HOOKS), ("gc", RETENTION)):
         for name, value in settings.get(table, {}).items():
             _check_name(name, known, file, f"{table}.")
             fits, words = known[name]
@@ -170,7 +176,9 @@ def _check(settings: dict[str, Any], file: Path) -> None:
 
 def _check_name(name: str, known: Collection[str], file: Path, table: str = "") -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, known, 1)
         raise DefinitionError(
             f"there is no setting {table + name!r}",
             where=str(file),

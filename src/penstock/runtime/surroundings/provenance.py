@@ -63,7 +63,7 @@ def capture(
     return Provenance(
         penstock=packages.get("penstock", ""),
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        platform=platform.platform(),
+        platform=_platform(),
         machine=_machine(),
         packages=packages,
         configuration=dict(configuration),
@@ -74,6 +74,16 @@ def capture(
         seeds=_seeds(parameters),
         environment={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
     )
+
+
+def _platform() -> str:
+    """`Linux-6.1.0-x86_64-glibc2.36`. What `platform.platform()` says takes a process of its own to find out."""
+    system = platform.uname()
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, ValueError, OSError):
+        libc = ""
+    return "-".join(filter(None, (system.system, system.release, system.machine, libc.replace(" ", ""))))
 
 
 def _machine() -> dict[str, Any]:

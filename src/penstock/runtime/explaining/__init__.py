@@ -1,0 +1,1 @@
+"""What makes computations different from one another, told to people: accounts of attempts, and their differences."""

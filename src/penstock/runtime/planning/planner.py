@@ -1,0 +1,75 @@
+"""From a rehearsed run to its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from penstock.model.identity import TaskIdentity
+from penstock.model.options import RunOptions
+from penstock.model.run import RunRecord
+from penstock.ports import Store
+from penstock.runtime.explaining.code import TextOf, Version
+from penstock.runtime.planning.forecast import Forecast, Needed
+from penstock.runtime.planning.plan import Plan, PlannedTask
+from penstock.runtime.planning.reasons import Reasons
+from penstock.runtime.planning.rehearsal import Rehearsed
+from penstock.runtime.planning.states import States
+from penstock.values import Values
+
+
+def planned(
+    rehearsed: Rehearsed,
+    run: RunRecord,
+    *,
+    store: Store | None,
+    values: Values,
+    identities: Mapping[str, TaskIdentity],
+    classes: Mapping[str, TaskIdentity],
+    text_of: TextOf,
+    options: RunOptions,
+    workers: int,
+) -> Plan:
+    """The plan of a run that was rehearsed. `identities` are the code of its tasks, by key, `classes` that of classes in
+    inputs, by name, `text_of` finds the texts of their files."""
+    states = States(rehearsed)
+    tasks = states.tasks()
+    at, waits_for = states.waiting("")
+    total, forecast = Needed(), None
+    if any(task.counts.get("would_run") or task.counts.get("unknown") for task in tasks):
+        timings = [] if store is None else store.timings(run.pipeline)
+        forecast = Forecast(timings, tasks, states.frames, workers)
+        total = forecast.of_frame(rehearsed.progress.root)
+        versions = {key: Version(identity, text_of) for key, identity in identities.items()}
+        held = {name: Version(identity, text_of) for name, identity in classes.items()}
+        reasons = Reasons(rehearsed, run, store, values, versions, held, options)
+        tasks = [_explained(task, rehearsed, reasons, forecast) for task in tasks]
+    fault = rehearsed.progress.root.fault
+    return Plan(
+        run.pipeline,
+        run.parameters,
+        tuple(tasks),
+        dynamic_at=at,
+        waits_for=waits_for,
+        failure="" if fault is None else f"{fault.type}: {fault.message}",
+        expected=total.span if total.work else None,
+        unmeasured=total.unmeasured,
+    )
+
+
+def _explained(task: PlannedTask, rehearsed: Rehearsed, reasons: Reasons, forecast: Forecast) -> PlannedTask:
+    """A task with why it would run, and what it then takes."""
+    needed = forecast.needed.get(task.id)
+    if needed is None:
+        return task
+    usual = forecast.usual(task)
+    return msgspec.structs.replace(
+        task,
+        reasons=() if task.body else reasons.of(rehearsed.progress.nodes[task.id]),
+        expected_s=needed.span if needed.work else None,
+        expected_memory=None if usual is None or not usual.peak_memory else usual.peak_memory,
+    )
+
+
+__all__ = ["planned"]

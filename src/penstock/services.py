@@ -1,0 +1,302 @@
+"""The adapters that serve one project: the only place that knows which of them serves which port."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from penstock.errors import NotFoundError, StoreError
+from penstock.model.options import RunOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.authoring.pipeline import Composition, Definition
+    from penstock.model.graph import Graph
+    from penstock.model.run import RunRecord
+    from penstock.model.work import Imported, WorkerSettings
+    from penstock.ports import Blobs, Clock, Executor, Observer, Store
+    from penstock.runtime.capacity.admission import Admission
+    from penstock.runtime.capacity.machine import Machine
+    from penstock.runtime.codes import Codes
+    from penstock.runtime.collecting.collection import Collector
+    from penstock.runtime.hooks.calls import HookCalls
+    from penstock.runtime.replaying.replayer import Replayer
+    from penstock.runtime.surroundings.project import Project
+    from penstock.stores.sqlite import SqliteStore
+    from penstock.values import Values
+
+#: how many attempts at most run beside each other in one process, as threads and as coroutines
+_THREADS = 64
+_COROUTINES = 512
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class Services:
+    """The adapters that serve one project."""
+
+    def __init__(self, options: RunOptions | None = None) -> None:
+        from penstock.runtime.surroundings.project import working_project
+
+        self.options = options or RunOptions()
+        self.project: Project = working_project(self.options.home)
+
+    @contextmanager
+    def store(self) -> Generator[SqliteStore]:
+        """The store, open for the block."""
+        from penstock.stores.sqlite import SqliteStore
+
+        self._make_home()
+        store = SqliteStore(self.project.database)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    @property
+    def has_store(self) -> bool:
+        """Whether anything was ever recorded here."""
+        return self.project.database.is_file()
+
+    @contextmanager
+    def existing_store(self) -> Generator[SqliteStore]:
+        """The store, open for the block. Raises NotFoundError where nothing was ever recorded."""
+        if not self.has_store:
+            raise NotFoundError(
+                f"nothing has run in {self.project.folder} yet",
+                remedy="Run a pipeline first (penstock run pipeline.py), or go to the folder it ran in.",
+            )
+        with self.store() as store:
+            yield store
+
+    @contextmanager
+    def store_as_it_is(self) -> Generator[SqliteStore | None]:
+        """The store, open for the block; None where nothing was ever recorded, and then nothing is made either."""
+        if not self.has_store:
+            yield None
+            return
+        with self.store() as store:
+            yield store
+
+    def _make_home(self) -> None:
+        """The folder for the project's state, kept out of version control and private to the user."""
+        home = self.project.home
+        try:
+            if not home.is_dir():
+                home.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (home / ".gitignore").write_text("*\n")
+        except OSError as error:
+            raise StoreError(
+                f"the project's state cannot be kept in {home}: {error.strerror or error}",
+                remedy="Name a folder that can be written with PENSTOCK_HOME.",
+            ) from None
+
+    @functools.cached_property
+    def storage(self) -> dict[str, Any]:
+        """What a worker needs to know to make its own `values`."""
+        return {
+            "blobs": str(self.project.blobs),
+            "workspace": str(self.project.workspace),
+            "hashes": str(self.project.hashes),
+            "pickle": self.options.pickle,
+        }
+
+    @functools.cached_property
+    def values(self) -> Values:
+        return open_values(self.storage)
+
+    def collector(self, store: Store) -> Collector:
+        """What removes from the project what is not kept."""
+        from penstock.executors.environments import digest_of
+        from penstock.runtime.collecting.collection import Collector
+
+        return Collector(store, open_blobs(self.storage), self.project, digest_of)
+
+    @contextmanager
+    def looking(self) -> Generator[Services]:
+        """The services of the same project for somebody who only looks, for the block: values that are put away are kept
+        in memory, and files that are laid out are removed again."""
+        from pathlib import Path
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix="penstock-", ignore_cleanup_errors=True) as folder:
+            other = Services(self.options)
+            other.values = self._values_to_look(Path(folder), self.options.pickle)
+            yield other
+
+    def _values_to_look(self, folder: Path, pickle: bool) -> Values:
+        """Values of the project that leave it as it is: what is put away stays in memory, files go into a folder."""
+        from penstock.blobs.local import LocalBlobs
+        from penstock.blobs.scratch import ScratchBlobs
+        from penstock.values import Values
+
+        blobs = ScratchBlobs(LocalBlobs(self.project.blobs, looking=True))
+        return Values(blobs, workspace=folder, hashes=self.project.hashes, pickle=pickle, looking=True)
+
+    def replayer(self, define: Callable[[], Definition] | None = None, *, prefers_defined: bool = False) -> Replayer:
+        """What makes tasks of past runs again, in this process. See `Replayer`."""
+        from penstock.executors.inline import InlineExecutor
+        from penstock.executors.programs.containers import available_engine
+        from penstock.runtime.replaying.replayer import Bench, Replayer
+
+        def inline(
+            values: Values, parameters: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
+        ) -> Executor:
+            return InlineExecutor(values, parameters, functions, self.worker_settings((), parameters))
+
+        bench = Bench(
+            folder=self.project.folder,
+            open_store=self.existing_store,
+            values=self._values_to_look,
+            executor=inline,
+            has_engine=lambda: available_engine() is not None,
+            container_arguments=self.project.container_arguments,
+        )
+        return Replayer(bench, define, prefers_defined=prefers_defined)
+
+    def provenance(self, pipeline: Composition[..., Any], record: Any, options: RunOptions) -> Any:
+        from pathlib import Path
+
+        from penstock.runtime.surroundings.provenance import capture
+
+        file = getattr(sys.modules.get(pipeline.function.__module__), "__file__", None)
+        return capture(
+            command=tuple(sys.argv),
+            folder=Path(file).parent if file else Path.cwd(),
+            source_files=[Path(file)] if file else [],
+            parameters=record.parameters,
+            configuration=msgspec.to_builtins(options) | {"home": str(self.project.home)},
+        )
+
+    @functools.cached_property
+    def machine(self) -> Machine:
+        """What attempts may use here."""
+        return self.project.machine()
+
+    def pools(self, store: Store | None) -> dict[str, int]:
+        """The sizes of all pools."""
+        known = () if store is None else store.pools()
+        return {pool.name: pool.size for pool in known} | self.project.sizes.pools
+
+    def executor(self, codes: Codes, parameters: Mapping[str, Any], options: RunOptions) -> Executor:
+        """Where attempts are made."""
+        if options.executor == "inline":
+            from penstock.executors.inline import InlineExecutor
+
+            return InlineExecutor(self.values, parameters, codes.functions, self.worker_settings((), parameters))
+        from penstock.executors.processes import ProcessExecutor
+
+        settings = self.worker_settings(codes.modules, parameters)
+        workers = self.workers(options)
+        if not codes.shares:
+            return ProcessExecutor(settings, workers)
+        return routed(settings, workers)
+
+    def workers(self, options: RunOptions) -> int:
+        """How many attempts are made at once, apart from those that share a process."""
+        return 1 if options.executor == "inline" else options.workers or max(1, int(self.machine.cores))
+
+    def worker_settings(
+        self, modules: tuple[Imported, ...], parameters: Mapping[str, Any], storage: dict[str, Any] | None = None
+    ) -> WorkerSettings:
+        """What worker processes are told at their start."""
+        from penstock.model.work import WorkerSettings
+
+        return WorkerSettings(
+            values="penstock.app:open_values",
+            storage=storage or self.storage,
+            path=tuple(sys.path),
+            modules=modules,
+            parameters=dict(parameters),
+            environments=str(self.project.environments),
+        )
+
+    def admission(self, graph: Graph, run: RunRecord, store: Store, executor: Executor, clock: Clock) -> Admission:
+        """What decides which attempts may start when."""
+        from penstock.runtime.capacity.admission import Admission
+        from penstock.runtime.capacity.pools import Pools
+
+        pools = Pools(run.run_id, store, self.store, clock)
+        return Admission(graph, self.machine, max(1, executor.room()), pools, self.project.sizes, clock)
+
+    def hooks(self, definition: Definition, clock: Clock) -> list[HookCalls]:
+        """What calls the hooks of a run; none where it has no hooks, and cannot come to have any."""
+        from penstock.authoring.options.hooks import Hooks
+
+        settings = definition.settings
+        if not definition.attached and settings.hooks == Hooks() and definition.body is None and not definition.bodies:
+            return []
+        from penstock.runtime.hooks.calls import HookCalls
+
+        limit, wait = self.project.hook_limits
+        return [
+            HookCalls(
+                definition.attached,
+                settings.hooks,
+                definition.parameters,
+                clock,
+                deadline=settings.deadline,
+                limit=limit,
+                wait=wait,
+            )
+        ]
+
+    def observers(self, options: RunOptions) -> list[Observer]:
+        """The progress display, where the options or a terminal ask for it."""
+        progress = sys.stderr.isatty() if options.progress is None else options.progress
+        if not (progress or options.logs):
+            return []
+        from penstock.observe.progress import display
+
+        return [display(logs=options.logs)]
+
+
+def routed(settings: WorkerSettings, workers: int) -> Executor:
+    """Worker processes for most attempts, one for threads and one for coroutines."""
+    from penstock.executors.concurrent import ConcurrentExecutor
+    from penstock.executors.processes import ProcessExecutor
+    from penstock.executors.routing import RoutingExecutor
+    from penstock.executors.workers.server import Server
+
+    server = Server(settings)
+    return RoutingExecutor(
+        {
+            "process": ProcessExecutor(settings, workers, server),
+            "thread": ConcurrentExecutor(settings, _THREADS, server),
+            "loop": ConcurrentExecutor(settings, _COROUTINES, server),
+        }
+    )
+
+
+def open_blobs(storage: Mapping[str, Any]) -> Blobs:
+    """The blobs of a project, from `Services.storage`."""
+    from pathlib import Path
+
+    from penstock.blobs.local import LocalBlobs
+
+    return LocalBlobs(Path(storage["blobs"]))
+
+
+def open_values(storage: Mapping[str, Any]) -> Values:
+    """The values of a project, from `Services.storage`; also how worker processes get theirs."""
+    from pathlib import Path
+
+    from penstock.values import Values
+
+    hashes = Path(storage["hashes"]) if "hashes" in storage else None
+    return Values(open_blobs(storage), workspace=Path(storage["workspace"]), hashes=hashes, pickle=storage["pickle"])

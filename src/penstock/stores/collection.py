@@ -1,0 +1,253 @@
+"""What is recorded, gone through as a whole, and what is dropped of it, in SQL.
+
+Whoever goes through it takes as long as they like, and others write meanwhile. So it is read in pieces, none of which
+leaves a transaction open, by keys of the records' own: SQLite may number rows anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import msgspec
+
+from penstock.errors import StoreError
+from penstock.model.event import AnyEvent, Grown, Yielded
+from penstock.model.expression import Stored
+from penstock.model.graph import from_json
+from penstock.model.value import Argument, Artifact, Collection, Record, Selection
+from penstock.ports import CachedResult
+from penstock.stores import claims, code, rows
+from penstock.stores.rows import Row
+from penstock.stores.transactions import PATIENCE, code_of
+
+#: how many rows are read at once
+_PIECE = 256
+#: bytes in use up to which a file is written anew while runs are under way, which all of them have to wait for
+_SMALL = 1 << 30
+
+_RESULTS = """
+    SELECT fingerprint, results.outputs, created_at, node, run_id FROM results LEFT JOIN runs ON runs.id = results.run
+    WHERE fingerprint > ? AND results.outputs <> X'' ORDER BY fingerprint LIMIT ?
+"""
+_OUTPUTS = """
+    SELECT node, item, attempt, outputs FROM attempts WHERE run = ? AND (node, item, attempt) > (?, ?, ?)
+    ORDER BY node, item, attempt LIMIT ?
+"""
+_JOURNAL = "SELECT number, events FROM journal WHERE run = ? AND number > ? ORDER BY number LIMIT ?"
+_ATTACHMENTS = f"SELECT number, {rows.ATTACHMENT} FROM attachments WHERE run = ? AND number > ? ORDER BY number LIMIT ?"
+_PARAMETERS = "SELECT value FROM basis WHERE run = ? AND kind = 'parameter'"
+
+# A claim of what is forgotten still stands.
+_FORGET = (
+    "DELETE FROM results WHERE fingerprint = ? AND claimant IS NULL",
+    "UPDATE results SET outputs = X'', run = 0 WHERE fingerprint = ?",
+)
+
+#: those of runs that are under way, and the tags of runs, for ids that are to follow
+DRIVEN = "SELECT run_id, pipeline FROM runs WHERE state = 'running' AND run_id"
+TAGS = "SELECT run_id, tag FROM tags JOIN runs ON runs.id = tags.run WHERE run_id"
+
+_UNUSED = "kept_at < ? AND digest NOT IN (SELECT value FROM basis WHERE kind IN ('task', 'class'))"
+
+
+def results(connection: sqlite3.Connection) -> Iterator[CachedResult]:
+    """All that is in the cache."""
+    for fingerprint, outputs, created_at, node, run_id in _pieces(connection, _RESULTS, (), (b"",)):
+        yield CachedResult(fingerprint, rows.decode_outputs(outputs), created_at, node, run_id)
+
+
+def arguments(connection: sqlite3.Connection) -> Iterator[Argument]:
+    """Everything stored that anything recorded refers to."""
+    for result in results(connection):
+        yield from result.outputs
+    for run in _runs(connection):
+        yield from _of_run(connection, run)
+
+
+def _runs(connection: sqlite3.Connection) -> Iterator[int]:
+    return (run for (run,) in _pieces(connection, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", (), (0,)))
+
+
+def _of_run(connection: sqlite3.Connection, run: int) -> Iterator[Argument]:
+    for outputs, graph in connection.execute(
+        "SELECT outputs, graph FROM runs JOIN run_details ON run = id WHERE id = ?", (run,)
+    ).fetchall():
+        yield from rows.decode_results(outputs).values()
+        yield from _in_graph(rows.graph_of(graph))
+    for (value,) in connection.execute(_PARAMETERS, (run,)).fetchall():
+        yield rows.decode_argument(value)
+    for *_, outputs in _pieces(connection, _OUTPUTS, (run,), ("", -2, -1)):
+        yield from rows.decode_outputs(outputs)
+    for _, events in _pieces(connection, _JOURNAL, (run,), (-1,)):
+        for event in rows.decode_events(events):
+            yield from _in_event(event)
+    for _, *attachment in _pieces(connection, _ATTACHMENTS, (run,), (0,)):
+        yield rows.attachment_of(tuple(attachment)).attachment.artifact
+
+
+def _pieces(connection: sqlite3.Connection, query: str, of: Row, after: Row) -> Iterator[Row]:
+    """The rows of a query that takes `of`, the key that its rows come after, and how many to read at once."""
+    while found := connection.execute(query, (*of, *after, _PIECE)).fetchall():
+        yield from found
+        after = found[-1][: len(after)]
+
+
+def _in_event(event: AnyEvent) -> Iterable[Argument]:
+    if isinstance(event, Yielded):
+        return (event.output,)
+    if isinstance(event, Grown):
+        return _stored(event)
+    return getattr(event, "outputs", ())
+
+
+def _in_graph(document: bytes) -> Iterable[Argument]:
+    # most have none, and are not worth reading for it
+    return _stored(from_json(document)) if b'"stored"' in document else ()
+
+
+def _stored(value: Any) -> Iterator[Argument]:
+    """The values that the expressions in a part of a graph hold."""
+    if isinstance(value, Stored):
+        yield value.value
+        return
+    if isinstance(value, msgspec.Struct):
+        inner: Iterable[Any] = (getattr(value, name) for name in value.__struct_fields__)
+    elif isinstance(value, dict):
+        inner = cast("dict[str, Any]", value).values()
+    else:
+        inner = cast("list[Any]", value) if isinstance(value, (tuple, list)) else ()
+    for each in inner:
+        yield from _stored(each)
+
+
+def tag(connection: sqlite3.Connection, run: int, add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:
+    """Put tags on a run, and take some off. Returns those that it has then, sorted."""
+    added = ((run, rows.plain(tag)) for tag in add)
+    connection.executemany("INSERT OR IGNORE INTO tags (run, tag) VALUES (?, ?)", added)
+    removed = ((run, rows.plain(tag)) for tag in remove)
+    connection.executemany("DELETE FROM tags WHERE run = ? AND tag = ?", removed)
+    return tuple(sorted(tag for (tag,) in connection.execute("SELECT tag FROM tags WHERE run = ?", (run,)).fetchall()))
+
+
+def grouped(found: Iterable[Row]) -> dict[str, tuple[str, ...]]:
+    """The tags by run, sorted, of rows that `TAGS` has found."""
+    tags: dict[str, list[str]] = {}
+    for run_id, each in found:
+        tags.setdefault(run_id, []).append(each)
+    return {run_id: tuple(sorted(of_run)) for run_id, of_run in tags.items()}
+
+
+def remove(connection: sqlite3.Connection, run_id: str) -> None:
+    """Forget a run, with all that refers to it. Raises StoreError for one that is under way."""
+    for _, pipeline in connection.execute(f"{DRIVEN} = ?", (run_id,)).fetchall():
+        raise under_way(run_id, pipeline)
+    connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+
+
+def under_way(run_id: str, pipeline: str) -> StoreError:
+    """That a run cannot be removed now."""
+    return StoreError(
+        f"run {run_id} of {pipeline} cannot be removed: it is under way",
+        remedy=f"Wait for its end, or cancel it: penstock cancel {run_id}.",
+    )
+
+
+def forget(connection: sqlite3.Connection, fingerprints: Iterable[bytes]) -> None:
+    """Drop entries of the cache."""
+    forgotten = [(fingerprint,) for fingerprint in fingerprints]
+    for statement in _FORGET:
+        connection.executemany(statement, forgotten)
+
+
+# Sweeping. What nothing refers to is looked for before anybody has to wait: of a run that has ended nothing changes any
+# more, so that only the others are gone through while no one may write.
+
+
+class Sweep:
+    """Drops what nothing recorded refers to: `prepare` outside of a transaction, then `carry_out` within one."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        #: the runs that have been gone through
+        self._seen: set[int] = set()
+        #: digests of descriptions that nothing refers to, as far as is known
+        self._unreferred: set[bytes] = set()
+
+    def prepare(self) -> None:
+        """Go through the cache and the runs that have ended."""
+        connection = self._connection
+        self._unreferred = {digest for (digest,) in connection.execute("SELECT digest FROM descriptions").fetchall()}
+        ended = connection.execute("SELECT id FROM runs WHERE state NOT IN ('running', 'paused')").fetchall()
+        self._seen = {run for (run,) in ended}
+        for result in results(connection):
+            self._spare(result.outputs)
+        for run in self._seen:
+            self._spare(_of_run(connection, run))
+
+    def carry_out(self, before: float) -> None:
+        """Drop descriptions, identities and texts, but no identity that somebody has kept since the time `before`."""
+        connection = self._connection
+        for run in _runs(connection):
+            if run not in self._seen:
+                self._spare(_of_run(connection, run))
+        connection.executemany("DELETE FROM descriptions WHERE digest = ?", ((key,) for key in self._unreferred))
+        connection.execute(f"DELETE FROM identities WHERE {_UNUSED}", (before,))
+        unused = {digest for (digest,) in connection.execute("SELECT digest FROM texts").fetchall()}
+        for (document,) in connection.execute("SELECT document FROM identities").fetchall():
+            identity = code.identity_of(document)
+            unused.difference_update(part.text for part in identity.parts)
+            unused.difference_update(module.text for module in identity.modules)
+        connection.executemany("DELETE FROM texts WHERE digest = ?", ((digest,) for digest in unused))
+        claims.sweep(connection)
+
+    def _spare(self, referred: Iterable[Argument]) -> None:
+        if self._unreferred:
+            self._unreferred.difference_update(digest for argument in referred for digest in _digests(argument))
+
+
+def _digests(argument: Argument) -> Iterator[bytes]:
+    match argument:
+        case Artifact():
+            yield argument.digest
+        case Collection(items=items) | Record(items=items):
+            for item in items:
+                yield from _digests(item)
+        case Selection(of=of):
+            yield from _digests(of)
+
+
+def shrink(connection: sqlite3.Connection) -> None:
+    """Write the file anew without what has become free, if that is worth the while and nobody keeps it busy."""
+    free, pages, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count", "page_size")
+    )
+    driven = connection.execute("SELECT 1 FROM runs WHERE state = 'running' LIMIT 1").fetchone() is not None
+    if free * 8 < pages or (driven and (pages - free) * size > _SMALL):
+        return
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        if code_of(error) != sqlite3.SQLITE_BUSY:
+            raise
+        return
+    # It would keep everybody from writing until the last reader is done: then the file shrinks when it is closed.
+    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+
+
+__all__ = [
+    "DRIVEN",
+    "TAGS",
+    "Sweep",
+    "arguments",
+    "forget",
+    "grouped",
+    "remove",
+    "results",
+    "shrink",
+    "tag",
+    "under_way",
+]
