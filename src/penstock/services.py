@@ -257,10 +257,12 @@ class Services:
         ]
 
     def observers(self, options: RunOptions) -> list[Observer]:
-        """The progress display, where the options or a terminal ask for it."""
+        """The progress display, where the options or a terminal ask for it; else what logs the notices."""
         progress = sys.stderr.isatty() if options.progress is None else options.progress
         if not (progress or options.logs):
-            return []
+            from penstock.observe.notices import LoggedNotices
+
+            return [LoggedNotices()]
         from penstock.observe.progress import display
 
         return [display(logs=options.logs)]

@@ -226,3 +226,11 @@ def test_parts_and_parameters_are_left_to_the_type_checker() -> None:
         return take(parts()[0]), take(name)
 
     assert pipeline(body).options(executor="inline")() == (1, 1)
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(DefinitionError, match="a list that contains itself") as raised:
+        pass_on(endless, list)
+    assert raised.value.where is not None

@@ -88,6 +88,7 @@ def test_an_answer_goes_on_with_the_run(paused: tuple[Path, Answer], tmp_path: P
     assert "no open questions" in penstock("approve", "latest", cwd=folder).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -109,6 +110,7 @@ def test_a_wrong_answer_is_refused_and_not_recorded(
     assert penstock("show", "--json", cwd=folder).document["state"] == "paused"
 
 
+@pytest.mark.slow
 def test_a_rejection_skips_what_depends_on_it(paused: tuple[Path, Answer]) -> None:
     folder, _ = paused
     recorded = penstock(
@@ -148,6 +150,7 @@ def test_a_run_is_ended_from_another_process(folder: Path) -> None:
     assert (again.code, "had ended already: it was cancelled" in again.out) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_is_gone_is_ended_by_the_command(folder: Path) -> None:
     running = started("run", "naps.py", cwd=folder, start_new_session=True)
     asleep(folder)
@@ -162,6 +165,7 @@ def test_a_run_whose_process_is_gone_is_ended_by_the_command(folder: Path) -> No
     assert set(states(document).values()) == {"cancelled"}
 
 
+@pytest.mark.slow
 def test_a_paused_run_is_ended_by_the_command(paused: tuple[Path, Answer]) -> None:
     folder, _ = paused
     ended = penstock("cancel", cwd=folder)
@@ -202,6 +206,7 @@ def test_a_number_that_another_process_has_by_now_is_not_the_driver(tmp_path: Pa
 # Pools.
 
 
+@pytest.mark.slow
 def test_pools_are_made_and_listed(folder: Path) -> None:
     (folder / "penstock.toml").write_text("[pools]\napi = 2\n")
     assert [pool["name"] for pool in penstock("pools", "--json", cwd=folder).document] == ["api"]
@@ -212,6 +217,7 @@ def test_pools_are_made_and_listed(folder: Path) -> None:
     assert "gpu farm" in penstock("pools", cwd=folder).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["db", "db=", "=4", "db=-1", "db=many"])
 def test_a_size_that_is_none_is_refused(folder: Path, text: str) -> None:
     refused = penstock("pools", "set", "api=1", text, cwd=folder)
@@ -292,6 +298,7 @@ def test_a_deadline_that_is_far_is_told_wherever_the_question_is(folder: Path) -
     assert re.search(told.replace("until ", "until +"), penstock("approve", cwd=folder).out)
 
 
+@pytest.mark.slow
 def test_no_answer_is_taken_after_a_deadline(folder: Path, tmp_path: Path) -> None:
     paused = penstock("run", "deadline.py:later", "--json", cwd=folder).document
     with closing(sqlite3.connect(next((folder / ".penstock").glob("*.db")))) as store, store:
@@ -313,6 +320,7 @@ def overdue(folder: Path) -> str:
     return run_id
 
 
+@pytest.mark.slow
 def test_all_runs_that_are_overdue_go_on_at_once(folder: Path) -> None:
     late = [overdue(folder), overdue(folder)]
     in_time = penstock("run", "deadline.py:later", "--json", cwd=folder).document["run_id"]
@@ -331,6 +339,7 @@ def test_due_goes_without_a_run(folder: Path) -> None:
     assert "--due goes with neither a RUN nor --json" in refused.err
 
 
+@pytest.mark.slow
 def test_a_run_may_stay_for_its_answer(folder: Path) -> None:
     with started("run", "deadline.py:later", "--wait", "-q", cwd=folder) as waiting:
         given = penstock("approve", "latest", "sign_off", "--by", "ada", cwd=folder)
@@ -343,6 +352,7 @@ def test_a_run_may_stay_for_its_answer(folder: Path) -> None:
     assert penstock("show", "--json", cwd=folder).document["outputs"]["result"]["value"] == "ada"
 
 
+@pytest.mark.slow
 def test_the_user_answers_where_nobody_is_named(paused: tuple[Path, Answer]) -> None:
     folder, _ = paused
     document = penstock(
@@ -352,6 +362,7 @@ def test_the_user_answers_where_nobody_is_named(paused: tuple[Path, Answer]) -> 
     assert document["outputs"]["result"]["value"] == "model-7 at 100%, says grace"
 
 
+@pytest.mark.slow
 def test_bodies_of_a_paused_run_wait(folder: Path) -> None:
     paused = penstock("run", "deadline.py:reviews", "--json", cwd=folder)
     assert paused.code == 3

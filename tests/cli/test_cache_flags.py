@@ -63,6 +63,16 @@ def test_only_cached_runs_nothing(project: Path) -> None:
     assert set(run("--only-cached").values()) == {"cached"}
 
 
+def test_what_is_not_cached_has_no_log_to_look_at(project: Path) -> None:
+    words = ["run", "flags.py:main", "-p", "x=3", "--executor", "inline", "--only-cached"]
+    told = CliRunner().invoke(penstock, words).stdout.partition("next\n")[2].splitlines()
+    assert [" ".join(line.split()) for line in told] == [
+        "penstock run flags.py:main -p x=3 --executor inline without --only-cached: what is missing is made",
+        "penstock plan flags.py:main -p x=3 --executor inline what that would run, and why",
+    ]
+    assert CliRunner().invoke(penstock, ["plan", *words[1:-1]]).exit_code == 0
+
+
 @pytest.mark.parametrize("other", [["--no-cache"], ["--refresh", "first"], ["--refresh-all"]])
 def test_flags_that_contradict_each_other_are_refused(project: Path, other: list[str]) -> None:
     ended = CliRunner().invoke(penstock, ["run", "flags.py:main", "--only-cached", *other])

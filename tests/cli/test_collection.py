@@ -125,6 +125,22 @@ def test_what_goes_is_foretold_and_told(folder: Path) -> None:
     assert again.out.splitlines() == ["nothing to remove", "2 runs stay"]
 
 
+def test_what_stays_for_now_is_told(folder: Path) -> None:
+    runs = [run(folder, value) for value in (1, 2, 3)]
+    assert asked(folder, "gc", "--keep", "1").out.splitlines() == [
+        "nothing to remove",
+        "3 runs stay, 2 of them for now: they ended less than 1 h 00 min ago (--grace)",
+    ]
+    document = asked(folder, "gc", "--keep", "1", "--json").document
+    assert (document["kept_runs"], document["in_grace"], document["grace_s"]) == (3, 2, 3600)
+    lines = asked(folder, "gc", "--keep", "1", "--grace", "0", "--dry-run").out.splitlines()
+    left = re.fullmatch(r"(\d+) results of the runs that go stay in the cache \(--no-cache-of-removed\)", lines[-1])
+    assert lines[-2] == "1 run stays"
+    document = removed(folder, "--keep", "1")
+    assert document["runs"] == [runs[1], runs[0]] and document["in_grace"] == 0
+    assert left is not None and document["kept_results"] == int(left[1]) > 0
+
+
 def test_the_settings_say_what_is_kept(folder: Path) -> None:
     (folder / "penstock.toml").write_text('[gc]\nkeep = 1\nkeep_tags = ["release"]\ngrace = 0\n')
     runs = [run(folder, 1, "--tag", "release"), run(folder, 2), run(folder, 3)]

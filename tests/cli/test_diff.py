@@ -232,7 +232,7 @@ def test_the_only_run_of_a_pipeline_has_nothing_to_be_compared_with(
     runs = [each.options(executor="inline", progress=False).run() for each in (alone, alone, other)]
     answer = CliRunner().invoke(commands, ["diff"])
     assert answer.exit_code == 2
-    assert "there is no other run of other" in answer.stderr
+    assert "there is no earlier run of other" in answer.stderr
     answer = CliRunner().invoke(commands, ["diff", runs[0].run_id])
     assert "nothing differs: 1 task with the same code, inputs and results" in answer.stdout
 
@@ -250,7 +250,7 @@ def test_runs_of_different_pipelines_and_a_failed_one(project: Project) -> None:
 
 def document(**changes: Any) -> dict[str, Any]:
     made: dict[str, Any] = {"before": "a", "after": "b", "pipelines": ["p", "p"], "states": ["succeeded", "succeeded"]}
-    lists = ("causes", "circumstances", "tasks", "data", "metrics", "outputs")
+    lists = ("causes", "consequences", "circumstances", "tasks", "data", "metrics", "outputs")
     return made | {key: [] for key in lists} | {"same": 0, "unfinished": 0} | changes
 
 
@@ -306,3 +306,9 @@ def test_everything_on_the_page_is_escaped() -> None:
 )
 def test_changes_of_numbers(before: Any, after: Any, told: str) -> None:
     assert change_text({"name": "x", "before": before, "after": after}) == told
+
+
+def test_what_is_only_one_of_its_kind_is_named_once() -> None:
+    causes = [{"kind": "python", "name": "python", "before": "3.11.7", "after": "3.12.1"}]
+    task = {"id": "a", "path": "a", "before": "succeeded", "after": "succeeded", "causes": causes}
+    assert task_lines(document(tasks=[task])) == [("a", "python changed; the same result")]

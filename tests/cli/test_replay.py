@@ -89,6 +89,9 @@ def test_a_task_that_raises(stepped: Path) -> None:
     assert "steps.py" in answer.out and 'raise BadRateError(f"score {score}")' in answer.out
     assert "it failed so in the run, too" in answer.out
     assert "attempt.py" not in answer.out
+    assert "(in the run it failed)" in answer.out
+    # it did what is recorded
+    assert replay("latest", "check", "--compare", "--json", cwd=stepped).code == 0
 
 
 def test_code_that_has_changed(stepped: Path, tmp_path: Path) -> None:

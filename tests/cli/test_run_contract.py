@@ -160,6 +160,7 @@ def main(a: str = "default", b: str = "default", c: str = "default", d: str = "d
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -180,6 +181,7 @@ def test_parameters_come_from_the_line_then_the_file_then_the_environment(
     assert answer.document["outputs"]["result"]["value"] == expected
 
 
+@pytest.mark.slow
 def test_settings_and_the_options_of_the_file_stand_behind_the_command_line(folder: Path) -> None:
     (folder / "where.py").write_text(
         "import os\n"

@@ -25,6 +25,7 @@ def result(target: str, cwd: Path, *options: str) -> object:
     return answer.document["outputs"]["result"]["value"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pipeline.py", "my-pipeline.py", "random.py", "two words.py", "pipeline"])
 def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
     """Names of modules that others need are no trouble, in this process or in workers."""
@@ -60,12 +61,14 @@ def test_a_name_chooses_among_several_pipelines(tmp_path: Path) -> None:
     assert result("several.py:second", tmp_path) == 2
 
 
+@pytest.mark.slow
 def test_a_pipeline_can_be_named_by_its_variable_and_by_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "named.py").write_text(ONE.format(value=1, name="main").replace("@pipeline", '@pipeline(name="other")'))
     assert result("named.py:main", tmp_path) == 1
     assert result("named.py:other", tmp_path) == 1
 
 
+@pytest.mark.slow
 def test_imported_pipelines_and_second_names_are_not_counted(tmp_path: Path) -> None:
     (tmp_path / "parts.py").write_text(ONE.format(value=1, name="part"))
     (tmp_path / "whole.py").write_text(
@@ -77,6 +80,7 @@ def test_imported_pipelines_and_second_names_are_not_counted(tmp_path: Path) -> 
     assert result("imports.py", tmp_path) == 1
 
 
+@pytest.mark.slow
 def test_a_module_is_imported_from_the_working_folder(tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()
@@ -88,6 +92,7 @@ def test_a_module_is_imported_from_the_working_folder(tmp_path: Path) -> None:
     assert result("package:whole", tmp_path) == 5
 
 
+@pytest.mark.slow
 def test_the_same_tasks_are_cached_whichever_way_they_are_named(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(ONE.format(value=5, name="main"))
     penstock("run", "main.py", cwd=tmp_path)

@@ -254,6 +254,11 @@ def test_names_that_are_not_there(project: Project, folder: Path) -> None:
     answer = why(project.folder, "fragil", "--json")
     assert answer.code == 2
     assert answer.document["error"]["remedy"].startswith("Did you mean fragile")
+    answer = why(project.folder, "latst")
+    assert (answer.code, "there is no run 'latst', nor a task of that name\n  Did you mean latest?" in answer.err) == (
+        2,
+        True,
+    )
     answer = why(project.folder, "latest", "scaled[9]")
     assert "Did you mean scaled[" in answer.err
     answer = why(project.folder, "20991231")
@@ -290,3 +295,17 @@ def test_what_cannot_be_seen_in_code_is_told_last() -> None:
         "changes of this go unnoticed, since it cannot be seen in the code:",
         "  m.py:3: eval",
     ]
+
+
+def test_what_failed_of_a_mapped_task_is_told_once() -> None:
+    inside = [{"text": "ValueError: bad", "state": "failed", "which": ["check[2]"], "ran": None}]
+    upstream = [{"id": "check[2]", "state": "failed", "error": "ValueError: bad"}]
+    document = {"run_id": "y", "id": "check", "task": "check", "state": "failed", "summary": "check[2] failed"}
+    lines = rendered(why_view(document | {"inside": inside, "upstream": upstream})).splitlines()
+    assert lines[1:] == ["  check[2] failed", "    check[2]: ValueError: bad"]
+
+
+def test_a_run_of_which_nothing_ran_before_is_compared_with_none() -> None:
+    told = [{"text": "no earlier run", "state": "succeeded", "which": ["a"], "ran": {"cause": "first", "text": "t"}}]
+    whole = {"run_id": "y", "pipeline": "p", "state": "succeeded", "tasks": {"a": told}}
+    assert rendered(run_why_view(whole)).splitlines() == ["p  y: succeeded", "", "✓ a  ran: never ran before"]

@@ -23,6 +23,7 @@ from penstock.fingerprint.code import CodeReader
 from penstock.fingerprint.framing import digest_of
 from penstock.fingerprint.sources import Sources
 from penstock.model.identity import TaskIdentity
+from penstock.runtime.replaying.choosing import packages_of
 
 Load = Callable[..., ModuleType]
 
@@ -274,6 +275,36 @@ def test_installed_packages_count_by_name_and_version(
     assert "package:gauges-kit==1.0" in names(found[0])
     assert "package:gauges-kit==1.1" in names(found[2])
     assert found[0].digest == found[1].digest != found[2].digest
+
+
+@pytest.mark.parametrize(
+    ("origin", "counts"),
+    [
+        ('{"url": "file:///src/gauges", "dir_info": {}}', True),
+        ('{"url": "https://example.org/gauges.git", "vcs_info": {"vcs": "git", "commit_id": "1f"}}', True),
+        ('{"url": "file:///src/gauges", "dir_info": {"editable": true}}', False),
+        ("", False),
+    ],
+)
+def test_what_is_not_from_an_index_counts_by_its_content(
+    origin: str, counts: bool, tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = site(tmp_path, "1.0")
+    record = folder / "Gauges.Kit-1.0.dist-info"
+    if origin:
+        (record / "direct_url.json").write_text(origin)
+    monkeypatch.syspath_prepend(folder)
+    found: list[TaskIdentity] = []
+    for content, place in (("x", "here"), ("x", "there"), ("y", "there")):
+        beside = f"gauges_impl/__pycache__/a.pyc,,\n../bin/gauge,sha256={place},1\n{record.name}/direct_url.json,,\n"
+        (record / "RECORD").write_text(f"{beside}gauges_impl/__init__.py,sha256={content},10\n")
+        found.append(identify(load("import gauges_impl\ndef f(): return gauges_impl.measure(1)").f))
+        sys.modules.pop("gauges_impl")
+    assert found[0].digest == found[1].digest
+    assert (found[1].digest != found[2].digest) is counts
+    [name] = [name for name in names(found[0]) if name.startswith("package:gauges")]
+    assert ("(content " in name) is counts
+    assert packages_of(found[0]) == {"gauges-kit": "1.0"}
 
 
 def test_a_package_without_a_record_of_its_version_is_a_limit(

@@ -459,7 +459,20 @@ def test_a_pattern_that_was_not_met_is_told_of_where_it_could_not_be_known_befor
     assert ended.state == "succeeded"
     told = [text for text in notices(ended) if "refreshed" in text]
     assert [text.split(" was")[0] for text in told] == ["nothing called 'fit'", "nothing called 'nothing'"]
-    assert any("'fit[9]'" in text for text in notices(run(several, refresh="fit[9]")))
+    patterns = ["fit[9]", "inner[7]", "inner[7]/count", "lone[1]"]
+    assert notices(run(several, refresh=patterns)) == [
+        f"nothing called {pattern!r} was reached, so that nothing was refreshed for it; {advice}"
+        for pattern, advice in zip(
+            patterns,
+            [
+                "there are fit[one], fit[two]",
+                "there are inner[0], inner[1]",
+                "there are inner[0]/count, inner[1]/count",
+                "there is lone",
+            ],
+            strict=True,
+        )
+    ]
 
 
 def test_only_cached_runs_nothing() -> None:

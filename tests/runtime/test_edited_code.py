@@ -84,7 +84,7 @@ def test_an_edited_file_makes_what_workers_run_of_it_uncached(folder: Folder) ->
         assert (run.result, states(run)) == (6000, {"scale": "succeeded"})
         (text,) = stale(run)
         assert text.startswith("edited_helpers.py was edited after this process had loaded it")
-        assert "scale run uncached" in text and "importlib.reload(edited_helpers)" in text
+        assert "scale runs uncached" in text and "importlib.reload(edited_helpers)" in text
     # in this process, the old code still runs, and its result is the one that was recorded of it
     assert (ran(tasks.scale, "inline").result, states(ran(tasks.scale, "inline"))) == (6, {"scale": "cached"})
 

@@ -372,10 +372,12 @@ def test_a_whole_run_is_told_in_short() -> None:
             large = keep.options(name="large")(lax)
         return keep.options(name="after")(large)
 
-    overview = run(mixed).why()
+    ended = run(mixed)
+    assert ended.task("picky[3]").why().summary.endswith("no earlier run of the pipeline has a result of picky[3]")
+    overview = ended.why()
     told = {path: [(each.state, each.text, each.which) for each in every] for path, every in overview.tasks.items()}
     assert told["picky"] == [
-        ("succeeded", "no earlier run of the pipeline has a result of picky[0]", ("picky[0]", "picky[3]")),
+        ("succeeded", "no earlier run of the pipeline has a result of them", ("picky[0]", "picky[3]")),
         ("skipped", "the task itself asked to be skipped: not that one", ("picky[1]",)),
         ("failed", "ValueError: nor that one", ("picky[2]",)),
     ]

@@ -220,6 +220,39 @@ def test_the_code_of_a_script_can_be_imported_by_the_name_of_its_file(
     assert "2 cached" in project.penstock("run", "script.py").stdout
 
 
+def test_what_no_display_shows_is_logged_once(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    @pipeline
+    def given(x: int = 1):
+        return computed.map([x, 2]), computed.options(name="again")(4)
+
+    quiet = given.options(progress=False)
+    run = ran(quiet)
+    ran(quiet, x=3)
+    [(node, text)] = notices(run)
+    told = [(each.name, each.levelname, each.getMessage()) for each in caplog.records]
+    assert told == [("penstock", "WARNING", f"note | {node}: {text}")]
+
+
+def test_what_a_display_shows_is_not_logged(
+    home: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @pipeline
+    def given():
+        return computed(1)
+
+    [(node, text)] = notices(ran(given.options(progress=True)))
+    assert caplog.records == []
+    assert capsys.readouterr().err.count(f"note | {node}: {text}\n") == 1
+
+
+def test_a_script_without_a_display_says_what_it_cannot_see(project: Project) -> None:
+    script = PIPELINE.replace("os._exit(9)", "return x + len(os.environ)")
+    project.write("script.py", script + "\nif __name__ == '__main__':\n    given.options(executor='inline').run()\n")
+    told = project.python("script.py").stderr
+    assert "note | second: script.py:12: os.environ reads environment variables, which do not count" in told
+    assert project.python("script.py").stderr == ""
+
+
 def test_nothing_is_told_of_tasks_that_are_never_cached(home: Path) -> None:
     @pipeline
     def given():

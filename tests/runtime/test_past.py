@@ -27,6 +27,7 @@ from penstock import (
 from penstock import value as value_of
 from penstock.app import Services
 from penstock.runtime.inputs.resolve import MissingError
+from penstock.runtime.reading.nearest import nearest
 from penstock.runtime.reading.past import Past
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -331,3 +332,8 @@ def test_names_that_are_not_there_have_near_ones() -> None:
     with pytest.raises(NotFoundError) as found:
         past.find("zzzzz")
     assert found.value.remedy == "There are: add, take"
+
+
+def test_names_that_are_as_near_are_told_in_order() -> None:
+    assert nearest("check[999]", [f"check[{number}]" for number in range(8)]) == ["check[0]", "check[1]", "check[2]"]
+    assert nearest("fit", ["fitted", "fits", "plot"]) == ["fits", "fitted"]

@@ -13,6 +13,8 @@ from sample_runs import branching, count_calls, describe, double, fail, numbers_
 
 import penstock
 from penstock import DefinitionError, Plan, approval, choose, otherwise, pipeline, repeat, task, value, wait, when
+from penstock.cli.plan_view import plan_view
+from penstock.cli.renderables import rendered
 
 
 def plan(subject: penstock.Pipeline[..., Any], **parameters: Any) -> Plan:
@@ -62,6 +64,26 @@ def test_what_never_ran_would_run_and_what_follows_is_not_known() -> None:
     assert planned.task("numbers_up_to").reason.cause == "first"  # type: ignore[union-attr]
     assert (planned.expected, planned.unmeasured) == (None, 3)
     assert repr(planned) == "<plan of sums: 1 to run, 2 not yet known>"
+
+
+@task
+def placed(name: str) -> str:
+    return os.environ.get(name, "nowhere")
+
+
+def test_what_cannot_be_seen_of_code_that_has_never_run_is_told() -> None:
+    @pipeline
+    def found(name: str = "PLACE") -> list[str]:
+        return [placed(name), placed.options(name="live", cache=False)(name)]
+
+    planned = plan(found)
+    [limit] = planned.task("placed").limits
+    assert "os.environ reads environment variables" in limit
+    assert planned.task("live").limits == ()
+    assert planned.document["tasks"][0]["limits"] == [limit]
+    assert f"    note: {limit}" in rendered(plan_view(planned.document), width=500).splitlines()
+    run(found)
+    assert plan(found, name="OTHER").task("placed").limits == ()
 
 
 def test_what_is_recorded_is_cached() -> None:
@@ -158,7 +180,12 @@ def test_what_keeps_a_recorded_result_from_being_used(home: Path) -> None:
 def test_only_cached_would_fail_where_nothing_is_recorded() -> None:
     planned = plan(sums.options(only_cached=True))
     assert states(planned) == {"numbers_up_to": "would_fail", "add": "upstream_failed", "total": "upstream_failed"}
-    assert "only recorded results" in planned.task("numbers_up_to").note
+    assert planned.task("numbers_up_to").note == (
+        "numbers_up_to was not run, since only recorded results are to be used, and nothing is recorded of this code with "
+        "these inputs. Run it without --only-cached (only_cached=True)"
+    )
+    assert planned.task("add").note == "numbers_up_to failed"
+    assert planned.task("total").note == "add was not reached"
 
 
 # Shapes.

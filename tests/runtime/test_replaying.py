@@ -7,13 +7,17 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from replayed import Workshop
 
 import penstock
 from penstock import DefinitionError, NotFoundError, Replay, Run, find_run, pipeline, task
+from penstock.app import Services
+from penstock.cli.targets import load_target
 from penstock.executors.environments import available_uv
+from penstock.runtime.replaying.stored import StoredCode
 
 TRAINING = """
     from features.cleaning import cleaned
@@ -424,3 +428,67 @@ def test_a_task_with_an_environment_of_its_own(workshop: Workshop, capsys: pytes
     assert capsys.readouterr().out == "adding\nadding\n"
     with pytest.raises(DefinitionError, match="a Python environment of its own, which the debugger does not reach"):
         run.task("add").replay(pdb=True)
+
+
+MODELS = """
+    from trees import grown
+    from penstock import pipeline, task
+
+    class Forest:
+        def __init__(self, depth):
+            self.depth = depth
+
+    @task
+    def fit(depth: int):
+        return Forest(depth)
+
+    @task
+    def use(model) -> int:
+        return grown(model.depth)
+
+    @pipeline
+    def pipe(depth: int = 2) -> int:
+        return use(fit(depth))
+"""
+
+
+@pytest.fixture
+def planted(workshop: Workshop) -> Run:
+    """A run in which a value of the user's own class is passed on."""
+    workshop.write("trees/__init__.py", "def grown(depth):\n    return depth + 1\n")
+    workshop.write("models.py", MODELS)
+    return workshop.run("models")
+
+
+def test_a_class_that_was_renamed_is_there_in_the_code_of_the_run(planted: Run, workshop: Workshop) -> None:
+    workshop.edit("models.py", "Forest", "Woods")
+    with pytest.raises(DefinitionError, match="--code stored") as refused:
+        planted.task("use").replay()
+    assert "Make it again" in str(refused.value)
+    assert planted.task("use").replay("stored").output == 3
+
+
+def test_what_is_not_there_today_is_told_once(planted: Run, workshop: Workshop) -> None:
+    workshop.remove("trees")
+    file = str(workshop.folder / "models.py")
+    services = Services()
+    with services.existing_store() as store:
+        record = store.find(planted.run_id)
+    replay = services.replayer(lambda: load_target(file).begin({"depth": 2})).replay(record, "use")
+    assert replay.output == 3
+    [note] = replay.notes
+    assert "does not load\nTraceback" in note
+    assert note.count("No module named 'trees'") == 1
+    assert "importlib" not in note
+
+
+def test_the_main_module_of_processes_is_no_module_of_the_user(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = ModuleType("__main__")
+    main.__file__ = str(workshop.write("main.py", ""))
+    monkeypatch.delitem(sys.modules, "__mp_main__", raising=False)
+    with StoredCode({}) as stored:
+        # as `import multiprocessing` does
+        monkeypatch.setitem(sys.modules, "__mp_main__", main)
+        assert stored.borrowed == []

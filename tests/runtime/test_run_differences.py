@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from explained import add, keep, line_of, one, picky, run, sums
 
-from penstock import approval, current, pipeline, task
+from penstock import DefinitionError, NotFoundError, approval, current, pipeline, repeat, task, value
 from penstock.app import find_run
+from penstock.cli.diff_view import diff_view
+from penstock.cli.renderables import rendered
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -146,3 +149,100 @@ def test_a_run_that_is_under_way_is_compared_as_far_as_it_came() -> None:
     assert [each.id for each in found.tasks] == ["add"]
     assert (found.unfinished, found.states[1]) == (2, "paused")
     assert find_run(first.run_id).run_id == first.run_id
+
+
+# What follows from something else.
+
+
+def test_what_a_turn_is_given_by_the_one_before_is_no_cause() -> None:
+    def converging(version: int) -> Any:
+        if version == 1:
+
+            @task
+            def lowered(loss: float) -> float:
+                return loss / 2
+
+        else:
+
+            @task
+            def lowered(loss: float) -> float:
+                return loss / 3
+
+        @pipeline
+        def turn(loss: float) -> Any:
+            return {"loss": lowered(loss)}
+
+        @pipeline
+        def converging() -> Any:
+            return keep(repeat(turn, maximum=3)(loss=1.0))
+
+        return converging
+
+    first, second = run(converging(1)), run(converging(2))
+    found = second.diff(first)
+    assert [each.kind for each in found.causes] == ["code"]
+    assert found.consequences == ()
+    because = {each.id: each.because_of for each in found.tasks}
+    assert because["turn[0]/lowered"] == ()
+    assert because["turn[2]/lowered"] == ("turn[1]/lowered",)
+    assert "input loss (the turn before)" in second.task("turn[1]/lowered").why().summary
+
+
+def adapting(factor: int, word: str = "large") -> Any:
+    """The value of `scale` is used in the body of the pipeline."""
+    if factor == 2:
+
+        @task
+        def scale(x: int) -> int:
+            return 2 * x
+
+    else:
+
+        @task
+        def scale(x: int) -> int:
+            return 3 * x
+
+    @pipeline
+    def adapting() -> Any:
+        scaled = value(scale(8))
+        return keep(f"{word}: {scaled}")
+
+    return adapting
+
+
+def test_what_a_body_makes_of_the_value_of_a_task_comes_after_the_causes() -> None:
+    first, second = run(adapting(2)), run(adapting(3))
+    found = second.diff(first)
+    assert [each.kind for each in found.causes] == ["code"]
+    assert [(each.name, each.before, each.after) for each in found.consequences] == [
+        ("keep.x", "'large: 16'", "'large: 24'")
+    ]
+    lines = rendered(diff_view(msgspec.to_builtins(found)), width=200).splitlines()
+    titles = [line for line in lines if line.startswith(("what", "tasks"))]
+    assert titles == ["what changed", "what follows from that, or may", "tasks (2 touched, 0 the same)"]
+    # where no task before it made anything else, the pipeline itself is another one
+    found = run(adapting(3, "big")).diff(second)
+    assert [each.name for each in found.causes] == ["keep.x"]
+    assert found.consequences == ()
+
+
+def test_what_a_pipeline_decides_by_a_parameter_comes_after_it() -> None:
+    @pipeline
+    def fanned(items: int = 4) -> Any:
+        return add.map(a=list(range(items)))
+
+    first = run(fanned)
+    found = run(fanned, {"items": 2}).diff(first)
+    assert [(each.kind, each.name) for each in found.causes] == [("parameter", "items")]
+    assert [(each.name, each.after) for each in found.consequences] == [("add.a", "each of [0, 1]")]
+
+
+def test_the_run_before_is_what_is_compared_with_by_default() -> None:
+    first, second = run(one), run(one, {"a": 2})
+    run(sums)
+    assert (second.diff().before, second.diff().after) == (first.run_id, second.run_id)
+    with pytest.raises(NotFoundError, match=f"no earlier run of one to compare {first.run_id} with"):
+        first.diff()
+    for itself in (second, second.run_id):
+        with pytest.raises(DefinitionError, match="are the same run"):
+            second.diff(itself)

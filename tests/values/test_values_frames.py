@@ -133,6 +133,14 @@ def test_frames_that_differ_in_anything_have_different_digests(digest):
     assert len(set(digests)) == len(others)
 
 
+def test_the_frequency_of_an_index_counts(digest):
+    regular = pd.date_range("2026-01-01", periods=3, freq="D")
+    assert digest(pd.DataFrame({"a": [1, 2, 3]}, index=regular)) != digest(
+        pd.DataFrame({"a": [1, 2, 3]}, index=pd.DatetimeIndex(list(regular)))
+    )
+    assert digest(regular) == digest(pd.date_range("2026-01-01", periods=3, freq="D"))
+
+
 def test_a_loaded_frame_may_be_written_to_and_the_artifact_stays(values, blobs):
     frame = pd.DataFrame({"a": np.arange(5000.0), "b": np.arange(5000), "t": ["x"] * 5000})
     artifact, _ = values.store(frame)

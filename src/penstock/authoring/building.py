@@ -11,7 +11,7 @@ import msgspec
 
 from penstock.authoring.blocks import Block, Blocks
 from penstock.authoring.catching import may_be_caught
-from penstock.authoring.decorated import Decorated
+from penstock.authoring.decorated import Decorated, Uncalled
 from penstock.authoring.dynamic import Listener, Question, Unanswered, composed
 from penstock.authoring.options.caching import cache_key
 from penstock.authoring.options.hooks import Attached, attached
@@ -357,7 +357,7 @@ class Building:
             if self._encloses(owner):
                 return self._capture(value)
             raise self._foreign(value)
-        if type(value) in (list, tuple, dict) and holds_ref(value):
+        if type(value) in (list, tuple, dict) and _holds_ref(value):
             return structure(value, self.expression)
         _check_constant(value)
         return Constant(value)
@@ -463,6 +463,17 @@ def flat(values: Iterable[Any]) -> Iterator[Any]:
             yield value
 
 
+def _holds_ref(value: Any) -> bool:
+    try:
+        return holds_ref(value)
+    except RecursionError:
+        raise DefinitionError(
+            f"a {type(value).__name__} that contains itself, or is nested too deeply, cannot be an input",
+            where=str(caller()),
+            remedy="Make it inside the task.",
+        ) from None
+
+
 def _check_constant(value: Any) -> None:
     """Raise DefinitionError for what is no value, though it could be taken for one."""
     if isinstance(value, Unmapped):
@@ -475,6 +486,12 @@ def _check_constant(value: Any) -> None:
             remedy=f"Call it: {decorated.name}(...). If the function itself is meant, pass {decorated.name}.function.",
         )
     hidden = hidden_in(value)
+    if isinstance(hidden, Uncalled):
+        raise DefinitionError(
+            f"{hidden.written} is passed on before it is called, so that nothing would come of it",
+            where=str(caller()),
+            remedy=f"{hidden.written} makes a task; call it: {hidden.written}().",
+        )
     if hidden is not None:
         raise DefinitionError(
             f"{hidden!r} is hidden inside a value that is passed on as it is",

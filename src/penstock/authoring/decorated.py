@@ -46,6 +46,13 @@ class Decorated(Generic[P, R]):
         return f"<{self.role} {self.name} at {location_of(self.function)}>"
 
 
+class Uncalled:
+    """Something that is no value itself, and gives one only when it is called."""
+
+    #: how it is written, without the call
+    written: ClassVar[str]
+
+
 def check_function(function: Any, decorator: str) -> None:
     """Raise DefinitionError for anything but a plain function."""
     if isinstance(function, Decorated):

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
+from penstock.authoring.decorated import Uncalled
 from penstock.authoring.dynamic import Question
 from penstock.authoring.source import caller
 from penstock.errors import DefinitionError
@@ -414,12 +415,15 @@ def is_open(value: Any) -> bool:
     return isinstance(value, Ref) or (type(value) in _CONTAINERS and holds_ref(value))
 
 
-def hidden_in(value: Any) -> Ref | None:
-    """A ref in what is not taken apart: in a set, or in a field of an object, also in a list, tuple or dict of such."""
+def hidden_in(value: Any) -> Ref | Uncalled | None:
+    """A ref in what is not taken apart: in a set, or in a field of an object, also in a list, tuple or dict of such.
+    Likewise what has yet to be called, which may also be the value itself."""
     if type(value) in _ATOMS:
         return None
+    if isinstance(value, Uncalled):
+        return value
     if type(value) not in _CONTAINERS:
-        return next((part for part in _parts_of(value) if type(part) is Ref), None)
+        return next((part for part in _parts_of(value) if type(part) is Ref or isinstance(part, Uncalled)), None)
     elements = _elements(value)
     if _ATOMS.issuperset(map(type, elements)):
         return None

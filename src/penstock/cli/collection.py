@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -122,9 +123,9 @@ def _view(collected: Collected) -> RenderableType:
     from rich.text import Text
 
     from penstock.cli.renderables import columns, titled
-    from penstock.observe.measures import counted, size
+    from penstock.observe.measures import size
 
-    stays = [Text(f"{counted(collected.kept, 'run')} {'stays' if collected.kept == 1 else 'stay'}")]
+    stays = [Text(line) for line in _staying(collected)]
     if collected.beside is not None:
         stays.append(Text(f"run {collected.beside} is under way: all that was used since it began stays"))
     if collected.empty:
@@ -142,6 +143,21 @@ def _view(collected: Collected) -> RenderableType:
     return Group(*parts, Text(), Text(f"{size(collected.size)} {freed}", style="bold"), *stays)
 
 
+def _staying(collected: Collected) -> Iterator[str]:
+    """What stays, and why it does where that may be unexpected."""
+    from penstock.observe.measures import counted, duration
+
+    runs = f"{counted(collected.kept, 'run')} {'stays' if collected.kept == 1 else 'stay'}"
+    if collected.in_grace:
+        only = "for now" if collected.in_grace == collected.kept else f"{collected.in_grace:,} of them for now"
+        runs += f", {only}: they ended less than {duration(collected.grace)} ago (--grace)"
+    yield runs
+    if collected.left:
+        of = "the run that goes" if len(collected.runs) == 1 else "the runs that go"
+        stay = "stays" if collected.left == 1 else "stay"
+        yield f"{counted(collected.left, 'result')} of {of} {stay} in the cache (--no-cache-of-removed)"
+
+
 def _document(collected: Collected) -> dict[str, Any]:
     """What goes, as JSON-able data."""
     return {
@@ -151,6 +167,9 @@ def _document(collected: Collected) -> dict[str, Any]:
         "largest": [{"kind": thing.kind, "name": thing.name, "bytes": thing.size} for thing in collected.largest],
         "runs": collected.runs,
         "kept_runs": collected.kept,
+        "in_grace": collected.in_grace,
+        "grace_s": collected.grace,
+        "kept_results": collected.left,
         "under_way": collected.beside,
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.cli.diff_view import (
     CIRCUMSTANCES,
+    FOLLOWING,
     NO_CAUSE,
     change_lines,
     data_lines,
@@ -65,6 +66,9 @@ def _parts(document: Document) -> Iterator[str]:
         yield "<h2>What changed</h2>"
         yield from map(_cause, document["causes"])
         yield "" if document["causes"] else f"<p>{escape(NO_CAUSE.capitalize())}.</p>"
+    if document["consequences"]:
+        yield f"<h2>{escape(FOLLOWING.capitalize())}</h2>"
+        yield from map(_cause, document["consequences"])
     if is_unexplained(document):
         yield from _section(CIRCUMSTANCES, change_lines(document["circumstances"]))
     if document["tasks"]:

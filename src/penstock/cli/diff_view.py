@@ -46,6 +46,10 @@ def _parts(document: Document, full: bool) -> Iterator[RenderableType]:
         )
     elif document["tasks"]:
         yield from titled("what changed", Text(NO_CAUSE))
+    if document["consequences"]:
+        yield from titled(
+            FOLLOWING, Group(*difference_lines(document["consequences"], most=None if full else MOST, hint="--full"))
+        )
     if is_unexplained(document):
         yield from _circumstances(document)
     if document["tasks"]:
@@ -59,6 +63,7 @@ def _parts(document: Document, full: bool) -> Iterator[RenderableType]:
         yield from _circumstances(document)
 
 
+FOLLOWING = "what follows from that, or may"
 NO_CAUSE = "nothing that counts: of the same code and inputs, a task made something else"
 
 
@@ -80,7 +85,7 @@ def heading(document: Document) -> list[tuple[str, str]]:
 
 def is_same(document: Document) -> bool:
     """Whether nothing differs of what counts, nor of what came of it."""
-    return not any(document[part] for part in ("causes", "tasks", "metrics", "outputs"))
+    return not any(document[part] for part in ("causes", "consequences", "tasks", "metrics", "outputs"))
 
 
 def same_text(document: Document) -> str:
@@ -157,7 +162,8 @@ def _times(task: Document) -> Iterator[str]:
 
 
 def _cause(each: Document) -> str:
-    return str(each["name"] if each["kind"] == "code" else f"{each['kind']} {each['name']}")
+    kind, name = str(each["kind"]), str(each["name"])
+    return name if kind in ("code", name) else f"{kind} {name}"
 
 
 def data_lines(document: Document) -> Iterator[str]:
@@ -228,6 +234,7 @@ def _exact(value: Any, other: Any) -> str:
 
 __all__ = [
     "CIRCUMSTANCES",
+    "FOLLOWING",
     "NO_CAUSE",
     "change_lines",
     "change_text",

@@ -15,6 +15,7 @@ from penstock.errors import DefinitionError, NotFoundError, StoreError
 if TYPE_CHECKING:
     from penstock.model.run import RunRecord
     from penstock.ports import Store
+    from penstock.runtime.reading.past import Past
 
 
 full_option = click.option("--full", is_flag=True, help="Show long diffs in full.")
@@ -46,8 +47,11 @@ def why(run: str | None, node: str | None, full: bool, as_json: bool) -> None:
     from penstock.runtime.reading.past import Past
 
     with Services().looking() as services, services.existing_store() as store:
+        word = run if node is None else None
         record, node = _run_and_node(store, run, node)
         past = Past(store, services.values, record)
+        if node is not None and node == word:
+            _check_not_a_run(store, past, node)
         explainer = Explainer(past, time.time())
         found = explainer.overview() if node is None else explainer.explain(past.find(node))
         document = to_builtins(found)
@@ -69,6 +73,19 @@ def _run_and_node(store: Store, run: str | None, node: str | None) -> tuple[RunR
         return store.find("latest"), run
 
 
+def _check_not_a_run(store: Store, past: Past, word: str) -> None:
+    """Raise NotFoundError for a word that is neither, and more like the name of a run than like that of any node."""
+    from penstock.runtime.reading.nearest import nearest
+
+    nodes = [*past.progress.nodes, *map(past.name, past.cells())]
+    runs = ["latest", *(each.run_id for each in store.runs(limit=_RUNS))]
+    near = nearest(word, [*nodes, *runs], 1)
+    if word not in nodes and near and near[0] in runs:
+        raise NotFoundError(f"there is no run {word!r}, nor a task of that name", remedy=f"Did you mean {near[0]}?")
+
+
+#: how many of the latest runs are looked at for one that may be meant
+_RUNS = 100
 #: what ids of runs begin with
 _RUN_ID = re.compile(r"\d{6}")
 
@@ -134,22 +151,17 @@ def _check_format(output: Path | None) -> None:
 
 def _two_runs(store: Store, before: str | None, after: str | None) -> tuple[RunRecord, RunRecord]:
     """The runs to compare. With one name, the other is the latest of its pipeline; for that one, the one before it."""
+    from penstock.runtime.explaining.pairing import check_two, run_before
+
     if before is not None and after is not None:
         pair = store.find(before), store.find(after)
-        if pair[0].run_id == pair[1].run_id:
-            raise DefinitionError(f"{before} and {after} are the same run", remedy="Name two: penstock runs")
+        check_two(*pair)
         return pair
     named = store.find(before or "latest")
-    others = [run for run in store.runs(pipeline=named.pipeline, limit=1000) if run.run_id != named.run_id]
-    later = [run for run in others if run.started_at > named.started_at]
-    if later:
-        return named, later[0]
-    if not others:
-        raise NotFoundError(
-            f"there is no other run of {named.pipeline} to compare {named.run_id} with",
-            remedy="Name two runs: penstock diff BEFORE AFTER",
-        )
-    return others[0], named
+    [latest] = store.runs(pipeline=named.pipeline, limit=1)
+    if latest.started_at > named.started_at:
+        return named, latest
+    return run_before(store, named), named
 
 
 def _write(document: dict[str, Any], output: Path) -> None:

@@ -159,6 +159,10 @@ def _reasons(row: _Row, shown: set[Any]) -> Iterator[RenderableType]:
     if len(reasons) > _REASONS:
         rest = sum(len(names) for _, names in reasons[_REASONS:])
         yield Text(f"    and {rest:,} more for other reasons", style="dim")
+    for limit in dict.fromkeys(limit for task in row.tasks for limit in task.get("limits", ())):
+        if limit not in shown:
+            shown.add(limit)
+            yield Text(f"    note: {limit}", style="dim")
 
 
 def _told(reason: Document, names: Sequence[str], *, several: bool) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from penstock.observe.faults import plain
+from penstock.observe.marks import mark
 from penstock.observe.measures import duration, number, size
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _VERDICTS = {
     "missing": "recorded in the run, and not made now",
     "unrecorded": "",
 }
+#: how a task ended that did not succeed, where it does not say what was done to it
+_ENDED = {"failed": "failed", "upstream_failed": "was not reached"}
 _LONGEST = 60
 #: columns of a frame that are told of
 _COLUMNS = 10
@@ -62,7 +65,8 @@ def _parts(document: Document) -> Iterator[RenderableType]:
 def _before(then: Document) -> str:
     if then["state"] == "succeeded":
         return f"in the run {duration(then['duration_s'])}"
-    return f"in the run it was {then['state'].replace('_', ' ')}"
+    state = then["state"]
+    return f"in the run it {_ENDED.get(state) or f'was {mark(state).word}'}"
 
 
 def _failure(document: Document, then: Document) -> Iterator[RenderableType]:

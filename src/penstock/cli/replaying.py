@@ -34,8 +34,8 @@ Examples:
 
 \b
 Exit codes:
-  0  the task returned; with --compare: what is recorded
-  1  the task raised; with --compare: it gave something else
+  0  the task returned; with --compare: it did what is recorded
+  1  the task raised; with --compare: it did something else
   2  it cannot be made again: nothing has run""",
 )
 @click.argument("run")
@@ -53,7 +53,9 @@ Exit codes:
     metavar="[=start|error]",
     help="Enter the debugger at the task's first line, or where it raises; default: the latter for what failed in the run.",
 )
-@click.option("--compare/--no-compare", default=None, help="Fail where the outputs differ; or do not compare them.")
+@click.option(
+    "--compare/--no-compare", default=None, help="Fail if it does anything else than in the run; or do not compare."
+)
 @click.option("--target", default=None, metavar="FILE", help="Where the pipeline is today, if it has moved.")
 @json_option
 def replay(
@@ -91,7 +93,9 @@ def replay(
     else:
         show(replay_view(made.document))
     differs = compare is True and made.same is False
-    sys.exit(FAILED if made.error is not None or differs else SUCCEEDED)
+    # with --compare, what failed in the run has to fail again
+    failed = made.error is not None and not (compare is True and made.same)
+    sys.exit(FAILED if failed or differs else SUCCEEDED)
 
 
 def _definition(record: RunRecord, provenance: Provenance, target: str | None) -> Callable[[], Definition]:

@@ -89,7 +89,7 @@ def run_target(
             lambda observers: launch(pipeline, parameters, options, target=target, observers=observers, tags=tags),
         )
     again = _command(target, settings.get("assignments", ()), settings.get("config"), settings.get("executor"))
-    return told(ended, target, again, progress=bool(options.progress), as_json=as_json)
+    return told(ended, target, again, progress=bool(options.progress), as_json=as_json, only_cached=options.only_cached)
 
 
 def resume_run(name: str, *, target: str | None = None, as_json: bool = False, **flags: Any) -> int:
@@ -124,14 +124,14 @@ def _as_before(provenance: Provenance) -> dict[str, Any]:
     return {**found, "refresh": tuple(configuration.get("refresh", ()))}
 
 
-def told(ended: Run, target: str, again: str, *, progress: bool, as_json: bool) -> int:
-    """Print how a run went. Returns the exit code."""
+def told(ended: Run, target: str, again: str, *, progress: bool, as_json: bool, only_cached: bool = False) -> int:
+    """Print how a run went, which with `only_cached` was to run nothing. Returns the exit code."""
     if as_json:
         print_json(ended.document)
     else:
         if progress:
             click.echo(err=True)
-        _tell(ended, target, again)
+        _tell(ended, target, again, only_cached=only_cached)
     if ended.state is RunState.PAUSED:
         _ask(ended)
     if ended.interrupted:
@@ -240,7 +240,7 @@ def _command(target: str, assignments: Sequence[str], config: Path | None, execu
     return shlex.join(words)
 
 
-def _tell(ended: Run, target: str, again: str) -> None:
+def _tell(ended: Run, target: str, again: str, *, only_cached: bool) -> None:
     """The summary of a run, and what to do next."""
     from penstock.cli.views import next_steps, summary
 
@@ -250,6 +250,10 @@ def _tell(ended: Run, target: str, again: str) -> None:
         steps.append((f"penstock cancel {ended.run_id}", "end it"))
     elif ended.state is RunState.CANCELLED:
         steps = [(again, "go on: what has finished comes from the cache")]
+    elif ended.state is RunState.FAILED and only_cached:
+        # no task has printed anything
+        steps = [(again, "without --only-cached: what is missing is made")]
+        steps.append((f"penstock plan{again.removeprefix('penstock run')}", "what that would run, and why"))
     elif ended.state is RunState.FAILED:
         failed = [task.id for task in ended.tasks if task.state == "failed" and task.attempts][:1]
         steps = [(shlex.join(["penstock", "logs", "latest", *failed]), "what it printed")]

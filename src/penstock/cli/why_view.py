@@ -108,7 +108,8 @@ def _others(document: Document) -> Iterator[RenderableType]:
             yield Text(f"    {each['remedy']}", style="green")
     if waits:
         return
-    upstream: Sequence[Document] = document.get("upstream") or ()
+    told = {name for each in document.get("inside") or () for name in each["which"]}
+    upstream: Sequence[Document] = [each for each in document.get("upstream") or () if each["id"] not in told]
     for each in upstream:
         error = f": {each['error']}" if each.get("error") else ""
         yield Text(f"    {each['id']} {mark(each['state']).word}{error}")

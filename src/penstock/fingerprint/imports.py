@@ -60,7 +60,7 @@ class Imports:
     def edited(self, reached: Iterable[Home]) -> tuple[Edited, ...]:
         """What was edited of what is reached and of what importing it takes, sorted by name: a process that imports it
         now runs something else than this one. The main module is not imported anywhere else."""
-        homes = [home for home in reached if home.module != "__main__" and self.is_in(home.module, home.file)]
+        homes = self._elsewhere(reached)
         names = sorted(self._all(home.module for home in homes))
         # for all that is as it was when this process began, one look at each file is enough
         unsettled = {name: text for name in names if (text := self._unsettled(name)) is not None}
@@ -73,6 +73,21 @@ class Imports:
         }
         found |= {name for holder in names for name in self._held_by(holder, unsettled)}
         return tuple(Edited(name, unsettled[name].file, unsettled[name].digest) for name in sorted(found))
+
+    def imported(self, reached: Iterable[Home]) -> list[str]:
+        """The modules that another process imports to have what is reached, sorted."""
+        return sorted(self._all(home.module for home in self._elsewhere(reached)))
+
+    def _elsewhere(self, reached: Iterable[Home]) -> list[Home]:
+        return [home for home in reached if home.module != "__main__" and self.is_in(home.module, home.file)]
+
+    def closure(self, modules: Iterable[str]) -> Iterable[str]:
+        """The modules with all that they import, the user's own only."""
+        return self._all(modules)
+
+    def loaded(self, name: str) -> Text | None:
+        """The text that a module was loaded from; None if that is not known. Of one that is not loaded, the present."""
+        return self._loaded(name)
 
     def is_in(self, module: str, file: str) -> bool:
         """Whether a file is that of a module."""
@@ -116,7 +131,7 @@ class Imports:
         if text is None:
             return
         loaded = name in sys.modules
-        for module in _names(text, _package(name, text)):
+        for module in _names(text, package_of(name, text)):
             # of a module that is loaded, what it needs to be loaded is loaded too
             there = module in sys.modules if loaded else self._modules.file(module) is not None
             if there and self._modules.origin(module) is Origin.USER:
@@ -159,7 +174,7 @@ class Imports:
         text, loaded = self._loaded(holder), sys.modules.get(holder)
         if loaded is None or text is None or text.source is None:
             return
-        package, mine = _package(holder, text), vars(loaded)
+        package, mine = package_of(holder, text), vars(loaded)
         for name, statements in text.source.bindings().items():
             for each in statements:
                 module = absolute(each, package) if isinstance(each, Import) and each.attribute is not None else ""
@@ -187,7 +202,7 @@ def _differ(held: Any, value: Any) -> bool:
     return held is not value and is_plain(held) and is_plain(value) and (type(held), held) != (type(value), value)
 
 
-def _package(name: str, text: Text) -> str:
+def package_of(name: str, text: Text) -> str:
     """The package that the imports of a module start from."""
     return name if PurePath(text.file).name == "__init__.py" else name.rpartition(".")[0]
 

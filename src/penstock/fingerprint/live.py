@@ -20,8 +20,9 @@ from penstock.fingerprint.framing import digest, digest_of
 from penstock.fingerprint.origin import Origin, file_of, of_file
 from penstock.fingerprint.reach import PYTHON, Extent, Link, Part, Walk, own
 from penstock.fingerprint.shown import shown
-from penstock.fingerprint.static import imported, note_writes, whole
+from penstock.fingerprint.static import imported, label_of, note_writes, whole
 from penstock.fingerprint.syntax import Reading, Reference
+from penstock.fingerprint.undeclared import Loaded, note_openings
 
 #: where a module is and how it was loaded says nothing about what it does
 _CIRCUMSTANCES: Final = frozenset(
@@ -48,6 +49,8 @@ class Scope(NamedTuple):
     #: `module:qualname`
     owner: str
     file: str
+    #: where it is defined
+    line: int = 0
 
     def place(self, line: int) -> str:
         return f"{self.file}:{line}"
@@ -71,7 +74,7 @@ class Function(NamedTuple):
     def expand(self, walk: Walk) -> Part:
         function, code = self.function, self.function.__code__
         owner = f"{_module_of(function)}:{function.__qualname__}"
-        scope = Scope(_cells(function), function.__globals__, owner, code.co_filename)
+        scope = Scope(_cells(function), function.__globals__, owner, code.co_filename, code.co_firstlineno)
         part = _definition(walk, scope, *_read_function(walk, function))
         return part._replace(links=[*part.links, *self._defaults(walk, scope), *self._attributes(walk, scope)])
 
@@ -84,7 +87,7 @@ class Function(NamedTuple):
         pairs.extend(keywords.items())
         for name, value in pairs:
             place = f"constant:{scope.owner}.{name}"
-            yield from _named(walk, f"={name}", value, place, scope.place(code.co_firstlineno))
+            yield from _named(walk, f"={name}", value, place, scope.place(scope.line))
 
     def _attributes(self, walk: Walk, scope: Scope) -> Iterator[Link]:
         """What was put on the function: `limit.most = 18`."""
@@ -115,10 +118,13 @@ class Class(NamedTuple):
         return id(self.kind)
 
     def expand(self, walk: Walk) -> Part:
+        walk.held[self.kind.__module__, self.kind.__qualname__] = self.kind
         methods = functions_of(self.kind)
         cells = {name: cell for method in methods for name, cell in _cells(method).items()}
         reading, extent = _read_class(walk, self.kind, methods)
-        scope = Scope(cells, self._names(methods), self.name, extent.file)
+        first = min((method.__code__.co_firstlineno for method in methods), default=1)
+        line = first if reading is None else reading.lines[0]
+        scope = Scope(cells, self._names(methods), self.name, extent.file, line)
         if reading is not None:
             part = _definition(walk, scope, reading, extent)
             part = part._replace(links=[*part.links, *self._held(walk, scope, reading.members)])
@@ -136,20 +142,20 @@ class Class(NamedTuple):
         bases = [("metaclass", type(self.kind)), *((f"base {i}", base) for i, base in enumerate(self.kind.__bases__))]
         for label, base in bases:
             if base is not object and base is not type:
-                yield from links(walk, label, base, self.name, scope.place(0))
+                yield from links(walk, label, base, self.name, scope.place(scope.line))
 
     def _held(self, walk: Walk, scope: Scope, members: frozenset[str]) -> Iterator[Link]:
         """What the class has now, besides what its body says."""
         added = (item for item in additions_to(self.kind, members) if _is_of_user(walk, item[1]))
         for name, value in (*variables_of(self.kind, members), *added):
-            yield from _named(walk, f".{name}", value, f"constant:{scope.owner}.{name}", scope.place(0))
+            yield from _named(walk, f".{name}", value, f"constant:{scope.owner}.{name}", scope.place(scope.line))
 
     def _members(self, walk: Walk, scope: Scope) -> Part:
         """A class without source counts by what it holds."""
         found = [
             link
             for name, value in members_of(self.kind)
-            for link in links(walk, name, value, f"constant:{scope.owner}.{name}", scope.place(0))
+            for link in links(walk, name, value, f"constant:{scope.owner}.{name}", scope.place(scope.line))
         ]
         return Part(digest("class", self.kind.__qualname__.encode()), found)
 
@@ -299,7 +305,7 @@ def _definition(walk: Walk, scope: Scope, reading: Reading, extent: Extent) -> P
 def _subclasses(walk: Walk, scope: Scope, reading: Reading) -> Iterator[Link]:
     """The subclasses of all classes that a definition names, and of the class that it is, as far as they are loaded."""
     words = "__subclasses__() finds classes wherever they are; those count that are loaded when the graph is made"
-    walk.limit(scope.place(reading.lines[0]), words)
+    walk.limit(scope.place(reading.subclasses or reading.lines[0]), words)
     named = [
         _look_up(walk, scope, item)[0]
         for item in (*reading.references, Reference((scope.owner.rpartition(":")[2],), 0))
@@ -315,7 +321,7 @@ def _subclasses(walk: Walk, scope: Scope, reading: Reading) -> Iterator[Link]:
 
 def _follow(walk: Walk, scope: Scope, reading: Reading) -> Iterator[Link]:
     for reference in reading.references:
-        label, where = ".".join(reference.path), scope.place(reference.line)
+        label, where = label_of(reference), scope.place(reference.line)
         if reference.imported is not None:
             package = str(scope.names.get("__package__") or "")
             yield from imported(walk, label, reference.imported, reference.path[1:], package, where)
@@ -325,12 +331,21 @@ def _follow(walk: Walk, scope: Scope, reading: Reading) -> Iterator[Link]:
 
 def _note_limits(walk: Walk, scope: Scope, reading: Reading) -> None:
     note_writes(walk, scope.file, reading)
+    note_openings(walk, scope.file, reading, Loaded(functools.partial(_bound_to, walk, scope)))
     for lookup in reading.lookups:
         value, _, _ = _look_up(walk, scope, lookup)
         module = value.__name__ if isinstance(value, ModuleType) else type(value).__module__
         if value is not None and walk.modules.origin(module) is Origin.USER:
             words = f"getattr() reads an attribute of {'.'.join(lookup.path)} by a name that is computed"
             walk.limit(scope.place(lookup.line), words)
+
+
+def _bound_to(walk: Walk, scope: Scope, reference: Reference) -> tuple[Any, tuple[str, ...]]:
+    name, *rest = reference.path
+    if name in scope.cells or name in scope.names or reference.imported is not None:
+        value, _, left = _look_up(walk, scope, reference)
+        return value, left
+    return getattr(builtins, name, None), tuple(rest)
 
 
 def _is_of_penstock(walk: Walk, scope: Scope, decorator: Reading) -> bool:
@@ -370,13 +385,17 @@ def _look_up(walk: Walk, scope: Scope, reference: Reference) -> tuple[Any, str, 
     if name in scope.cells:
         value, key = _content(scope.cells[name]), f"constant:{scope.owner}.{name}"
     else:
-        value, key = scope.names.get(name), f"constant:{scope.owner.partition(':')[0]}:{name}"
+        module = scope.owner.partition(":")[0]
+        value, key = scope.names.get(name), f"constant:{module}:{name}"
+        walk.held[module, name] = value
     rest = reference.path[1:]
     while rest and isinstance(value, ModuleType) and rest[0] in vars(value):
         if walk.modules.origin(value.__name__) is not Origin.USER:
             break
         key = f"constant:{value.__name__}:{rest[0]}"
+        held = value.__name__, rest[0]
         value, rest = vars(value)[rest[0]], rest[1:]
+        walk.held[held] = value
     return value, key, rest
 
 
@@ -394,8 +413,7 @@ def _content(cell: CellType) -> Any:
 def _named(walk: Walk, label: str, value: Any, key: str, where: str) -> Iterable[Link]:
     kind = class_of(value)
     if issubclass(kind, _MUTABLE):
-        words = f"{_short(key)} is a {kind.__name__}, which can change; it counts as it is when the graph is made"
-        walk.limit(where, words)
+        walk.can_change(where, _short(key), kind.__name__)
     try:
         return list(links(walk, label, value, key, where))
     except Exception as error:

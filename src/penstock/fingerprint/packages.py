@@ -6,6 +6,7 @@ say which module it installs (`scikit-learn` installs `sklearn`), and only for m
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from penstock.fingerprint.framing import digest
 from penstock.fingerprint.origin import site_of
 
 _SEPARATORS: Final = re.compile(r"[-_.]+")
@@ -26,6 +28,14 @@ class Package(NamedTuple):
     version: str
     #: the folder or file that records it
     record: str
+
+    @property
+    def edition(self) -> str:
+        """What tells it from others of its name: the version; with `(content 0a1b2c3d4e5f6071)` behind it where it was
+        not installed from an index but from a folder, an archive or a repository, so that the same version may be
+        something else tomorrow."""
+        content = _content(self.record)
+        return f"{self.version} (content {content})" if content else self.version
 
 
 def installed(path: Iterable[str] | None = None) -> dict[str, str]:
@@ -101,6 +111,22 @@ class Owners:
         if folder not in self._sites:
             self._sites[folder] = packages_in(folder or os.curdir)
         return self._sites[folder]
+
+
+def _content(record: str) -> str:
+    """Digits for the files that a package has installed, of one that was not installed from an index (PEP 610); empty
+    for others, and for those that are used in place, whose files count themselves."""
+    origin = _text(f"{record}{os.sep}direct_url.json")
+    if not origin:
+        return ""
+    try:
+        editable = bool(json.loads(origin).get("dir_info", {}).get("editable"))
+    except (ValueError, AttributeError):
+        editable = False
+    lines = [] if editable else _text(f"{record}{os.sep}RECORD").splitlines()
+    # records, compiled files and programs have the places in them that they were built at and installed to
+    own = [line for line in lines if ".dist-info/" not in line and "__pycache__" not in line and line[:2] != ".."]
+    return digest("record", *(line.encode() for line in sorted(own))).hex()[:16] if own else ""
 
 
 def _installs(package: Package, file: str, top: str) -> bool:

@@ -7,9 +7,11 @@ nor the order in which they are written count, and cycles end by themselves.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from penstock.fingerprint.framing import digest
@@ -24,11 +26,44 @@ _OPAQUE: Final = {
     "builtins:eval": "eval() runs text, and what that text reads is not seen",
     "builtins:exec": "exec() runs text, and what that text reads is not seen",
     "builtins:globals": "globals() can read any variable of the module, and which is not seen",
-    "builtins:__import__": "__import__() imports by a name that is not looked at",
-    "importlib:import_module": "import_module() imports by a name that is not looked at",
+    "builtins:__import__": "__import__() imports a module by a name that is computed, and which is not seen",
+    "importlib:import_module": "import_module() imports a module by a name that is computed, and which is not seen",
+    "runpy:run_path": "runpy.run_path() runs a file, and what that does is not seen",
+    "runpy:run_module": "runpy.run_module() runs a module, and what that does is not seen",
+    "sys:modules": "sys.modules can give any module, and which is not seen",
 }
+#: what starts programs
+_PROGRAMS: Final = frozenset(
+    {f"subprocess:{name}" for name in ("run", "call", "check_call", "check_output", "Popen")}
+    | {"subprocess:getoutput", "subprocess:getstatusoutput", "pty:spawn"}
+    | {f"{module}:{name}" for module in ("os", "posix") for name in ("system", "popen", "posix_spawn", "posix_spawnp")}
+    | {f"asyncio:create_subprocess_{kind}" for kind in ("exec", "shell")}
+    | {f"asyncio.subprocess:create_subprocess_{kind}" for kind in ("exec", "shell")}
+)
 #: how environment variables are read
 _VARIABLES: Final = ("os:environ", "os:getenv")
+#: how the label of a link ends to what imports a module whose name is given
+IMPORTING: Final = "()"
+
+
+class File(NamedTuple):
+    """A file that code reads."""
+
+    #: in which the code is
+    by: str
+    #: as it is spelled there, or the end of it
+    path: str
+
+    def is_declared(self, reads: Iterable[str]) -> bool:
+        """Whether it is one of these files and folders, which are absolute paths, or in one of them."""
+        path = os.path.normpath(self.path)
+        absolute = [Path(os.path.normpath(folder / path)) for folder in (Path.cwd(), Path(self.by).parent)]
+        # what the path begins with is not always known
+        ends = [] if Path(path).is_absolute() else [f"/{each}" for each in (path, *[*Path(path).parents][:-1])]
+        return any(
+            any(each.is_relative_to(read) for each in absolute) or any(read.endswith(end) for end in ends)
+            for read in map(os.path.normpath, reads)
+        )
 
 
 class Extent(NamedTuple):
@@ -78,7 +113,7 @@ class Link(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """An installed package or Python itself, which counts by its name and version alone."""
+    """An installed package or Python itself, which counts by its name and version alone (see `Package.edition`)."""
 
     package: str
     version: str
@@ -109,6 +144,11 @@ class Walk:
         self.found: list[tuple[str, Part]] = []
         #: in the order in which they were met, without repeats
         self.limits: dict[str, None] = {}
+        #: the files that are read without being declared, by the limits that tell so
+        self.files: dict[str, File] = {}
+        self._mutable: dict[str, tuple[str, str]] = {}
+        #: what is loaded of the user's own modules and was read, by module and name; classes by their qualified names
+        self.held: dict[tuple[str, str], Any] = {}
         # Targets are kept beside their numbers, so that no other object can come to have the address of one.
         self._numbers: dict[Hashable, tuple[int, Target]] = {}
         self._queue: deque[Target] = deque()
@@ -125,6 +165,7 @@ class Walk:
             self.found.append((target.name, part))
             nodes.append(self._node(part))
         self.found.extend((name, self.found[number][1]) for name, number in self._aliases)
+        self._note_mutable()
         return digest("code", *nodes)
 
     def _node(self, part: Part) -> bytes:
@@ -145,6 +186,13 @@ class Walk:
             self._aliases[target.name, known[0]] = None
         return known[0]
 
+    def met(self) -> Iterable[Target]:
+        """All that was met."""
+        return (target for _, target in self._numbers.values())
+
+    def has_met(self, identity: Hashable) -> bool:
+        return identity in self._numbers
+
     def content(self, value: Any) -> bytes:
         """The digest of plain data. Raises what `digest_value` raises."""
         known = self._contents.get(id(value))
@@ -152,15 +200,36 @@ class Walk:
             known = self._contents[id(value)] = (value, digest("value", self.digest_value(value)))
         return known[1]
 
-    def limit(self, where: str, words: str) -> None:
-        """Note something that cannot be seen; `where` is `file:line`."""
-        self.limits[f"{where}: {words}"] = None
+    def limit(self, where: str, words: str) -> str:
+        """Note something that cannot be seen; `where` is `file:line`. Returns how it is told."""
+        told = f"{where}: {words}"
+        self.limits[told] = None
+        return told
+
+    def can_change(self, where: str, name: str, kind: str) -> None:
+        """Note a container that the code may change while it runs."""
+        self._mutable.setdefault(name, (where, kind))
+
+    def _note_mutable(self) -> None:
+        """All the containers in one limit, because there can be many."""
+        if self._mutable:
+            (first, (where, kind)), *more = self._mutable.items()
+            if more:
+                names = ", ".join(name for name, _ in sorted(self._mutable.items()))
+                self.limit(where, f"{names} can change; they count as they are when the graph is made")
+            else:
+                self.limit(where, f"{first} is a {kind}, which can change; it counts as it is when the graph is made")
 
     def outside(self, label: str, module: str, attributes: tuple[str, ...], where: str) -> Iterable[Link]:
         """The link to something of a package or of the standard library; none to penstock, which only runs the task."""
         detail = f"{module}:{'.'.join(attributes)}"
-        if detail in _OPAQUE:
-            self.limit(where, _OPAQUE[detail])
+        if label.endswith(IMPORTING):
+            # the module has a link of its own
+            pass
+        elif words := next((_OPAQUE[name] for name in (detail, detail.partition(".")[0]) if name in _OPAQUE), ""):
+            self.limit(where, words)
+        elif detail in _PROGRAMS:
+            self.limit(where, f"{detail.replace(':', '.')}() starts a program; what that reads is not seen")
         elif detail.startswith(_VARIABLES):
             self.limit(where, f"os.{detail[3:].partition('.')[0]} reads environment variables, which do not count")
         origin = self.modules.origin(module)
@@ -173,7 +242,7 @@ class Walk:
     def _distribution(self, module: str, attributes: tuple[str, ...], where: str) -> Distribution:
         owner = self.modules.package(module, attributes)
         if owner is not None:
-            return Distribution(owner.name, owner.version)
+            return Distribution(owner.name, owner.edition)
         top = module.partition(".")[0]
         self.limit(where, f"{top} is installed without a record of its version, so a new version of it is not noticed")
         return Distribution(top, "")

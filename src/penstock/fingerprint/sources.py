@@ -134,6 +134,20 @@ class Source:
         """Whether there is a statement that defines a class of that name, which may be inside of another class."""
         return qualname in self._classes
 
+    @property
+    def tree(self) -> ast.Module:
+        """The module as it was parsed; not to be changed."""
+        return self._module
+
+    def bodies(self, qualname: str) -> list[list[ast.stmt]]:
+        """The bodies of the statements that define classes of that name."""
+        return [node.body for node in self._classes.get(qualname, [])]
+
+    @functools.cached_property
+    def rebound(self) -> frozenset[str]:
+        """The variables of the module that its functions may bind anew."""
+        return frozenset(name for node in ast.walk(self._module) if isinstance(node, ast.Global) for name in node.names)
+
     def whole(self) -> Reading:
         """All of the module."""
         return self.reading(self._module)
@@ -146,16 +160,15 @@ class Source:
         """Whether a module with these variables was loaded from this version, as far as they tell."""
         if self.settled:
             return True
-        rebound = {name for node in ast.walk(self._module) if isinstance(node, ast.Global) for name in node.names}
-        if not _agrees(self._module.body, {name: value for name, value in names.items() if name not in rebound}):
+        if not _agrees(self._module.body, {name: value for name, value in names.items() if name not in self.rebound}):
             return False
         for value in names.values():
-            bare: Any = _unwrapped(value)
+            bare: Any = unwrapped(value)
             if class_of(bare) is FunctionType:
                 if bare.__code__.co_filename == self.file and not self._compiles_to(bare.__code__):
                     return False
             elif issubclass(class_of(bare), type) and bare.__module__ == names.get("__name__"):
-                members = [_unwrapped(member) for member in bare.__dict__.values()]
+                members = [unwrapped(member) for member in bare.__dict__.values()]
                 codes = [each.__code__ for each in members if class_of(each) is FunctionType]
                 own = [code for code in codes if code.co_filename == self.file]
                 if not self._is_class(bare, own, self._classes.get(bare.__qualname__, [])):
@@ -277,7 +290,7 @@ def _read(file: str, *, settled: bool) -> Text | None:
         return None
 
 
-def _unwrapped(value: Any) -> Any:
+def unwrapped(value: Any) -> Any:
     """The function in a task, or in whatever keeps to functools.wraps."""
     while not issubclass(class_of(value), type):
         try:
@@ -329,6 +342,8 @@ def together(readings: list[Reading]) -> Reading:
         lookups=tuple(item for reading in readings for item in reading.lookups),
         writes=tuple(item for reading in readings for item in reading.writes),
         decorators=tuple(item for reading in readings for item in reading.decorators),
+        openings=tuple(item for reading in readings for item in reading.openings),
+        subclasses=next((reading.subclasses for reading in readings if reading.subclasses), 0),
         lines=(min(reading.lines[0] for reading in readings), max(reading.lines[1] for reading in readings)),
     )
 

@@ -15,11 +15,13 @@ from typing import NamedTuple
 
 from penstock.fingerprint.alterations import container_of
 from penstock.fingerprint.framing import digest
+from penstock.fingerprint.openings import parts_of
 from penstock.fingerprint.origin import Origin
-from penstock.fingerprint.reach import Extent, Link, Part, Walk, own
+from penstock.fingerprint.reach import IMPORTING, Extent, Link, Part, Walk, own
 from penstock.fingerprint.shown import expression
 from penstock.fingerprint.sources import Source, together
-from penstock.fingerprint.syntax import Import, Reading
+from penstock.fingerprint.syntax import Import, Reading, Reference
+from penstock.fingerprint.undeclared import note_openings
 
 #: what `from module import *` binds, among the bindings of a module
 _STAR = "*"
@@ -74,8 +76,7 @@ class Definition(NamedTuple):
         kind = next(filter(None, map(container_of, self._statements())), None)
         if kind is not None:
             where = f"{self.place.source.file}:{self._statements()[0].lineno}"
-            words = f"{self.variable} is a {kind}, which can change; what other modules do to it is not seen"
-            walk.limit(where, words)
+            walk.can_change(where, self.variable, kind)
         if self.variable in altered.called or (kind is not None and self.variable in altered.asked):
             yield Link("*", WholeModule(self.place))
 
@@ -141,7 +142,7 @@ def follow(walk: Walk, place: Place, reading: Reading) -> Iterator[Link]:
     """The links from what a definition reads."""
     for reference in reading.references:
         where = f"{place.source.file}:{reference.line}"
-        label = ".".join(reference.path)
+        label = label_of(reference)
         if reference.imported is not None:
             yield from imported(walk, label, reference.imported, reference.path[1:], place.package, where)
         else:
@@ -151,6 +152,35 @@ def follow(walk: Walk, place: Place, reading: Reading) -> Iterator[Link]:
         if lookup.imported is not None or _imports_of(place, lookup.path[0]):
             walk.limit(where, f"getattr() reads an attribute of {lookup.path[0]} by a name that is computed")
     note_writes(walk, place.source.file, reading)
+    note_openings(walk, place.source.file, reading, _Names(place))
+
+
+def label_of(reference: Reference) -> str:
+    """What the links are called from what a name stands for."""
+    return ".".join(reference.path) + (IMPORTING if reference.importing else "")
+
+
+class _Names(NamedTuple):
+    """What names stand for in a module, by its source alone."""
+
+    place: Place
+
+    def text(self, reference: Reference) -> str | None:
+        bindings = self.place.source.bindings().get(reference.path[0], ())
+        match bindings:
+            case [ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value)] if reference.imported is None:
+                parts = [] if isinstance(value, ast.Name) else parts_of(value) or []
+                texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+                return "/".join(map(str, texts)) if texts and len(texts) == len(parts) else None
+            case _:
+                return None
+
+    def library(self, reference: Reference) -> str:
+        bindings = self.place.source.bindings()
+        statement = reference.imported or next(iter(_imports_of(self.place, reference.path[0])), None)
+        if statement is not None:
+            return absolute(statement, self.place.package)
+        return "builtins" if reference.path[0] not in bindings and hasattr(builtins, reference.path[0]) else ""
 
 
 def note_writes(walk: Walk, file: str, reading: Reading) -> None:

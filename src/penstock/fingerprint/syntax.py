@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
+from penstock.fingerprint.openings import candidate, imports_of
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
@@ -37,6 +39,21 @@ class Reference(NamedTuple):
     path: tuple[str, ...]
     line: int
     imported: Import | None = None
+    #: it is called with the name of a module, which is among the references itself
+    importing: bool = False
+
+
+class Opening(NamedTuple):
+    """A call that reads a file by a path that is made of texts and of names, if it is what it is called."""
+
+    #: the call, for people
+    shown: str
+    line: int
+    #: what has to be of a library; None for a method of a path
+    callee: Reference | None
+    parts: tuple[str | Reference, ...]
+    #: the input of the function, declared to be a text, that the path is made of
+    parameter: str = ""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -51,6 +68,9 @@ class Reading(msgspec.Struct, frozen=True):
     #: module variables that are assigned to (`global`)
     writes: tuple[Reference, ...] = ()
     decorators: tuple[Reading, ...] = ()
+    openings: tuple[Opening, ...] = ()
+    #: where `__subclasses__` is asked for; 0 where it is not
+    subclasses: int = 0
     #: of a class: the names that its body binds, by which it has them
     members: frozenset[str] = frozenset()
     #: first and last line, decorators included; 0 where it has none
@@ -63,6 +83,8 @@ class _Scope(NamedTuple):
     bound: dict[str, list[Import]]
     #: declared `global` here
     outer: frozenset[str] = frozenset()
+    #: inputs that are declared to be texts
+    texts: frozenset[str] = frozenset()
 
 
 class _Annotation(NamedTuple):
@@ -95,6 +117,8 @@ def read(node: ast.AST) -> Reading:
         lookups=tuple(writer.lookups),
         writes=tuple(writer.writes),
         decorators=decorators,
+        openings=tuple(writer.openings),
+        subclasses=writer.subclasses,
         members=_members(node) if isinstance(node, ast.ClassDef) else frozenset(),
         lines=_lines(node),
     )
@@ -122,6 +146,10 @@ class _Writer:
         self.references: dict[object, Reference] = {}
         self.lookups: list[Reference] = []
         self.writes: list[Reference] = []
+        self.openings: list[Opening] = []
+        self.subclasses = 0
+        #: what is called with the name of a module
+        self._importing: set[ast.AST] = set()
         self._scopes: list[_Scope] = []
 
     def write(self, pieces: Iterable[_Piece]) -> None:
@@ -142,13 +170,63 @@ class _Writer:
 
     def _note(self, node: ast.AST) -> None:
         if isinstance(node, ast.Name | ast.Attribute):
-            for reference in self._references(node):
-                self.references.setdefault((reference.path, reference.imported), reference)
+            for found in self._references(node):
+                reference = found._replace(importing=node in self._importing)
+                self.references.setdefault(reference._replace(line=0), reference)
+            if isinstance(node, ast.Attribute):
+                self._note_attribute(node)
         elif isinstance(node, ast.Call):
-            if _looks_up(node):
-                self.lookups.extend(self._references(node.args[0])[:1])
+            self._note_call(node)
         elif isinstance(node, ast.Global):
             self.writes.extend(Reference((name,), node.lineno) for name in node.names)
+
+    def _note_attribute(self, node: ast.Attribute) -> None:
+        if node.attr == "__subclasses__":
+            self.subclasses = self.subclasses or node.lineno
+        names: list[str] = []
+        of: ast.expr = node
+        while isinstance(of, ast.Attribute):
+            names.insert(0, of.attr)
+            of = of.value
+        if isinstance(of, ast.Call) and of.func not in self._importing:
+            self._note_import(of, tuple(names))
+
+    def _note_call(self, node: ast.Call) -> None:
+        if _looks_up(node):
+            self.lookups.extend(self._references(node.args[0])[:1])
+        if node.func not in self._importing:
+            self._note_import(node, ())
+        if (found := candidate(node)) is not None:
+            callees = [] if found.callee is None else self._references(found.callee)
+            if found.callee is None or callees:
+                self._note_opening(node.lineno, found.shown, callees[0] if callees else None, found.parts)
+
+    def _note_import(self, call: ast.Call, attributes: tuple[str, ...]) -> None:
+        """What is read of the module that a call imports by its name."""
+        module = imports_of(call)
+        if module is not None:
+            self._importing.add(call.func)
+            reference = Reference((module, *attributes), call.lineno, Import(module))
+            self.references.setdefault(reference._replace(line=0), reference)
+
+    def _note_opening(self, line: int, shown: str, callee: Reference | None, parts: list[ast.expr]) -> None:
+        made: list[str | Reference] = []
+        parameter = ""
+        for part in parts:
+            references = self._references(part)
+            if isinstance(part, ast.Constant):
+                made.append(str(part.value))
+            elif references:
+                made.append(references[0])
+            elif isinstance(part, ast.Name) and self._is_text(part.id):
+                parameter = part.id
+            else:
+                return
+        self.openings.append(Opening(shown, line, callee, tuple(made), parameter))
+
+    def _is_text(self, name: str) -> bool:
+        scope = next((scope for scope in reversed(self._scopes) if name in scope.bound), None)
+        return scope is not None and name in scope.texts
 
     def _references(self, node: ast.AST) -> list[Reference]:
         """What an expression may stand for: a name can be imported from one of several places."""
@@ -372,9 +450,12 @@ def _scope_of(arguments: ast.arguments, body: Iterable[ast.AST]) -> _Scope:
     bound: dict[str, list[Import]] = {}
     outer: set[str] = set()
     elsewhere: set[str] = set()
+    texts: set[str] = set()
     for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
         if argument is not None:
             bound[argument.arg] = []
+            if getattr(argument.annotation, "id", getattr(argument.annotation, "value", None)) == "str":
+                texts.add(argument.arg)
     for node in _within(body):
         if isinstance(node, ast.Global):
             outer.update(node.names)
@@ -383,7 +464,7 @@ def _scope_of(arguments: ast.arguments, body: Iterable[ast.AST]) -> _Scope:
         else:
             for name, imported in binds(node).items():
                 bound.setdefault(name, []).extend([] if imported is None else [imported])
-    return _Scope({name: bound[name] for name in bound if name not in elsewhere}, frozenset(outer))
+    return _Scope({name: bound[name] for name in bound if name not in elsewhere}, frozenset(outer), frozenset(texts))
 
 
 def _within(body: Iterable[ast.AST]) -> Iterator[ast.AST]:

@@ -12,7 +12,8 @@ from penstock.model.value import Argument
 class CodePart(msgspec.Struct, frozen=True, array_like=True):
     """One thing that code consists of or reaches.
 
-    `name` is `module:qualname` for a function or a class, `module:*` for a module as a whole, `constant:module:NAME` for
+    `name` is `module:qualname` for a function or a class, `module:*` for a module as a whole, `module:<import>` for
+    what it does to others while it is imported, `constant:module:NAME` for
     a value, `package:name==version` for an installed package or Python itself, `file:name` for a file that a command
     reads, `command:` or `container:` with the name of a task for a program.
     """
@@ -68,6 +69,9 @@ class TaskIdentity(msgspec.Struct, frozen=True, kw_only=True):
     #: files that were edited after the process that started the run had loaded them: the attempts, which were made in
     #: other processes, ran what had become of these files, of which nothing else here tells
     edited: tuple[str, ...] = ()
+    #: variables, by their full names, that were set from outside of their modules in the process that started the run;
+    #: the attempts, which were made in other processes, did not have them so
+    altered: tuple[str, ...] = ()
 
 
 class Basis(msgspec.Struct, frozen=True, kw_only=True):

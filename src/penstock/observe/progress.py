@@ -19,6 +19,7 @@ from penstock.observe import outline
 from penstock.observe.faults import headline
 from penstock.observe.marks import HANDLED, fitting, mark, speaks_unicode
 from penstock.observe.measures import counted, duration
+from penstock.observe.notices import Notices
 from penstock.observe.progress_tree import ProgressTree
 from penstock.observe.repeats import Sequel
 from penstock.observe.tally import NodeTally, Tally
@@ -213,7 +214,7 @@ class _Speech:
 
     def __init__(self, *, logs: bool) -> None:
         self._logs = logs
-        self._noticed: set[str] = set()
+        self._notices = Notices()
 
     def lines(self, said: Sequence[Said]) -> list[str]:
         """The lines to show: `train[2] | loss 0.31`, `note | fit: values of type ...`."""
@@ -224,10 +225,8 @@ class _Speech:
             if line.stream != NOTICE:
                 if self._logs:
                     yield f"{item_id(said.node, said.item)} | {line.text}"
-            elif line.text not in self._noticed:
-                self._noticed.add(line.text)
-                # what is about the run as a whole has no node
-                yield f"note | {item_id(said.node, said.item)}: {line.text}" if said.node else f"note | {line.text}"
+            elif (notice := self._notices.new(said, line)) is not None:
+                yield notice
 
 
 def _stopping(tally: Tally) -> list[str]:

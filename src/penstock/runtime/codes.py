@@ -43,6 +43,8 @@ class Codes:
         self._nodes = {node.task: node.id for node in reversed(definition.graph.nodes)}
         #: whether a node may take results of it from the cache, by the key of the task
         self._cached: dict[str, bool] = {}
+        #: the files that all nodes declare that call it, by the key of the task
+        self._reads: dict[str, frozenset[str]] = {}
         self._note(definition.graph.nodes, definition.graph.tasks)
         #: by key, once they are identified
         self.tasks: dict[str, TaskCode] = {}
@@ -123,6 +125,8 @@ class Codes:
         for node in nodes_of(nodes, nouns):
             cached = node.policy.cache and node.wait is None
             self._cached[node.task] = cached or self._cached.get(node.task, False)
+            reads = frozenset(node.policy.caching.reads)
+            self._reads[node.task] = reads & self._reads.get(node.task, reads)
             if node.fallback is not None and node.fallback.task is not None:
                 self._cached.setdefault(node.fallback.task, False)
 
@@ -161,9 +165,14 @@ class Codes:
             self.tasks[key] = TaskCode(code, identity.digest, "")
             return
         task = self._definition.functions[known]
-        identity = self._identities.add_function(key, task, elsewhere=not isinstance(code, Local))
+        reads = self._reads.get(key, frozenset())
+        identity = self._identities.add_function(key, task, reads, elsewhere=not isinstance(code, Local))
         self.tasks[key] = TaskCode(
-            code, identity.digest, record_type(task), self._predicates.get(key), stale=bool(identity.edited)
+            code,
+            identity.digest,
+            record_type(task),
+            self._predicates.get(key),
+            stale=bool(identity.edited or identity.altered),
         )
 
 

@@ -321,7 +321,7 @@ class Driver:
 
     def _finish(self, state: RunState) -> None:
         self.state = state
-        self._turn.notice("", -1, self._lookups.refreshing.complaints(), self.clock.now())
+        self._turn.notice("", -1, self._lookups.refreshing.complaints(self.progress.nodes.values()), self.clock.now())
         if state is RunState.SUCCEEDED:
             root = self.progress.root
             result = self.graph.result if self.graph.dynamic_at is None else root.result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -55,21 +55,26 @@ class Identities:
         self._unseen: dict[str, list[str]] = {}
         #: what was edited, and which tasks need it, by their keys
         self._edited: dict[Edited, list[str]] = {}
-        self._told: set[str | Edited] = set()
+        #: variables that were set from outside of their modules, and which tasks read them, by their keys
+        self._altered: dict[tuple[str, ...], list[str]] = {}
+        self._told: set[str | Edited | tuple[str, ...]] = set()
 
     @property
     def texts(self) -> dict[bytes, str]:
         """The texts that identities refer to, by their digests."""
         return self._reader.texts
 
-    def add_function(self, key: str, task: Task[..., Any], *, elsewhere: bool = False) -> TaskIdentity:
-        """Find out the identity of a task that is a function; `elsewhere` says that other processes are to call it,
-        which import the files as they are now."""
+    def add_function(
+        self, key: str, task: Task[..., Any], reads: Collection[str] = (), *, elsewhere: bool = False
+    ) -> TaskIdentity:
+        """Find out the identity of a task that is a function and that declares that it reads the files `reads`;
+        `elsewhere` says that other processes are to call it, which import the files as they are now."""
         self._is_script = self._is_script or task.function.__module__ == "__main__"
         identity = msgspec.structs.replace(
             self._reader.identify(task.function),
             function=self._name_of(task.function),
             record=self._record_of(task),
+            limits=self._reader.limits(task.function, reads),
         )
         edited = self._reader.edited(task.function) if elsewhere else ()
         if edited:
@@ -79,6 +84,14 @@ class Identities:
                 identity,
                 digest=digest("edited", identity.digest, *(each.digest for each in edited)),
                 edited=tuple(self._reader.short(each.file) for each in edited),
+            )
+        altered = self._reader.altered(task.function) if elsewhere else ()
+        if altered:
+            self._altered.setdefault(altered, []).append(key)
+            identity = msgspec.structs.replace(
+                identity,
+                digest=digest("altered", identity.digest, *(name.encode() for name in altered)),
+                altered=altered,
             )
         return self._add(key, task.name, identity)
 
@@ -123,15 +136,17 @@ class Identities:
                     self._unseen.setdefault(limit, []).append(key)
 
     def take_complaints(self, nodes: Mapping[str, str], uncached: Container[str]) -> list[Complaint]:
-        """What to tell of code that is new to the store and that cannot be seen through, and of files that were edited,
-        each thing once. `nodes` are where tasks are called, by their keys, of those that have a place in the graph.
+        """What to tell of code that is new to the store and that cannot be seen through, of files that were edited, and
+        of variables that were set from outside, each thing once. `nodes` are where tasks are called, by their keys, of those that have a place in the graph.
         Nothing is told of tasks in `uncached`, of which no result is ever taken from the cache."""
-        if not (self._unseen or self._edited):
+        if not (self._unseen or self._edited or self._altered):
             return []
         unseen, self._unseen = self._unseen, {}
         edited, self._edited = self._edited, {}
+        altered, self._altered = self._altered, {}
         told = [(_limited, limit, keys) for limit, keys in unseen.items()]
         told += [(self._stale, each, keys) for each, keys in edited.items()]
+        told += [(_unlike, names, keys) for names, keys in altered.items()]
         found = (
             self._complaint(tell, what, [key for key in keys if key not in uncached], nodes)
             for tell, what, keys in told
@@ -139,19 +154,24 @@ class Identities:
         return [complaint for complaint in found if complaint is not None]
 
     def _complaint(
-        self, tell: Callable[[Any, str], str], what: str | Edited, keys: list[str], nodes: Mapping[str, str]
+        self,
+        tell: Callable[[Any, Sequence[str]], str],
+        what: str | Edited | tuple[str, ...],
+        keys: list[str],
+        nodes: Mapping[str, str],
     ) -> Complaint | None:
         if not keys or what in self._told:
             return None
         from penstock.runtime.hooks.line import Complaint
 
         self._told.add(what)
-        return Complaint(nodes.get(keys[0], ""), -1, 0, tell(what, ", ".join(dict.fromkeys(map(self._told_as, keys)))))
+        return Complaint(nodes.get(keys[0], ""), -1, 0, tell(what, list(dict.fromkeys(map(self._told_as, keys)))))
 
-    def _stale(self, edited: Edited, names: str) -> str:
+    def _stale(self, edited: Edited, names: Sequence[str]) -> str:
+        run = "runs" if len(names) == 1 else "run"
         return (
             f"{self._reader.short(edited.file)} was edited after this process had loaded it, and workers run it as it is "
-            f"now: {names} run uncached. Restart this process, or load the file anew: importlib.reload({edited.module})"
+            f"now: {', '.join(names)} {run} uncached. Restart this process, or load the file anew: importlib.reload({edited.module})"
         )
 
     def _add(self, key: str, name: str, identity: TaskIdentity) -> TaskIdentity:
@@ -197,8 +217,17 @@ def record_type(task: Task[..., Any]) -> str:
     return ""
 
 
-def _limited(limit: str, names: str) -> str:
+def _limited(limit: str, names: Sequence[str]) -> str:
     return (
-        f"{limit}. Results of {names} are cached all the same; if they depend on it, make it an input, or declare it: "
-        "reads= for files, version= for anything else"
+        f"{limit}. Results of {', '.join(names)} are cached all the same: if it matters, make it an input or declare it"
+    )
+
+
+def _unlike(variables: tuple[str, ...], names: Sequence[str]) -> str:
+    were, them = ("was", "it") if len(variables) == 1 else ("were", "them")
+    run, its = "runs" if len(names) == 1 else "run", "its module" if len(variables) == 1 else "their modules"
+    return (
+        f"{' and '.join(variables)} {were} set from outside of {its} in this process, and workers do not see that, since "
+        f"they import {its} anew: {', '.join(names)} {run} uncached. Make {them} a parameter or an input of the task, or "
+        'run with executor="inline"'
     )

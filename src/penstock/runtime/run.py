@@ -92,6 +92,10 @@ class TaskRun:
         """
         return self._run.replay(self.id, code, pdb=pdb)
 
+    def why(self) -> Explanation:
+        """Why it is as it is now: see `Run.why`."""
+        return self._run.why(self.id)
+
     def __repr__(self) -> str:
         return f"<{self.id}: {self.state}>"
 
@@ -163,12 +167,12 @@ class Run:
 
     def task(self, name: str) -> TaskRun:
         """The node or item of that id. Raises NotFoundError, naming near ones."""
-        import difflib
+        from penstock.runtime.reading.nearest import nearest
 
         for task in self.tasks:
             if task.id == name:
                 return task
-        near = difflib.get_close_matches(name, [task.id for task in self.tasks])
+        near = nearest(name, [task.id for task in self.tasks])
         raise NotFoundError(
             f"run {self.run_id} has no task {name!r}",
             remedy=f"Did you mean {', '.join(near)}?" if near else None,
@@ -214,15 +218,21 @@ class Run:
             explainer = Explainer(past, time.time())
             return explainer.overview() if node is None else explainer.explain(past.find(node))
 
-    def diff(self, before: Run | str) -> RunDiff:
-        """In what this run differs from another one (a run, or the id of one), causes before effects."""
+    def diff(self, before: Run | str | None = None) -> RunDiff:
+        """In what this run differs from another one (a run, or the id of one), causes before effects; by default, from the
+        run of its pipeline before it. Raises NotFoundError if there is none, DefinitionError for the run itself."""
+        from penstock.runtime.explaining.pairing import check_two, run_before
         from penstock.runtime.explaining.runs import diff_runs
         from penstock.runtime.reading.past import Past
 
-        other = before if isinstance(before, str) else before.run_id
         with self._open_store() as store:
-            old, new = (Past(store, self._values, store.find(run_id)) for run_id in (other, self.run_id))
-            return diff_runs(old, new)
+            record = store.find(self.run_id)
+            if before is None:
+                other = run_before(store, record)
+            else:
+                other = store.find(before if isinstance(before, str) else before.run_id)
+            check_two(other, record)
+            return diff_runs(Past(store, self._values, other), Past(store, self._values, record))
 
     @property
     def tags(self) -> tuple[str, ...]:

@@ -219,7 +219,10 @@ def _identify_index(index: Any, of: Callable[[Any], bytes]) -> bytes:
     if isinstance(index, pd.MultiIndex):
         levels = [_identify_array(_plain_array(index.get_level_values(level)), of) for level in range(index.nlevels)]
         return digest("levels", names, *levels)
-    return digest("index", names, type(index).__name__.encode(), _identify_array(_plain_array(index), of))
+    # what a frequency is, of times and lengths of time, can be asked of the index, and decides about arithmetic with it
+    frequency = getattr(index, "freqstr", None)
+    regular = () if frequency is None else (str(frequency).encode(),)
+    return digest("index", names, type(index).__name__.encode(), _identify_array(_plain_array(index), of), *regular)
 
 
 def _identify_array(array: Any, of: Callable[[Any], bytes]) -> bytes:

@@ -18,6 +18,10 @@ _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LENGTH = r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)\s*"
 
 
+#: options that only mean something for a task that is cached
+_OF_CACHED = ("cache", "cache_for", "cache_key", "cache_ignore", "version", "reads", "refresh")
+
+
 class CacheKey(NamedTuple):
     """A function of the author's, with the inputs of a task that it takes."""
 
@@ -101,9 +105,11 @@ def check(options: Mapping[str, Any]) -> None:
             where=str(caller()),
             remedy="Leave out cache_ignore, and do not let the function take those inputs.",
         )
-    if options.get("effects") and options.get("cache"):
+    never = "effects=True" if options.get("effects") else "cache=False" if options.get("cache") is False else ""
+    asks = next((name for name in _OF_CACHED if options.get(name)), None)
+    if never and asks is not None:
         raise DefinitionError(
-            "a task with side effects is never taken from the cache, and cache=True asks for that",
+            f"{never} keeps a task out of the cache, and {asks} says how it is to be cached",
             where=str(caller()),
             remedy="Leave out one of them.",
         )

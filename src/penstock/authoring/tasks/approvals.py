@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, cast
 from uuid import UUID
 
 from penstock.authoring.building import required_building
-from penstock.authoring.decorated import check_name
+from penstock.authoring.decorated import Uncalled, check_name
 from penstock.authoring.kinds.annotations import kind_of
 from penstock.authoring.kinds.conversion import Form, Mismatch, listed, nearest, shortened
 from penstock.authoring.kinds.outputs import RESULT
@@ -81,8 +81,10 @@ def _deadline(value: Any) -> float | None:
     return found
 
 
-class Asking:
+class Asking(Uncalled):
     """An approval, without what is to be shown with it. See `approval`."""
+
+    written = "approval(...)"
 
     def __init__(self, action: ApprovalAction, name: str, placing: Placing) -> None:
         self._action = action

@@ -73,6 +73,11 @@ class Collected(msgspec.Struct):
     runs: list[str] = []
     #: how many runs stay
     kept: int = 0
+    #: how many of them stay only because they ended less than `grace` seconds ago
+    in_grace: int = 0
+    grace: float = 0.0
+    #: how many results of the runs that go stay in the cache
+    left: int = 0
     #: the run under way for whose sake all stays that was used since it began; None where there is none
     beside: str | None = None
 
@@ -125,6 +130,8 @@ class Collector:
         selection = select(self._store, retention, now)
         collected.runs = [run.run_id for run in selection.runs]
         collected.kept = len(selection.kept)
+        collected.in_grace, collected.grace = selection.in_grace, retention.grace
+        collected.left = selection.left
         collected.beside = None if earliest is None else earliest.run_id
         counts = {"runs": Kind(len(selection.runs), None), "results": Kind(len(selection.fingerprints), None)}
         collected.kinds = {**counts, **collected.kinds}

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from penstock.model.graph import from_json
 from penstock.model.growth import Instances
 from penstock.model.run import NodeState, RunRecord, RunState
@@ -21,6 +23,10 @@ class Selection(NamedTuple):
     runs: list[RunRecord]
     fingerprints: set[bytes]
     kept: list[RunRecord]
+    #: how many of those that stay would go if there were no grace time
+    in_grace: int
+    #: how many results of the runs that go stay in the cache
+    left: int
 
 
 class _Entry(NamedTuple):
@@ -44,6 +50,8 @@ def select(store: Store, retention: Retention, now: float) -> Selection:
     tags = store.tags([run.run_id for run in every])
     going = {run.run_id: run for run in outdated(every, tags, retention, now)}
     kept = [run for run in every if run.run_id not in going]
+    at_once = outdated(every, tags, msgspec.structs.replace(retention, grace=0.0), now)
+    in_grace = len(at_once) - len(going)
     entries = _doubtful(store, retention, now, going)
     logged = functools.cache(functools.partial(_logged, store))
     used: set[bytes] = set()
@@ -66,7 +74,8 @@ def select(store: Store, retention: Retention, now: float) -> Selection:
             or (not retention.cache_of_removed and (entry.run_id is None or entry.run_id in going))
         )
     }
-    return Selection(list(going.values()), fingerprints, kept)
+    left = sum(1 for key, entry in entries.items() if entry.run_id in going and key not in fingerprints)
+    return Selection(list(going.values()), fingerprints, kept, in_grace, left)
 
 
 def outdated(

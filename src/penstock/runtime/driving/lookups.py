@@ -203,7 +203,11 @@ class Lookups:
         if key is not None:
             return "it is to be made anew (refresh=True)"
         stale = self._nodes.is_stale(progress)
-        return "its code was edited since this process loaded it" if stale else "one of its inputs cannot be hashed"
+        return (
+            "its code was edited since this process loaded it, or set from outside"
+            if stale
+            else "one of its inputs cannot be hashed"
+        )
 
     def gone(self, outputs: Sequence[Argument]) -> str:
         """What of a recorded result is not there any more, in words; empty where all of it is."""

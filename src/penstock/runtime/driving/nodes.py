@@ -42,7 +42,8 @@ class TaskCode(NamedTuple):
     record: str
     #: asks an exception whether to repeat the attempt
     retry_if: Code | None = None
-    #: workers run other code than that of the identity: files were edited after this process had loaded them
+    #: workers run other code than that of the identity: files were edited after this process had loaded them, or
+    #: variables of modules were set here from outside
     stale: bool = False
 
 

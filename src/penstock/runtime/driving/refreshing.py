@@ -14,6 +14,8 @@ from penstock.model.run import item_id
 #: whether a name is meant
 _Matches = Callable[[str], object]
 
+#: ids that are compared with one that was not found, and those that are then named
+_COMPARED, _NAMED = 1000, 3
 #: the item or the turn in an id: `[3]`
 _ITEM = re.compile(r"\[[^\]]*\]")
 
@@ -45,10 +47,14 @@ class Refreshing:
         names = [item_id(progress.id, item), progress.cell_id(item), item_id(path, item)]
         return self._any([*names, path + progress.cell_id(item).removeprefix(progress.id)])
 
-    def complaints(self) -> list[str]:
-        """What to tell of patterns for which nothing was found, once the run is over."""
+    def complaints(self, nodes: Iterable[NodeProgress]) -> list[str]:
+        """What to tell of patterns for which nothing was found, once the run is over; `nodes` are all that it has had."""
+        if not self._unmet:
+            return []
+        nodes = list(nodes)
         return [
-            f"nothing called {pattern!r} was reached, so that nothing of it was refreshed" for pattern in self._unmet
+            f"nothing called {pattern!r} was reached, so that nothing was refreshed for it{_near(pattern, nodes)}"
+            for pattern in self._unmet
         ]
 
     def _any(self, names: Sequence[str]) -> bool:
@@ -71,6 +77,32 @@ def check_patterns(graph: Graph, patterns: Iterable[str]) -> None:
             raise DefinitionError(
                 f"there is nothing called {pattern!r} to refresh in {graph.name}{near}", remedy=None if near else listed
             )
+
+
+def _near(pattern: str, nodes: Sequence[NodeProgress]) -> str:
+    """Advice for a pattern that was not met: what there is of the same node, or a node with a name like it."""
+    from difflib import get_close_matches
+
+    bare = _ITEM.sub("", pattern)
+    matches = _compiled(bare)
+    same = [progress for progress in nodes if matches(_path(progress)) or matches(progress.id)]
+    if not same:
+        return nearest(pattern, dict.fromkeys(map(_path, nodes)))
+    ids = [each for progress in same for each in _ids(progress)]
+    if not ids:
+        return f"; {bare} has no items"
+    # as many as are worth comparing
+    named = sorted(get_close_matches(pattern, ids[:_COMPARED], n=_NAMED, cutoff=0), key=ids.index)
+    more = len(ids) - len(named)
+    return f"; there {'is' if len(ids) == 1 else 'are'} {', '.join(named)}{f' and {more:,} more' if more else ''}"
+
+
+def _ids(progress: NodeProgress) -> Iterator[str]:
+    """The ids of the items of a node, or its own."""
+    if progress.node.each is None:
+        yield progress.id
+    elif progress.items is not None:
+        yield from map(progress.cell_id, range(len(progress.items.phases)))
 
 
 def _known(nodes: Iterable[Node], tasks: Mapping[str, Task], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from penstock.model.expression import Expression
 from penstock.model.graph import Node, PipelineAction, Task
@@ -11,17 +12,31 @@ from penstock.runtime.explaining.spoken import spoken
 from penstock.runtime.reading.past import Past
 
 
-def graph_differences(before: Past, after: Past) -> Iterator[Difference]:
-    """Which nodes have appeared or gone, and which are given something else, or run at other times; by their paths."""
-    old, new = (dict(_nodes(past.graph.nodes, past.graph.tasks)) for past in (before, after))
+class NodeDifference(NamedTuple):
+    """In what a pipeline calls a node differently."""
+
+    #: its id without items and turns
+    path: str
+    difference: Difference
+
+
+def graph_differences(before: Past, after: Past) -> Iterator[NodeDifference]:
+    """Which nodes have appeared or gone, and which are given something else, or run at other times."""
+    old, new = (nodes_of(past) for past in (before, after))
     for path, node in new.items():
         if path not in old:
-            yield Difference(kind="task", name=path, change="added", where=str(node.location))
+            yield NodeDifference(path, Difference(kind="task", name=path, change="added", where=str(node.location)))
         elif _shape(old[path]) != _shape(node):
-            yield from _of_node(path, _told(old[path], before), _told(node, after), str(node.location))
+            for each in _of_node(path, _told(old[path], before), _told(node, after), str(node.location)):
+                yield NodeDifference(path, each)
     for path, node in old.items():
         if path not in new:
-            yield Difference(kind="task", name=path, change="removed", where=str(node.location))
+            yield NodeDifference(path, Difference(kind="task", name=path, change="removed", where=str(node.location)))
+
+
+def nodes_of(past: Past) -> dict[str, Node]:
+    """The nodes of a run by their paths, in the order of the graph; a body comes before what is inside of it."""
+    return dict(_nodes(past.graph.nodes, past.graph.tasks))
 
 
 def _nodes(nodes: Iterable[Node], tasks: Mapping[str, Task], prefix: str = "") -> Iterator[tuple[str, Node]]:
@@ -67,4 +82,4 @@ def _told(node: Node, past: Past) -> dict[str, str]:
     return found
 
 
-__all__ = ["graph_differences"]
+__all__ = ["NodeDifference", "graph_differences", "nodes_of"]

@@ -91,6 +91,10 @@ def _by_options(
     if account.code is not None and account.code.identity.edited:
         files = " and ".join(account.code.identity.edited)
         return Reason(cause="edited", text=f"{files} was edited after the process that began the run had loaded it")
+    if account.code is not None and account.code.identity.altered:
+        names = " and ".join(account.code.identity.altered)
+        text = f"{names} was set from outside of its module in the process that began the run, which workers do not see"
+        return Reason(cause="edited", text=text)
     if fingerprint is None:
         return Reason(cause="unhashable", text="an input cannot be hashed, so that no result can be found again")
     return None

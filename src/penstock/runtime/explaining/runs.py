@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from penstock.model.run import Provenance, RunState
 from penstock.model.value import Argument
 from penstock.runtime.explaining.account import Comparison
+from penstock.runtime.explaining.consequences import Consequences
 from penstock.runtime.explaining.data import DataComparison, DataDifference
 from penstock.runtime.explaining.difference import Difference, in_order
 from penstock.runtime.explaining.graphs import graph_differences
@@ -42,6 +43,8 @@ class RunDiff(msgspec.Struct, frozen=True, kw_only=True):
     states: tuple[str, str]
     #: what the runs were given, and what they were made of, told once for all tasks
     causes: tuple[Difference, ...] = ()
+    #: calls of tasks that are other ones, which follows, or may, from the parameters, or from what other tasks have made
+    consequences: tuple[Difference, ...] = ()
     #: further circumstances, which do not count for fingerprints: packages that no task reads, machine, options
     circumstances: tuple[Change, ...] = ()
     #: in the order of the graph
@@ -57,12 +60,13 @@ class RunDiff(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def empty(self) -> bool:
         """Whether nothing differs of what counts, nor of what came of it."""
-        return not (self.causes or self.tasks or self.metrics or self.outputs)
+        return not (self.causes or self.consequences or self.tasks or self.metrics or self.outputs)
 
     def __repr__(self) -> str:
         counts = f"{len(self.tasks):,} tasks touched, {self.same:,} the same"
         told = "nothing differs" if self.empty else counts
-        lines = [line.text for each in self.causes for line in lines_of(msgspec.to_builtins(each), most=None)]
+        differences = (*self.causes, *self.consequences)
+        lines = [line.text for each in differences for line in lines_of(msgspec.to_builtins(each), most=None)]
         changes = [f"{each.name}: {each.before} -> {each.after}" for each in (*self.metrics, *self.outputs)]
         return "\n  ".join([f"{self.before} and {self.after}: {told}", *lines, *changes])
 
@@ -73,13 +77,14 @@ def diff_runs(before: Past, after: Past) -> RunDiff:
     tasks = Tasks(before, after, comparison)
     touched = [each.difference for each in tasks.touched]
     data = DataComparison(before.values)
-    causes = in_order(list(_causes(before, after, touched, comparison)))
+    causes, consequences = _causes(before, after, touched, comparison)
     return RunDiff(
         before=before.run.run_id,
         after=after.run.run_id,
         pipelines=(before.run.pipeline, after.run.pipeline),
         states=(before.run.state.value, after.run.state.value),
-        causes=tuple(causes),
+        causes=causes,
+        consequences=consequences,
         circumstances=tuple(_circumstances(before, after, causes)),
         tasks=tuple(_narrowed(touched)),
         same=tasks.same,
@@ -100,16 +105,36 @@ def _narrowed(tasks: Iterable[TaskDifference]) -> Iterator[TaskDifference]:
         yield msgspec.structs.replace(task, because_of=because) if because else task
 
 
-def _causes(before: Past, after: Past, tasks: Iterable[TaskDifference], comparison: Comparison) -> Iterator[Difference]:
-    """What differs of what the runs were given and made of, each once, though several tasks may have it."""
+def _causes(
+    before: Past, after: Past, tasks: Sequence[TaskDifference], comparison: Comparison
+) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
+    """What differs of what the runs were given and made of, and what may follow from that; each once, though several
+    tasks may have it."""
+    parameters = list(_parameters(before, after, comparison))
+    # where it has other parameters, or another name, the pipeline itself is another one
+    decisive = before.run.pipeline == after.run.pipeline and any(each.change == "changed" for each in parameters)
+    consequences = Consequences(before, after, tasks, parameters=decisive)
+    calls = list(graph_differences(before, after))
+    certain, following = list(parameters), list[Difference]()
+    for path, each in calls:
+        (following if consequences.follows(path) else certain).append(each)
+    for path, each in _of_tasks(tasks, {each.name for _, each in calls}):
+        follows = each.kind == "input" and consequences.follows_from_tasks(path)
+        (following if follows else certain).append(each)
+    return tuple(in_order(certain)), tuple(in_order(following))
+
+
+def _parameters(before: Past, after: Past, comparison: Comparison) -> Iterator[Difference]:
     stores = after.values, after.store
     old, new = before.basis.parameters, after.basis.parameters
     for name in dict.fromkeys([*old, *new]):
         if (found := comparison.difference("parameter", name, old.get(name), new.get(name), stores)) is not None:
             yield found
-    calls = list(graph_differences(before, after))
-    yield from calls
-    told = {each.name for each in calls}
+
+
+def _of_tasks(tasks: Iterable[TaskDifference], told: Container[str]) -> Iterator[tuple[str, Difference]]:
+    """What differs of what tasks are made of and given, each once, with the path of the first. `told` are the names of
+    what is told of their calls."""
     seen: set[Any] = set()
     for task in tasks:
         for each in task.causes:
@@ -117,7 +142,7 @@ def _causes(before: Past, after: Past, tasks: Iterable[TaskDifference], comparis
             key = each.kind, each.name if each.kind != "input" else f"{task.path}.{each.name}", each.where
             if each.kind != "parameter" and key not in seen and not (each.kind == "input" and key[1] in told):
                 seen.add(key)
-                yield each if each.kind != "input" else msgspec.structs.replace(each, name=key[1])
+                yield task.path, each if each.kind != "input" else msgspec.structs.replace(each, name=key[1])
 
 
 def _circumstances(before: Past, after: Past, causes: Iterable[Difference]) -> Iterator[Change]:

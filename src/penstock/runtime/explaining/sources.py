@@ -37,7 +37,7 @@ def _source(progress: NodeProgress, bound: Expression) -> Source:
         return found._replace(text=f"each of {found.text}" if found.text else "")
     owner = progress.frame.owner
     if isinstance(bound, Input) and owner is not None:
-        return source_of(owner, bound.name)
+        return _carried(progress.frame, owner, bound.name) or source_of(owner, bound.name)
     nodes = tuple(dict.fromkeys(_nodes(progress, bound)))
     parameters = tuple(dict.fromkeys(_parameters(progress, bound)))
     return Source(
@@ -45,6 +45,17 @@ def _source(progress: NodeProgress, bound: Expression) -> Source:
         parameter=parameters[0] if len(parameters) == 1 and not nodes else "",
         nodes=nodes,
     )
+
+
+def _carried(frame: Frame, owner: NodeProgress, name: str) -> Source | None:
+    """Where an input of a body comes from that the turn before has given; None where it has not."""
+    loop, body = owner.node.loop, owner.body
+    if loop is None or body is None or not frame.turn or name not in loop.carry:
+        return None
+    before = f"{owner.cell_id(frame.item)}[{frame.turn - 1}]"
+    # what a dynamic body has returned is not known here
+    nodes = [f"{before}/{node}" for node in references(body.result)]
+    return Source("the turn before", nodes=tuple(nodes) or (before,))
 
 
 def _nodes(progress: NodeProgress, expression: Expression) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -182,7 +182,10 @@ class Explainer:
             text, reason = self._in_short(cell, progress)
             key = (state, text) if reason is None else (state, reason.cause, _kinds(reason))
             alike.setdefault(key, (text, state, reason, []))[3].append(self._past.name(cell))
-        told = [Told(text, state.value, tuple(names), reason) for text, state, reason, names in alike.values()]
+        told = [
+            Told(_of_all(text, reason, names), state.value, tuple(names), reason)
+            for text, state, reason, names in alike.values()
+        ]
         return tuple(sorted(told, key=lambda each: -len(each.which)))
 
     def _in_short(self, cell: Cell, progress: NodeProgress) -> tuple[str, Reason | None]:
@@ -395,6 +398,13 @@ def _of(name: str, wait: Waiting) -> Waiting:
 def _kinds(reason: Reason) -> Any:
     """What is the same for reasons that are told together."""
     return tuple((each.kind, each.name, each.change, each.where) for each in reason.differences)
+
+
+def _of_all(text: str, reason: Reason | None, names: Sequence[str]) -> str:
+    """A text on one of several of which the same is to be said, as it holds for all of them."""
+    if reason is not None and reason.cause == "first" and len(names) > 1:
+        return text.removesuffix(names[0]) + "them"
+    return text
 
 
 def _word(state: str, count: int) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from penstock.model.run import item_id
 from penstock.runtime.explaining.reason import Reason
+from penstock.runtime.reading.nearest import nearest
 
 State = Literal[
     "would_run",
@@ -90,6 +91,8 @@ class PlannedTask(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: tuple[str, ...] = ()
     #: None where it is not mapped, or its items are not known
     items: Items | None = None
+    #: what cannot be seen of its code, where that has never run: a result of it is cached all the same
+    limits: tuple[str, ...] = ()
     #: `file:line` of where its dynamic body waits for something that would have to run
     dynamic_at: str = ""
     #: how long what would run of it takes, from earlier runs; None where there is none
@@ -121,6 +124,8 @@ class PlannedTask(msgspec.Struct, frozen=True, kw_only=True):
             document["body"] = True
         if self.note:
             document["note"] = self.note
+        if self.limits:
+            document["limits"] = list(self.limits)
         if self.dynamic_at:
             document["dynamic_at"] = self.dynamic_at
         if self.items is not None:
@@ -192,12 +197,10 @@ class Plan:
 
     def task(self, name: str) -> PlannedTask:
         """The node of that id. Raises LookupError, naming near ones."""
-        import difflib
-
         for task in self.tasks:
             if task.id == name:
                 return task
-        near = difflib.get_close_matches(name, [task.id for task in self.tasks])
+        near = nearest(name, [task.id for task in self.tasks])
         raise LookupError(f"the plan has no task {name!r}{'; did you mean ' + ' or '.join(near) + '?' if near else ''}")
 
     @property

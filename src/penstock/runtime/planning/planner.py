@@ -44,7 +44,8 @@ def planned(
         versions = {key: Version(identity, text_of) for key, identity in identities.items()}
         held = {name: Version(identity, text_of) for name, identity in classes.items()}
         reasons = Reasons(rehearsed, run, store, values, versions, held, options)
-        tasks = [_explained(task, rehearsed, reasons, forecast) for task in tasks]
+        limits = _limits(identities, store)
+        tasks = [_explained(task, rehearsed, reasons, forecast, limits) for task in tasks]
     fault = rehearsed.progress.root.fault
     return Plan(
         run.pipeline,
@@ -58,15 +59,32 @@ def planned(
     )
 
 
-def _explained(task: PlannedTask, rehearsed: Rehearsed, reasons: Reasons, forecast: Forecast) -> PlannedTask:
-    """A task with why it would run, and what it then takes."""
+def _limits(identities: Mapping[str, TaskIdentity], store: Store | None) -> dict[str, tuple[str, ...]]:
+    """What cannot be seen of the code of tasks that has never run, by their keys."""
+    limited = {key: identity for key, identity in identities.items() if identity.limits}
+    digests = {identity.digest for identity in limited.values()}
+    known = {} if store is None or not digests else store.identities(digests)
+    return {key: identity.limits for key, identity in limited.items() if identity.digest not in known}
+
+
+def _explained(
+    task: PlannedTask,
+    rehearsed: Rehearsed,
+    reasons: Reasons,
+    forecast: Forecast,
+    limits: Mapping[str, tuple[str, ...]],
+) -> PlannedTask:
+    """A task with why it would run, and what it then takes. `limits` are those of code that has never run."""
     needed = forecast.needed.get(task.id)
     if needed is None:
         return task
     usual = forecast.usual(task)
+    progress = rehearsed.progress.nodes[task.id]
+    node = progress.node
     return msgspec.structs.replace(
         task,
-        reasons=() if task.body else reasons.of(rehearsed.progress.nodes[task.id]),
+        reasons=() if task.body else reasons.of(progress),
+        limits=limits.get(node.task, ()) if node.policy.cache and node.wait is None else (),
         expected_s=needed.span if needed.work else None,
         expected_memory=None if usual is None or not usual.peak_memory else usual.peak_memory,
     )

@@ -6,7 +6,6 @@ same way in which the driver made them.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -28,6 +27,7 @@ from penstock.runtime.driving.fingerprints import Composition, counted
 from penstock.runtime.driving.ledger import Ledger
 from penstock.runtime.driving.nodes import Cell, Nodes, TaskCode
 from penstock.runtime.driving.recovery import replay
+from penstock.runtime.reading.nearest import nearest
 from penstock.values import Values
 
 #: how many near names a message has
@@ -116,7 +116,7 @@ class Past:
             return name, -1
         if (found := self._items.get(name)) is not None:
             return found
-        near = difflib.get_close_matches(name, [*self.progress.nodes, *self._items], _NAMED)
+        near = nearest(name, [*self.progress.nodes, *self._items], _NAMED)
         nodes = list(self.progress.nodes)
         there = ", ".join(nodes[:_NAMED]) + (", ..." if len(nodes) > _NAMED else "")
         raise NotFoundError(
@@ -206,7 +206,7 @@ class Past:
         progress, identity = self.progress_of(cell), self.identity(cell)
         caching = progress.node.policy.caching
         files = {name: self.basis.files[name] for name in caching.reads if name in self.basis.files}
-        if identity is None or identity.edited or caching.keyed or len(files) < len(caching.reads):
+        if identity is None or identity.edited or identity.altered or caching.keyed or len(files) < len(caching.reads):
             return None
         return Composition(
             identity=identity.digest,

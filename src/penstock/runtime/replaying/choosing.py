@@ -125,15 +125,17 @@ class Choice:
         """The task as it is today. Raises what loading its module raises, and DefinitionError where it is not there."""
         if self._prefers and (task := self._defined()) is not None:
             return task
+        task, unloaded = None, None
         try:
             task = found_in(loaded_module(home, self._places), home, self._noun)
-        except Exception:
-            task = self._defined()
-            if task is None:
-                raise
+        except Exception as error:
+            unloaded = error
+        # not while the exception is handled, which would be told with each that follows
         task = task or self._defined()
         if task is not None:
             return task
+        if unloaded is not None:
+            raise unloaded
         where = f"there is no {home.qualname} in {home.module}" if home.by_name else "it has no name to be found by"
         raise DefinitionError(where)
 
@@ -250,10 +252,10 @@ def _reason(error: BaseException) -> str:
 
 
 def packages_of(identity: TaskIdentity) -> dict[str, str]:
-    """The packages that a task uses, and their versions; without Python itself."""
+    """The packages that a task uses, and their versions, without what tells their content; without Python itself."""
     named = [part.name.removeprefix("package:") for part in identity.parts if part.name.startswith("package:")]
     pairs = (name.partition("==")[::2] for name in named)
-    return {name: version for name, version in pairs if name != "python"}
+    return {name: version.partition(" ")[0] for name, version in pairs if name != "python"}
 
 
 def _missing(identity: TaskIdentity) -> str | None:

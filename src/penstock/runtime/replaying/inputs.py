@@ -31,8 +31,9 @@ def inputs_of(past: Past, cell: Cell) -> dict[str, Argument]:
         ) from None
 
 
-def check_loadable(past: Past, cell: Cell, inputs: Mapping[str, Argument]) -> None:
-    """Raise DefinitionError for the first input that cannot be loaded, with what remains possible."""
+def check_loadable(past: Past, cell: Cell, inputs: Mapping[str, Argument], *, today: bool) -> None:
+    """Raise DefinitionError for the first input that cannot be loaded, with what remains possible; `today` says that it
+    was to be loaded with the code of today."""
     for name, argument in inputs.items():
         try:
             past.values.load(argument)
@@ -40,12 +41,16 @@ def check_loadable(past: Past, cell: Cell, inputs: Mapping[str, Argument]) -> No
             gone = isinstance(error, (ArtifactMissingError, ArtifactDamagedError))
             what = error.what if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
             versions = "" if gone else _versions(past, argument)
-            remedy = _again(past, cell, name)
-            own = error.remedy if isinstance(error, PenstockError) and not gone else None
+            remedies = [_again(past, cell, name)]
+            if today and not gone:
+                # what it needs may be there under the name that it had
+                remedies.insert(0, "Replay it with the code of the run: --code stored.")
+            if isinstance(error, PenstockError) and error.remedy and not gone:
+                remedies.insert(0, error.remedy)
             raise DefinitionError(
                 f"the input {name!r} of {past.name(cell)} ({_source(past, cell, name)}) cannot be loaded: "
                 f"{what}{versions}",
-                remedy=f"{own}\n  {remedy}" if own else remedy,
+                remedy="\n  ".join(remedies),
             ) from None
 
 

@@ -163,7 +163,7 @@ class _Attempt:
         if isinstance(end, Erred) and end.fault.type == KeyboardInterrupt.__name__:
             raise KeyboardInterrupt
         if isinstance(end, Erred) and work.environment is None and (watch is None or not watch.entered):
-            check_loadable(past, self._cell, self._inputs)
+            check_loadable(past, self._cell, self._inputs, today=self._chosen.origin == "today")
         return end
 
     def _work(self) -> Work:

@@ -130,7 +130,7 @@ class StoredCode:
 def _is_own(name: str, module: ModuleType) -> bool:
     """Whether a module is the user's own, and comes from a file."""
     file = getattr(module, "__file__", None)
-    return isinstance(file, str) and name != "__main__" and of_module(name, file) is Origin.USER
+    return isinstance(file, str) and name not in ("__main__", "__mp_main__") and of_module(name, file) is Origin.USER
 
 
 class _Finder(importlib.abc.MetaPathFinder):
