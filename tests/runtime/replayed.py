@@ -19,9 +19,12 @@ class Workshop:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._before = set(sys.modules)
+        #: modules that are written here, and packages; other tests may have some of these names
+        self._written: set[str] = set()
 
     def write(self, name: str, text: str) -> Path:
         """Write a module, or write it anew; those that are loaded are forgotten, as by another process."""
+        self._written.add(name.partition("/")[0].removesuffix(".py"))
         self.forget()
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +45,8 @@ class Workshop:
             file.unlink()
 
     def forget(self) -> None:
+        for name in [each for each in sys.modules if each.partition(".")[0] in self._written]:
+            del sys.modules[name]
         for name in set(sys.modules) - self._before:
             module = sys.modules[name]
             places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
@@ -51,8 +56,6 @@ class Workshop:
 
     def run(self, module: str, name: str = "pipe", **parameters: Any) -> Run:
         """A run of a pipeline in a module, looked up afterwards as by another process."""
-        # one of another test, of the same name
-        sys.modules.pop(module, None)
         found: Pipeline[..., Any] = getattr(importlib.import_module(module), name)
         ended = found.options(executor="inline", progress=False).run(**parameters)
         self.forget()
