@@ -40,6 +40,9 @@ TRAINING = """
 
 @pytest.fixture
 def workshop(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+    # folders of other tests may have modules of the same names
+    elsewhere = home.parent.parent
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if not Path(entry).is_relative_to(elsewhere)])
     monkeypatch.syspath_prepend(str(home.parent))
     workshop = Workshop(home.parent)
     yield workshop
