@@ -281,7 +281,7 @@ def test_installed_packages_count_by_name_and_version(
     ("origin", "counts"),
     [
         ('{"url": "file:///src/gauges", "dir_info": {}}', True),
-        ('{"url": "https://example.org/gauges.git", "vcs_info": {"vcs": "git", "commit_id": "1f"}}', True),
+        ('{"url": "ssh://elsewhere/gauges", "vcs_info": {"vcs": "git", "commit_id": "1f"}}', True),
         ('{"url": "file:///src/gauges", "dir_info": {"editable": true}}', False),
         ("", False),
     ],
