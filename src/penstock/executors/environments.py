@@ -17,6 +17,7 @@ from blake3 import blake3
 from penstock.errors import CommandError
 from penstock.executors.programs.children import run
 from penstock.model.action import Environment
+from penstock.values.files import note_use
 
 #: what penstock itself needs there
 NEEDS = ("blake3>=1.0", "cloudpickle>=3.1", "msgspec>=0.19")
@@ -40,11 +41,11 @@ class Environments:
         """
         folder = self._home / digest_of(environment)
         python = folder / "bin" / "python"
-        if (folder / _MARK).exists() and _noted(folder):
+        if (folder / _MARK).exists() and note_use(folder):
             return python
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(folder.with_suffix(".lock")):
-            if not ((folder / _MARK).exists() and _noted(folder)):
+            if not ((folder / _MARK).exists() and note_use(folder)):
                 _make(environment, folder)
         return python
 
@@ -54,15 +55,6 @@ def digest_of(environment: Environment) -> str:
     version = environment.python or platform.python_version()
     content = (environment.requirements, sorted(environment.files.items()), version, sys.platform, platform.machine())
     return blake3(msgspec.msgpack.encode((content, NEEDS))).hexdigest()[:24]
-
-
-def _noted(folder: Path) -> bool:
-    """Note that an environment is in use, so that no collection removes it; whether it is still there."""
-    try:
-        os.utime(folder)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

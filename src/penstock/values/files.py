@@ -97,7 +97,7 @@ class Files:
         """The file or folder in the workspace; one that is there and untouched is used again."""
         home = self._workspace / _identity(manifest).hex()[:32]
         place = home / manifest.name
-        if not (_intact(place, manifest) and _noted(home)):
+        if not (_intact(place, manifest) and note_use(home)):
             self._make(manifest, home, place)
         return place
 
@@ -310,10 +310,10 @@ def _intact(place: Path, manifest: Manifest) -> bool:
     )
 
 
-def _noted(home: Path) -> bool:
-    """Note that what is laid out is in use, so that no collection removes it; whether it is still there."""
+def note_use(folder: Path) -> bool:
+    """Note that what was laid out in a folder is in use, so that no collection removes it; whether it is still there."""
     try:
-        os.utime(home)
+        os.utime(folder)
     except FileNotFoundError:
         return False
     return True

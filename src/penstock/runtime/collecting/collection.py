@@ -36,7 +36,7 @@ from penstock.runtime.collecting import folders
 from penstock.runtime.collecting.reach import Reach, arguments_of, reached_from
 from penstock.runtime.collecting.retention import Retention
 from penstock.runtime.collecting.selection import Selection, select
-from penstock.runtime.surroundings.processes import is_gone
+from penstock.runtime.surroundings.processes import has_lost_its_driver
 from penstock.runtime.surroundings.project import Project
 from penstock.values.hashes import unused_hashes
 from penstock.values.parts import artifacts_in
@@ -154,11 +154,8 @@ class Collector:
     def _earliest_under_way(self) -> RunRecord | None:
         """The earliest run that somebody drives."""
         running = self._store.runs(state=RunState.RUNNING, limit=sys.maxsize)
-        return min((run for run in running if not self._is_gone(run)), key=lambda run: run.started_at, default=None)
-
-    def _is_gone(self, run: RunRecord) -> bool:
-        # the journal, which may be long, is only needed where there is a process of that number
-        return is_gone(run, math.inf) or is_gone(run, max((at for at, _ in self._store.journal(run.run_id)), default=0))
+        driven = (run for run in running if not has_lost_its_driver(self._store, run))
+        return min(driven, key=lambda run: run.started_at, default=None)
 
     def _clear_up(self, before: float, collected: Collected) -> None:
         """Remove what processes were writing when they died, and put back what they were about to remove."""
