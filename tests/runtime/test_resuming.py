@@ -10,7 +10,7 @@ import pytest
 from graphs import HERE, SOON, Bench, Ended, body, graph, node
 
 from penstock.model.action import ApprovalAction
-from penstock.model.event import AnyEvent, Lost, Started, Succeeded
+from penstock.model.event import AnyEvent, Lost, Returned, Started, Succeeded
 from penstock.model.expression import Apply, Constant, Get, Input, Item, Output
 from penstock.model.expression import Mapping as MappingExpression
 from penstock.model.expression import Outcome as OutcomeOf
@@ -179,6 +179,8 @@ def check_journal(events: list[AnyEvent]) -> None:
         if isinstance(event, Started):
             assert (event.node, event.item) not in ended, event
             begun[event.node, event.item, event.attempt] += event.node != "wait"
+        if isinstance(event, Returned):
+            begun[event.node, event.item, event.attempt] -= 1
         if isinstance(event, Succeeded):
             ended.add((event.node, event.item))
     assert max(begun.values()) == 1, begun
