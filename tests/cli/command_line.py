@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 PROGRAM = Path(sys.executable).with_name("penstock")
@@ -47,15 +54,47 @@ def started(*arguments: str | Path, cwd: Path, **settings: Any) -> subprocess.Po
     )
 
 
+class Warm:
+    """Processes of commands that need not load penstock first; see `warm.py`."""
+
+    def __init__(self) -> None:
+        self._orders, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("warm.py"))], stdin=theirs.fileno()
+            )
+        self._answers = self._orders.makefile()
+
+    def run(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Answer:
+        """Run a command to its end."""
+        order = {"arguments": arguments, "folder": str(cwd), "environment": env}
+        with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
+            socket.send_fds(self._orders, [json.dumps(order).encode()], [out.fileno(), err.fileno()])
+            process = int(self._answers.readline())
+            watch = threading.Timer(120, os.kill, (process, signal.SIGKILL))
+            watch.start()
+            try:
+                code = int(self._answers.readline())
+            finally:
+                watch.cancel()
+            return Answer(code, *(Path(f"/dev/fd/{file.fileno()}").read_text("utf-8") for file in (out, err)))
+
+    def close(self) -> None:
+        self._answers.close()
+        self._orders.close()
+        self._process.wait()
+
+
+@functools.cache
+def _warm() -> Warm:
+    warm = Warm()
+    atexit.register(warm.close)
+    return warm
+
+
 def penstock(*arguments: str | Path, cwd: Path, **variables: str) -> Answer:
     """Run a command to its end: `penstock("run", file, cwd=folder)`; `variables` go into its environment."""
-    with started(*arguments, cwd=cwd, env=environment(**variables)) as process:
-        try:
-            out, err = process.communicate(timeout=120)
-        except BaseException:
-            process.kill()
-            raise
-    return Answer(process.returncode, out, err)
+    return _warm().run([*map(str, arguments)], cwd, environment(**variables))
 
 
 def asleep(folder: Path) -> None:
