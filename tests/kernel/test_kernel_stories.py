@@ -115,7 +115,7 @@ ONE_NODE = [
                 [failed("a", attempt=2)],
                 [
                     Settle("b", -1, UP_FAILED, "a failed"),
-                    Settle("c", -1, UP_FAILED, "b was upstream_failed"),
+                    Settle("c", -1, UP_FAILED, "b was not reached"),
                     FAILED,
                 ],
             ),

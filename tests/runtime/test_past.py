@@ -305,7 +305,7 @@ def test_a_run_that_failed_or_paused_is_read_as_far_as_it_came(home: Path) -> No
 
     past = past_of(failing)
     assert check(past) == 2
-    with pytest.raises(MissingError, match="picky has no output: it was failed"):
+    with pytest.raises(MissingError, match="picky has no output: it failed"):
         past.inputs(past.find("add"))
 
     sign_off = penstock.approval("Ship it?")

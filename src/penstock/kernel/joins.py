@@ -102,11 +102,18 @@ def _worst(named: Iterable[tuple[str, Phase]]) -> Verdict:
             continue
         passed_on = Phase.UPSTREAM_FAILED if phase is Phase.FAILED else phase
         if worst is None or _SEVERITY[passed_on] > _SEVERITY[worst[0]]:
-            worst = passed_on, f"{name} failed" if phase is Phase.FAILED else f"{name} was {phase.state.value}"
+            worst = passed_on, f"{name} {ENDS[phase]}"
     return worst
 
 
 _SEVERITY = {Phase.SKIPPED: 0, Phase.CANCELLED: 1, Phase.UPSTREAM_FAILED: 2}
+#: phase -> how a node came to it
+ENDS = {
+    Phase.FAILED: "failed",
+    Phase.UPSTREAM_FAILED: "was not reached",
+    Phase.SKIPPED: "was skipped",
+    Phase.CANCELLED: "was cancelled",
+}
 
 
 class _States:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from penstock.kernel.joins import ENDS
 from penstock.kernel.state import Frame, NodeProgress, Outputs, RunProgress
 from penstock.model.expression import (
     Apply,
@@ -162,7 +163,7 @@ class Resolver:
         progress = frame.nodes[node]
         outputs = self._run.outputs(progress.id)
         if outputs is None:
-            raise MissingError(f"{progress.id} has no output: it was {progress.phase.state.value}")
+            raise MissingError(f"{progress.id} has no output: it {ENDS.get(progress.phase, 'has not ended')}")
         key = progress.node.task
         if not isinstance(outputs, list):
             return self._output(key, outputs, port)

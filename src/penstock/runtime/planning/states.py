@@ -11,9 +11,8 @@ from penstock.model.action import ApprovalAction
 from penstock.model.event import Fault
 from penstock.model.expression import references
 from penstock.model.graph import Task
-from penstock.model.run import NodeState
 from penstock.runtime.driving.nodes import Cell
-from penstock.runtime.planning.plan import WORDS, Items, PlannedTask, State
+from penstock.runtime.planning.plan import Items, PlannedTask, State
 from penstock.runtime.planning.rehearsal import Rehearsed
 
 #: how many nodes are named that something waits for
@@ -179,13 +178,7 @@ class States:
         record = next((each for each in records if each.reason or each.fault is not None), None)
         if record is None:
             return ""
-        return _reason(record.reason) if record.fault is None else _fault(record.fault)
-
-
-def _reason(reason: str) -> str:
-    """A reason with the state that it names in words: `fit was not reached`."""
-    state = NodeState.UPSTREAM_FAILED.value
-    return reason.removesuffix(state) + WORDS["upstream_failed"] if reason.endswith(f" was {state}") else reason
+        return record.reason if record.fault is None else _fault(record.fault)
 
 
 def _fault(fault: Fault) -> str:
