@@ -171,6 +171,18 @@ def test_what_a_generator_yields_is_mapped_over_meanwhile() -> None:
     assert tell(run, hit("score", 1)) == [SUCCEEDED]
 
 
+def test_what_a_generator_yields_passes_through_one_fan_out_after_the_other() -> None:
+    tasks = {"pages": Task("pages", PYTHON, (), (), yields=True)}
+    run = run_of(outer("pages"), over("pages", "parse"), over("parse"), tasks=tasks)
+    tell(run, RunStarted(), missed("pages"), started("pages"), Yielded("pages", -1, 1, 1, outputs(1)[0]))
+    assert tell(run, Expanded("parse", 1, more=True)) == [Expand("score"), Check("parse", 0, 1)]
+    assert tell(run, Expanded("score", 1, more=True)) == []
+    assert tell(run, Yielded("pages", -1, 1, 2, outputs(2)[0])) == [Check("parse", 1, 2)]
+    assert tell(run, hit("parse", 1)) == [Check("score", 1, 2)]
+    assert tell(run, succeeded("pages"), hit("parse", 0)) == [Check("score", 0, 1)]
+    assert tell(run, hit("score", 0), hit("score", 1)) == [SUCCEEDED]
+
+
 def test_a_generator_that_is_repeated_yields_no_more_than_what_is_new() -> None:
     tasks = {"pages": Task("pages", PYTHON, (), (), yields=True)}
     policy = Policy(retries=Retries(count=1))

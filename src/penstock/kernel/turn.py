@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 from penstock.kernel.joins import met_early, of_phases, verdict
 from penstock.kernel.state import Frame, Items, NodeProgress, Outputs, Phase, RunProgress
@@ -131,15 +132,23 @@ class Turn:
     def yielded(self, progress: NodeProgress, count: int) -> None:
         """A generator has yielded; whoever maps over it gets more items."""
         first = progress.yielded == 0
-        before, progress.yielded = progress.yielded, max(count, progress.yielded)
-        for streamer in progress.streamers:
-            if first:
+        progress.yielded = max(count, progress.yielded)
+        if first:
+            for streamer in progress.streamers:
                 self._unblock(streamer)
+        for streamer, item in list(self._grown(progress, progress.yielded)):
+            self.release(streamer, item)
+
+    def _grown(self, progress: NodeProgress, count: int) -> Iterator[tuple[NodeProgress, int]]:
+        """Let those that take over items of a node, and those that take over theirs, have so many. Yields what was
+        added."""
+        for streamer in progress.streamers:
             items = streamer.items
             if items is None or not items.more:
                 continue
-            for _ in range(len(items.phases), progress.yielded if before < count else 0):
-                self.release(streamer, items.append())
+            for _ in range(len(items.phases), count):
+                yield streamer, items.append()
+            yield from self._grown(streamer, count)
 
     def _unblock(self, progress: NodeProgress) -> None:
         progress.blockers -= 1
