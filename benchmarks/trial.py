@@ -1,15 +1,17 @@
 """One measurement in a process of its own: `python -m benchmarks.trial KIND NAME SIZE WORKERS`; prints JSON.
 
-KIND is `floor`, `kernel` or `journal` (see `benchmarks.kernel`), `identity` (see there), `plan`, or the executor that the
+KIND is `floor`, `kernel` or `journal` (see `benchmarks.kernel`), `identity` (see there), `crowded` (see there), `plan`, or the executor that the
 pipeline NAME runs on. The state is kept where PENSTOCK_HOME says.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import TypedDict
 
 #: ru_maxrss counts kilobytes on Linux and bytes on macOS
@@ -74,6 +76,10 @@ def main(kind: str, name: str, size: int, workers: int) -> Measured:
         from benchmarks import identity
 
         seconds = identity.MEASURED[name](size)
+    elif kind == "crowded":
+        from benchmarks import crowded
+
+        seconds = crowded.MEASURED[name](Path(os.environ["PENSTOCK_HOME"]), size)
     elif kind == "plan":
         seconds = _plan(name, size, workers)
     elif name == "frame":

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shutil import copytree
 from statistics import median
 from typing import NamedTuple
 
+from benchmarks import databases
+from benchmarks.crowded import fill
 from benchmarks.figures import Budget, Figure, Round, figure
 from benchmarks.processes import measure, new_home
 from benchmarks.startup import cold_run, imports, version
@@ -28,11 +31,13 @@ class Sizes(NamedTuple):
     scale: int
     megabytes: int
     kernel: int = 5_000
+    #: finished runs in a store
+    runs: int = 10_000
     workers: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 FULL = Sizes(rounds=5, starts=15, fan_out=10_000, chain=1_000, inline=2_000, scale=100_000, megabytes=1024)
-QUICK = Sizes(rounds=1, starts=5, fan_out=2_000, chain=500, inline=2_000, scale=10_000, megabytes=128)
+QUICK = Sizes(rounds=1, starts=5, fan_out=2_000, chain=500, inline=2_000, scale=10_000, megabytes=128, runs=2_000)
 
 
 class _Subject(NamedTuple):
@@ -184,6 +189,44 @@ def scale(sizes: Sizes) -> list[Figure]:
     ]
 
 
+def crowded(sizes: Sizes) -> list[Figure]:
+    """A store with thousands of finished runs against an empty one: a run, what is asked, a run that is taken over.
+
+    Each result has a page of its own to go to in the one, and shares it with others in the other. Of tasks that take
+    no time, in the process of the driver, that is a part worth telling; there is no budget for it.
+    """
+    n, times = sizes.chain, 25
+    kinds = {
+        f"a run of {n:,} tasks": ("processes", "fan_out", n, Budget(1.2, "times")),
+        f"an inline run of {n:,} tasks": ("inline", "fan_out", n, None),
+        "twelve questions": ("crowded", "queries", times, Budget(1.5, "times")),
+        "a run taken over": ("crowded", "taken_over", times, Budget(1.2, "times")),
+    }
+    rounds: dict[str, list[Round]] = {name: [] for name in kinds}
+    with new_home() as full, new_home() as empty:
+        fill(full, sizes.runs)
+        fill(empty, 0)
+        for _ in range(max(3, sizes.rounds)):
+            for name, (kind, workload, size, _) in kinds.items():
+                with new_home() as one, new_home() as other:
+                    # each on a copy, since what it leaves would be there for the next
+                    copytree(empty, one, dirs_exist_ok=True)
+                    copytree(full, other, dirs_exist_ok=True)
+                    few, many = (measure(kind, workload, size, sizes.workers, home)["seconds"] for home in (one, other))
+                rounds[name].append(Round(few * 1e3, many * 1e3))
+    return [
+        figure(
+            f"{name}, {sizes.runs:,} finished runs",
+            "ms",
+            "the same with an empty store",
+            rounds[name],
+            budget,
+            spikes=True,
+        )
+        for name, (_, _, _, budget) in kinds.items()
+    ]
+
+
 def _thousands(sizes: Sizes) -> list[tuple[float, float]]:
     """Seconds of runs of one thousand tasks and of three, in turn."""
 
@@ -218,6 +261,10 @@ def start(sizes: Sizes) -> list[Figure]:
     return [*imports(sizes.starts), version(sizes.starts), cold_run(max(3, sizes.starts // 3))]
 
 
+def postgres(sizes: Sizes) -> list[Figure]:
+    return databases.postgres(min(3, sizes.rounds), sizes.fan_out, sizes.chain, sizes.inline, sizes.workers)
+
+
 WORKLOADS: dict[str, Callable[[Sizes], Sequence[Figure]]] = {
     "fan-out": fan_out,
     "loop": loop,
@@ -230,7 +277,9 @@ WORKLOADS: dict[str, Callable[[Sizes], Sequence[Figure]]] = {
     "bodies": bodies,
     "kernel": kernel,
     "scale": scale,
+    "crowded": crowded,
     "frame": frame,
     "identity": identity,
     "start": start,
+    "postgres": postgres,
 }

@@ -161,11 +161,12 @@ PUBLIC = [
         "Outcome",
         "Failure",
         "Approval",
+        "Secret",
     ),
     *("Skip", "Fail", "Retry", "TaskTimeoutError", "OutOfMemoryError", "SkippedError", "NondeterministicError"),
     *("PenstockError", "DefinitionError", "ParameterError", "TargetError", "NotFoundError", "RunFailedError"),
     *("WorkerLostError", "OutputError", "CancelledError", "StoreError", "ArtifactMissingError"),
-    *("ArtifactDamagedError", "SchemaError"),
+    *("ArtifactDamagedError", "SchemaError", "SecretError", "UntrustedError"),
 ]
 
 

@@ -34,11 +34,13 @@ if TYPE_CHECKING:
         Retry,
         RunFailedError,
         SchemaError,
+        SecretError,
         Skip,
         SkippedError,
         StoreError,
         TargetError,
         TaskTimeoutError,
+        UntrustedError,
         WorkerLostError,
     )
     from penstock.executors.context import Context, current
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from penstock.runtime.planning.plan import Plan
     from penstock.runtime.replaying.outcome import Replay
     from penstock.runtime.run import Run, TaskRun
+    from penstock.secrets.secret import Secret
     from penstock.starting import start
     from penstock.waiting import wait_for_artifact, wait_for_duration, wait_for_file, wait_for_time, wait_for_url
 
@@ -117,11 +120,13 @@ _HOMES = {
         "Retry",
         "RunFailedError",
         "SchemaError",
+        "SecretError",
         "Skip",
         "SkippedError",
         "StoreError",
         "TargetError",
         "TaskTimeoutError",
+        "UntrustedError",
         "WorkerLostError",
     ),
     "penstock.executors.context": (
@@ -141,6 +146,7 @@ _HOMES = {
         "Run",
         "TaskRun",
     ),
+    "penstock.secrets.secret": ("Secret",),
     "penstock.starting": ("start",),
     "penstock.waiting": (
         "wait_for_artifact",
@@ -178,6 +184,8 @@ __all__ = [
     "Run",
     "RunFailedError",
     "SchemaError",
+    "Secret",
+    "SecretError",
     "Skip",
     "SkippedError",
     "StoreError",
@@ -185,6 +193,7 @@ __all__ = [
     "Task",
     "TaskRun",
     "TaskTimeoutError",
+    "UntrustedError",
     "WorkerLostError",
     "approval",
     "chain",

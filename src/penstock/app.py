@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,12 +13,14 @@ import msgspec
 from penstock.authoring.building import current_building
 from penstock.authoring.decorated import check_function, check_name
 from penstock.authoring.kinds.conversion import nearest
+from penstock.authoring.options.running import EXECUTORS, checked_options, patterns
 from penstock.authoring.options.settings import PipelineOptions, Settings, settings_of
-from penstock.authoring.pipeline import Composition, Definition
+from penstock.authoring.pipeline import Composition
 from penstock.authoring.placing import NodeOptions, split_options
 from penstock.authoring.scopes import exit_tasks
 from penstock.authoring.source import caller
-from penstock.errors import DefinitionError, NondeterministicError, StoreError
+from penstock.errors import DefinitionError, LeaseLostError, NondeterministicError, StoreError
+from penstock.model.generation import Choice
 from penstock.model.options import RunOptions
 from penstock.services import Services, SystemClock, open_values
 
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.model.graph import Graph, Node
-    from penstock.model.run import RunRecord
+    from penstock.model.identity import Basis
+    from penstock.model.run import Provenance, RunRecord
     from penstock.ports import Observer, Store
     from penstock.runtime.driver import Driver
     from penstock.runtime.dynamic.bodies import Bodies
+    from penstock.runtime.generations.keeping import Keeping
     from penstock.runtime.planning.plan import Plan
+    from penstock.runtime.planning.rehearsal import Rehearsed
     from penstock.runtime.run import Run
 
 __all__ = [
@@ -48,13 +51,12 @@ __all__ = [
     "open_values",
     "pipeline",
     "plan",
+    "renew",
     "resume",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-EXECUTORS = ("processes", "inline")
 
 
 class Pipeline(Composition[P, R]):
@@ -95,17 +97,43 @@ class Pipeline(Composition[P, R]):
         values = self._given("plan", parameters)
         return plan(self, values, self._settled_options())
 
-    def resume(self, run: str = "latest") -> Run:
+    def resume(
+        self,
+        run: str = "latest",
+        *,
+        keep: str | Sequence[str] = (),
+        invalidate: str | Sequence[str] = (),
+        take_over: bool = False,
+    ) -> Run:
         """Go on with a run of this pipeline that is paused, or whose process is gone: what has ended stays so. `run` is
         its id, or a start of it.
 
+        One that has failed or was cancelled begins anew, as its next generation: what is finished is kept, unless its code
+        or its inputs changed. `keep` and `invalidate` (ids of nodes, or patterns) keep results though they did, or make
+        them anew though they did not. With `take_over`, also if that process seems to live: nothing that it does from now on is
+        recorded.
+
         Raises NotFoundError, DefinitionError if the pipeline is no longer the one that ran, NondeterministicError if its
-        body does something else than before, and StoreError for a run that has ended or is under way elsewhere.
+        body does something else than before, and StoreError for a run that has succeeded or is under way elsewhere.
         """
         options = self._settled_options()
         with Services(options).existing_store() as store:
             record = store.find(run)
-        return _uninterrupted(resume(self, record, options))
+        choice = Choice(keep=patterns(keep, "keep"), invalidate=patterns(invalidate, "invalidate"))
+        choice = None if choice == Choice() else choice
+        return _uninterrupted(resume(self, record, options, take_over=take_over, choice=choice))
+
+    def retry(self, run: str, *nodes: str, keep: str | Sequence[str] = (), invalidate: str | Sequence[str] = ()) -> Run:
+        """Run nodes of a run again (`train`, `fit[3]`, `fit[rf]`, or patterns; by default, those that failed), and all that
+        depends on them, as the next generation of the run. What else is finished is kept, as by `resume`.
+
+        Raises NotFoundError for a node that is not there, DefinitionError, and StoreError for a run that has not ended.
+        """
+        choice = Choice(keep=patterns(keep, "keep"), invalidate=patterns(invalidate, "invalidate"), again=nodes)
+        options = self._settled_options()
+        with Services(options).existing_store() as store:
+            record = store.find(run)
+        return _uninterrupted(renew(self, record, options, choice))
 
     def _given(self, used: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """The values of all parameters. Raises DefinitionError in the body of a pipeline."""
@@ -145,7 +173,7 @@ class Pipeline(Composition[P, R]):
         if "home" in given:
             given["home"] = str(given["home"])
         if "refresh" in given:
-            given["refresh"] = _patterns(given["refresh"])
+            given["refresh"] = patterns(given["refresh"], "refresh")
         import copy
 
         changed = copy.copy(self)
@@ -205,37 +233,6 @@ def pipeline(function: Callable[..., Any] | None = None, /, *, name: str | None 
     return decorate if function is None else decorate(function)
 
 
-def checked_options(options: RunOptions) -> RunOptions:
-    """The same options. Raises DefinitionError for an executor that does not exist or a number out of range."""
-    if options.executor not in EXECUTORS:
-        raise DefinitionError(
-            f"there is no executor {options.executor!r}", where=str(caller()), remedy=f"Use {' or '.join(EXECUTORS)}."
-        )
-    workers = options.workers
-    if workers is not None and (type(workers) is not int or workers < 1):
-        raise DefinitionError(f"workers must be a whole number from 1 up, not {workers!r}", where=str(caller()))
-    if options.only_cached and (options.refresh or not options.cache):
-        raise DefinitionError(
-            f"only_cached runs nothing, and {'refresh' if options.refresh else 'cache=False'} asks for tasks to be run",
-            where=str(caller()),
-            remedy="Leave out one of them.",
-        )
-    return options
-
-
-def _patterns(refresh: Any) -> tuple[str, ...]:
-    """What is to be refreshed, as patterns."""
-    if type(refresh) is bool:
-        return ("*",) if refresh else ()
-    found: tuple[Any, ...] = (refresh,) if isinstance(refresh, str) else tuple(refresh)
-    if any(type(each) is not str or not each for each in found):
-        raise DefinitionError(
-            f"refresh must be the ids of nodes, or patterns for them, or true for all, not {refresh!r}",
-            where=str(caller()),
-        )
-    return found
-
-
 def launch(
     pipeline: Composition[..., Any],
     parameters: Mapping[str, Any],
@@ -263,37 +260,84 @@ def resume(
     options: RunOptions,
     *,
     observers: Sequence[Observer] = (),
+    take_over: bool = False,
+    say: Callable[[str], object] | None = None,
+    choice: Choice | None = None,
 ) -> Run:
-    """Go on with a run that is paused, or whose driver is gone, here.
+    """Go on with a run that is paused, or whose driver is gone, here; one that has failed or was cancelled begins anew (see
+    `renew`), where a `choice` says what it keeps. With `take_over`, also if the driver that the record
+    names seems to live: what it does from now on is not recorded. `say` is told if a driver has to be watched first.
 
     Raises DefinitionError if the pipeline is no longer the one that ran, NondeterministicError if its body does
-    something else than before, and StoreError for a run that has ended or that another process drives.
+    something else than before, and StoreError for a run that has succeeded or that another process drives.
     """
+    if run.finished_at is not None:
+        return renew(pipeline, run, options, choice or Choice(), observers=observers)
+    if choice is not None:
+        raise DefinitionError(
+            f"run {run.run_id} has not ended, and goes on with all that is recorded of it",
+            remedy="Leave out what is to be kept or made anew.",
+        )
     from penstock.runtime.dynamic.resuming import check_same
     from penstock.runtime.inputs.constants import with_stored_constants
-    from penstock.runtime.surroundings.processes import has_lost_its_driver, this_process
+    from penstock.runtime.orphans import check_undriven, log
+    from penstock.runtime.surroundings.processes import this_process
 
     parameters = pipeline.signature.resolve(given={}, config=run.parameters, config_source=f"run {run.run_id}")
     with Launch(pipeline, parameters, options, observers) as launch, launch.services.store() as store:
+        launch.services.check_blobs()
         check_same(store, run, with_stored_constants(launch.definition.graph, launch.services.values))
-        if run.state == "running" and not has_lost_its_driver(store, run):
-            raise StoreError(
-                f"run {run.run_id} is under way, driven by {run.driver}",
-                remedy=f"Wait for it, or cancel it: penstock cancel {run.run_id}",
-            )
+        if not take_over:
+            check_undriven(store, run, say or log)
         record = store.reopen(run.run_id, this_process(), run.driver)
         driver = launch.driver(store, record)
         return launch.drive(driver, driver.resume)
 
 
-def plan(pipeline: Composition[..., Any], parameters: Mapping[str, Any], options: RunOptions) -> Plan:
+def renew(
+    pipeline: Composition[..., Any],
+    run: RunRecord,
+    options: RunOptions,
+    choice: Choice,
+    *,
+    target: str = "",
+    observers: Sequence[Observer] = (),
+    say: Callable[[str], object] | None = None,
+) -> Run:
+    """Begin a run that has ended anew, here, as its next generation: with the code as it is now, and its own parameters.
+    What is finished is kept if nothing of it has changed, as far as the `choice` does not say otherwise.
+
+    Raises NotFoundError for what is to run again and is not there, DefinitionError as `launch` does, and StoreError for a
+    run that has not ended; nothing is recorded then. A run whose driver is gone is ended first.
+    """
+    from penstock.runtime.generations.choosing import check_over
+    from penstock.runtime.orphans import log
+
+    with Launch(pipeline, given_again(pipeline, run), options, observers) as launch, launch.services.store() as store:
+        check_over(store, run, choice, say or log)
+        driver = launch.driver(store, launch.new_generation(store, run, choice, target))
+        return launch.drive(driver, driver.drive)
+
+
+def given_again(pipeline: Composition[..., Any], run: RunRecord) -> dict[str, Any]:
+    """The parameters of a run, for a pipeline that may have others by now."""
+    known = {name: value for name, value in run.parameters.items() if name in pipeline.signature.kinds}
+    return pipeline.signature.resolve(given={}, config=known, config_source=f"run {run.run_id}")
+
+
+def plan(
+    pipeline: Composition[..., Any],
+    parameters: Mapping[str, Any],
+    options: RunOptions,
+    generation: tuple[RunRecord, Choice] | None = None,
+) -> Plan:
     """What a run of a pipeline would do now: it is rehearsed, and nothing is run or recorded. `parameters` are complete
-    and of the right types.
+    and of the right types. With `generation`, a run that was to begin anew, and what it was to keep.
 
     Raises DefinitionError as `launch` does.
     """
+    from penstock.runtime.generations.choosing import proposed
     from penstock.runtime.planning.planner import planned
-    from penstock.runtime.planning.rehearsal import rehearse
 
     with (
         Services(options).looking() as services,
@@ -301,36 +345,19 @@ def plan(pipeline: Composition[..., Any], parameters: Mapping[str, Any], options
         Launch(pipeline, parameters, options, (), services) as launch,
     ):
         record = launch.unrecorded_run(store)
-        bodies = launch.bodies()
-        try:
-            rehearsed = rehearse(
-                record,
-                launch.definition.graph,
-                launch.codes.tasks,
-                launch.definition.parameters,
-                store=store,
-                values=services.values,
-                machine=services.machine,
-                clock=SystemClock(),
-                bodies=bodies,
-                options=options,
-                attached=launch.definition.attached,
-                code_of=launch.codes.code_of,
-            )
-            return planned(
-                rehearsed,
-                record,
-                store=store,
-                values=services.values,
-                identities=launch.codes.identities,
-                classes=launch.codes.classes,
-                text_of=launch.codes.texts.get,
-                options=options,
-                workers=services.workers(options),
-            )
-        finally:
-            if bodies is not None:
-                bodies.close()
+        keeping = None if generation is None or store is None else proposed(store, services.values, *generation)
+        return planned(
+            launch.rehearsed(record, store, keeping),
+            record,
+            store=store,
+            values=services.values,
+            identities=launch.codes.identities,
+            classes=launch.codes.classes,
+            text_of=launch.codes.texts.get,
+            options=options,
+            workers=services.workers(options),
+            keeping=keeping,
+        )
 
 
 def find_run(name: str = "latest", *, home: str | Path | None = None) -> Run:
@@ -381,44 +408,76 @@ class Launch:
         if self.definition.body is not None:
             self.definition.body.stop()
 
+    def check_secrets(self) -> None:
+        """Raise DefinitionError for secrets that are needed and are not there."""
+        from penstock.runtime.surroundings.secrets import check_secrets
+
+        if not self.options.only_cached:
+            check_secrets(self.definition)
+
     def new_run(self, store: Store, target: str, tags: Sequence[str] = ()) -> RunRecord:
         """Record a run that is about to begin."""
-        from penstock.runtime.inputs.constants import with_stored_constants
-
+        self.services.check_blobs()
+        self.check_secrets()
         record = self.unrecorded_run(store, target)
-        provenance = self.services.provenance(self.pipeline, record, self.options)
-        self.codes.keep_new(store)
-        basis = self.codes.basis(self.definition.parameters, self.services.values)
-        graph = with_stored_constants(self.definition.graph, self.services.values)
-        store.create(record, graph, provenance, basis)
+        store.create(record, *self._details(store, record))
         if tags:
             store.tag(record.run_id, add=tags)
         return record
+
+    def _details(
+        self, store: Store, record: RunRecord, more: Mapping[str, Any] = {}
+    ) -> tuple[Graph, Provenance, Basis]:
+        """What is recorded of a run besides; `more` is for its configuration."""
+        from penstock.runtime.inputs.constants import with_stored_constants
+
+        provenance = self.services.provenance(self.pipeline, record, self.options)
+        provenance.configuration.update(more)
+        self.codes.keep_new(store)
+        basis = self.codes.basis(self.definition.parameters, self.services.values)
+        return with_stored_constants(self.definition.graph, self.services.values), provenance, basis
+
+    def new_generation(self, store: Store, run: RunRecord, choice: Choice, target: str = "") -> RunRecord:
+        """Record that a run is about to begin anew. One whose driver is gone is ended first."""
+        from penstock.model.generation import recorded
+        from penstock.runtime.generations.choosing import end_if_left, settled
+        from penstock.runtime.reading.past import Past
+
+        self.services.check_blobs()
+        self.check_secrets()
+        record = msgspec.structs.replace(self.unrecorded_run(store, target or run.target), run_id=run.run_id)
+        choice = settled(Past(store, self.services.values, run), choice)
+        details = self._details(store, record, recorded(choice))
+        end_if_left(store, run)
+        return store.regenerate(record, *details)
 
     def unrecorded_run(self, store: Store | None, target: str = "") -> RunRecord:
         """A run that could begin now."""
         from penstock.runtime.capacity.demand import check
         from penstock.runtime.driving.fingerprints import check_files
         from penstock.runtime.driving.refreshing import check_patterns
+        from penstock.runtime.surroundings.records import new_record
 
         self.pools = self.services.pools(store)
         check(self.definition.graph, self.services.machine, self.pools)
         check_patterns(self.definition.graph, self.options.refresh)
         check_files(self.definition.graph)
         self.codes.identify(self.services.values, self.services.project.folder)
-        return _new_run(self.pipeline, self.definition, target)
+        return new_record(self.pipeline, self.definition, target)
 
     def driver(self, store: Store, record: RunRecord) -> Driver:
         """What drives the run."""
         from penstock.authoring.tasks.approvals import check_answer
         from penstock.runtime.driver import Driver
+        from penstock.runtime.driving.lease import Lease
+        from penstock.runtime.generations.keeping import keeping_of
 
         definition, services, clock = self.definition, self.services, SystemClock()
         if not self.codes.tasks:
             self.codes.identify(services.values, services.project.folder)
             self.pools = services.pools(store)
         executor = services.executor(self.codes, record.parameters, self.options)
-        hooks = services.hooks(definition, clock)
+        hooks, notices = services.hooks(definition, clock), services.notices()
         driver = Driver(
             run=record,
             graph=definition.graph,
@@ -434,14 +493,41 @@ class Launch:
             bodies=self.bodies(),
             admission=services.admission(definition.graph, record, store, executor, clock),
             convert=check_answer,
-            complaints=lambda: [each for said in (self.codes, *hooks) for each in said.take_complaints()],
+            complaints=lambda: [each for said in (self.codes, notices, *hooks) for each in said.take_complaints()],
             new_code=lambda: self.codes.keep_new(store),
             code_of=self.codes.code_of,
             settle_hooks=hooks[0].settle if hooks else None,
+            lease=Lease(store, services.existing_store, clock),
+            keeping=keeping_of(store, services.values, record),
         )
         for each in hooks:
             each.follow(driver.progress)
         return driver
+
+    def rehearsed(self, record: RunRecord, store: Store | None, keeping: Keeping | None) -> Rehearsed:
+        """The run rehearsed, without anything of it being run or recorded."""
+        from penstock.runtime.planning.rehearsal import rehearse
+
+        definition, bodies = self.definition, self.bodies()
+        try:
+            return rehearse(
+                record,
+                definition.graph,
+                self.codes.tasks,
+                definition.parameters,
+                store=store,
+                values=self.services.values,
+                machine=self.services.machine,
+                clock=SystemClock(),
+                bodies=bodies,
+                options=self.options,
+                attached=definition.attached,
+                code_of=self.codes.code_of,
+                keeping=keeping,
+            )
+        finally:
+            if bodies is not None:
+                bodies.close()
 
     def bodies(self) -> Bodies | None:
         """The dynamic bodies, where there are any."""
@@ -466,9 +552,14 @@ class Launch:
             record = store.find(run_id)
         return resume(self.pipeline, record, self.options, observers=self.observers)
 
+    def _renew(self, run_id: str, choice: Choice) -> Run:
+        with self.services.store() as store:
+            record = store.find(run_id)
+        return renew(self.pipeline, record, self.options, choice, observers=self.observers)
+
     def drive(self, driver: Driver, go: Callable[[], Any]) -> Run:
         """Let a driver go, and clean up after it."""
-        from penstock.runtime.ending import end_as_broken
+        from penstock.runtime.ending import end_as_broken, leave
         from penstock.runtime.interrupts import INTERRUPTED, interruptible
         from penstock.runtime.run import Run
 
@@ -479,7 +570,10 @@ class Launch:
             ended = True
         except NondeterministicError:
             # nothing was done; with the body as it was, the run can still be resumed
-            _leave(driver)
+            leave(driver.store, driver.run)
+            raise
+        except LeaseLostError:
+            # the run is another driver's by now
             raise
         except BaseException as error:
             with suppress(StoreError):
@@ -492,42 +586,7 @@ class Launch:
         services = self.services
         record = driver.store.find(driver.run.run_id)
         replayer = partial(services.replayer, lambda: self.definition, prefers_defined=True)
-        run = Run(record, services.store, services.values, self.definition.restore, self._resume, replayer)
+        restore = self.definition.restore
+        run = Run(record, services.store, services.values, restore, self._resume, replayer, self._renew)
         run.interrupted = driver.progress.cancelling == INTERRUPTED and run.state == "cancelled"
         return run
-
-
-def _leave(driver: Driver) -> None:
-    """Let another driver go on with the run later."""
-    from penstock.model.run import RunState
-    from penstock.ports import Turn
-
-    store, run_id = driver.store, driver.run.run_id
-    store.commit(run_id, Turn(number=len(store.journal(run_id)), at=time.time(), end=RunState.PAUSED))
-
-
-def _new_run(pipeline: Composition[..., Any], definition: Definition, target: str) -> RunRecord:
-    from penstock.authoring.kinds.parameters import to_json
-    from penstock.model.run import RunRecord, RunState
-    from penstock.runtime.surroundings.processes import this_process
-
-    now = time.time()
-    return RunRecord(
-        run_id=f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{os.urandom(3).hex()}",
-        pipeline=pipeline.name,
-        state=RunState.RUNNING,
-        parameters={name: to_json(value) for name, value in definition.parameters.items()},
-        started_at=now,
-        target=target or _target_of(pipeline),
-        driver=this_process(),
-    )
-
-
-def _target_of(pipeline: Composition[..., Any]) -> str:
-    """What `penstock run` would be given for a pipeline: `package.module:name`, or `file.py:name` for a script."""
-    function = pipeline.function
-    module = getattr(function, "__module__", "") or ""
-    if module != "__main__":
-        return f"{module}:{function.__name__}"
-    file = getattr(sys.modules[module], "__file__", None)
-    return f"{file}:{function.__name__}" if file else module

@@ -11,13 +11,16 @@
     │   ├── OutOfMemoryError     an attempt needed more memory than it may have, or than there is
     │   ├── CommandError         a command ended with an exit code that means failure
     │   ├── OutputError          a task returned what it did not declare
+    │   ├── SecretError          a secret is missing, or would get to where it must not
     │   └── SkippedError         the value of a task that was skipped is needed
     ├── NondeterministicError    the body of a pipeline did something else when it was replayed
     ├── CancelledError           the run was stopped before its end
     └── StoreError               what is recorded cannot be read or written
         ├── ArtifactMissingError an artifact's bytes are gone
         ├── ArtifactDamagedError an artifact's bytes are not what was written
-        └── SchemaError          the store was written by a newer penstock
+        ├── UntrustedError       a pickle was not written by a trusted key, and is not loaded
+        ├── SchemaError          the store was written by a newer penstock
+        └── LeaseLostError       another process drives the run by now
 
 A subclass exists only where a caller would act differently. Apart from these there are the signals that a task may
 raise to say how its attempt is to be taken: Skip, Fail and Retry.
@@ -105,6 +108,10 @@ class OutOfMemoryError(RunFailedError):
     """An attempt needed more memory than it was allowed, or than the machine has."""
 
 
+class SecretError(RunFailedError):
+    """A secret cannot be read, or would get to where others can read it. Attempts that raise it are not repeated."""
+
+
 class SkippedError(RunFailedError):
     """The value of a task that was skipped is needed in the body of a pipeline."""
 
@@ -129,8 +136,16 @@ class ArtifactDamagedError(StoreError):
     """The bytes of an artifact do not have the digest under which they were stored."""
 
 
+class UntrustedError(StoreError):
+    """A pickle was not signed with a trusted key, and was not loaded. Attempts that raise it are not repeated."""
+
+
 class SchemaError(StoreError):
     """The store has a newer schema than this penstock knows; it was left untouched."""
+
+
+class LeaseLostError(StoreError):
+    """Another process drives the run by now; what this one had to record was refused."""
 
 
 class Signal(Exception):

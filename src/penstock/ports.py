@@ -64,6 +64,10 @@ class Blobs(Protocol):
         that was not touched since it was written is not read for that; one that is damaged is removed."""
         ...
 
+    def sound_among(self, addresses: Iterable[bytes]) -> set[bytes]:
+        """Those of the blobs that are `sound`; quicker than to ask for one after the other where each takes its time."""
+        ...
+
     def size(self, address: bytes) -> int: ...
 
     def copy_to(self, address: bytes, path: Path) -> None:
@@ -160,6 +164,17 @@ class Timing(msgspec.Struct, frozen=True):
     peak_memory: int
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """What changes for as long as a run has a driver that lives."""
+
+    #: how many drivers the run has had
+    token: int
+    #: how many times its driver has said that it lives
+    beats: int
+    #: how many turns are recorded
+    turns: int
+
+
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """All that one turn of the loop records; committed whole or not at all.
 
@@ -169,6 +184,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     #: place of the turn in the journal of its run, from 0
     number: int
     at: float
+    #: the `RunRecord.token` of whoever drives the run; None for one who does not drive it, and ends it
+    token: int | None = None
     events: Sequence[AnyEvent] = ()
     attempts: Sequence[AttemptRecord] = ()
     #: fingerprint -> result of successful attempts, for the cache
@@ -237,7 +254,8 @@ class Store(Protocol):
         ...
 
     def commit(self, run_id: str, turn: Turn) -> frozenset[bytes]:
-        """Record a turn in one transaction; raises StoreError if the turn is not the next one of its run.
+        """Record a turn in one transaction; raises StoreError if the turn is not the next one of its run, LeaseLostError
+        if the run has another driver by now.
 
         Returns the claims of the turn that are refused, because another run that is under way has them, or
         another run has made the result. A claim ends
@@ -255,7 +273,16 @@ class Store(Protocol):
         ...
 
     def heard_of(self, run_id: str) -> float:
-        """When a run was last heard of: the time of its latest turn, or of its start."""
+        """When a run was last heard of: the time of its latest turn or heartbeat, or of its start."""
+        ...
+
+    def beat(self, run_id: str, token: int, at: float) -> bool:
+        """Say at a time (seconds since the epoch) that the driver with a token lives. False if the run has another one by
+        now, or is not under way."""
+        ...
+
+    def pulse(self, run_id: str) -> Pulse:
+        """What changes for as long as the driver of a run lives."""
         ...
 
     def disclaim(self, fingerprints: Iterable[bytes], run_id: str) -> None:
@@ -322,9 +349,17 @@ class Store(Protocol):
     def descriptions(self, digests: Sequence[bytes]) -> dict[bytes, Description]: ...
 
     def reopen(self, run_id: str, driver: str, instead_of: str | None = None) -> RunRecord:
-        """Let another driver go on with a run that is paused, or whose driver is gone; it is `running` again. With
+        """Let another driver go on with a run that is paused, or whose driver is gone; it is `running` again, and its token
+        is another. With
         `instead_of`, only in the place of that driver, so that of two who take it for gone only one goes on. Raises
         NotFoundError, and StoreError for a run that has ended, or that has another driver by now."""
+        ...
+
+    def regenerate(self, run: RunRecord, graph: Graph, provenance: Provenance, basis: Basis = _NOTHING) -> RunRecord:
+        """Begin a run that has ended anew, under its id. What was recorded of it so far is kept as a run of its own, an
+        earlier generation: the n-th goes by the id `RUN.n`, and `runs` leaves it out. Tags go over to the new one.
+        Returns its record, with its `token` and `generation`. Raises NotFoundError, and StoreError for a run that has
+        not ended."""
         ...
 
     # What is kept, and for how long.
@@ -359,6 +394,16 @@ class Store(Protocol):
         """Drop descriptions, identities and texts that nothing recorded refers to, but no identity that somebody has
         kept since the time `before` (seconds since the epoch), for a run that is about to begin; and give the space
         back."""
+        ...
+
+    def compactable(self, before: float) -> list[str]:
+        """The runs that ended before a time (seconds since the epoch) and whose journals can be made smaller; of a run
+        that was begun several times, each generation."""
+        ...
+
+    def compact(self, run_id: str, *, dry: bool = False) -> int:
+        """Make the journal of a run that has ended smaller, without loss. Returns how many bytes that saves, or with
+        `dry`, would save; 0 for a run whose journal is compacted, that has not ended, or that is not there."""
         ...
 
     # What other processes ask of the driver of a run.

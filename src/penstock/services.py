@@ -6,12 +6,12 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.errors import NotFoundError, StoreError
+from penstock.errors import DefinitionError, NotFoundError, StoreError
 from penstock.model.options import RunOptions
 
 if TYPE_CHECKING:
@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     from penstock.model.run import RunRecord
     from penstock.model.work import Imported, WorkerSettings
     from penstock.ports import Blobs, Clock, Executor, Observer, Store
+    from penstock.runtime.backups.restoring import Restored
+    from penstock.runtime.backups.writing import BackedUp
     from penstock.runtime.capacity.admission import Admission
     from penstock.runtime.capacity.machine import Machine
     from penstock.runtime.codes import Codes
     from penstock.runtime.collecting.collection import Collector
     from penstock.runtime.hooks.calls import HookCalls
     from penstock.runtime.replaying.replayer import Replayer
+    from penstock.runtime.surroundings.notices import PlaceNotices
     from penstock.runtime.surroundings.project import Project
+    from penstock.secrets.signing import Trust
+    from penstock.stores.postgres import PostgresStore
+    from penstock.stores.relational import RelationalStore
     from penstock.stores.sqlite import SqliteStore
     from penstock.values import Values
 
@@ -55,26 +61,46 @@ class Services:
 
         self.options = options or RunOptions()
         self.project: Project = working_project(self.options.home)
+        #: whether there was a connection to the server that the store is on
+        self._was_reached = False
 
     @contextmanager
-    def store(self) -> Generator[SqliteStore]:
+    def store(self) -> Generator[RelationalStore]:
         """The store, open for the block."""
-        from penstock.stores.sqlite import SqliteStore
-
         self._make_home()
-        store = SqliteStore(self.project.database)
+        store = self._opened_store()
         try:
             yield store
         finally:
             store.close()
 
+    def _opened_store(self) -> RelationalStore:
+        url = self.project.store_url
+        if url is None:
+            from penstock.stores.sqlite import SqliteStore
+
+            return SqliteStore(self.project.database)
+        kind = _postgres(self.project)
+        # a server that was there will be there again: a run is not ended for it
+        store = kind(url, opening=kind.PATIENCE if self._was_reached else 0.0)
+        self._was_reached = True
+        return store
+
     @property
     def has_store(self) -> bool:
-        """Whether anything was ever recorded here."""
-        return self.project.database.is_file()
+        """Whether anything was ever recorded here. Raises StoreError where that cannot be seen."""
+        if self.project.store_url is not None:
+            return self._was_reached or _postgres(self.project).exists(self.project.store_url)
+        try:
+            return self.project.database.is_file()
+        except OSError as error:
+            raise StoreError(
+                f"the project's state in {self.project.home} cannot be read: {error.strerror or error}",
+                remedy="Give yourself the right to read and write there, or name another folder with PENSTOCK_HOME.",
+            ) from None
 
     @contextmanager
-    def existing_store(self) -> Generator[SqliteStore]:
+    def existing_store(self) -> Generator[RelationalStore]:
         """The store, open for the block. Raises NotFoundError where nothing was ever recorded."""
         if not self.has_store:
             raise NotFoundError(
@@ -85,7 +111,7 @@ class Services:
             yield store
 
     @contextmanager
-    def store_as_it_is(self) -> Generator[SqliteStore | None]:
+    def store_as_it_is(self) -> Generator[RelationalStore | None]:
         """The store, open for the block; None where nothing was ever recorded, and then nothing is made either."""
         if not self.has_store:
             yield None
@@ -93,39 +119,118 @@ class Services:
         with self.store() as store:
             yield store
 
+    def _file_of_store(self, used: str, instead: str) -> Path:
+        """The file of the store. Raises StoreError where it is kept in a database server."""
+        if self.project.store_url is not None:
+            more = (
+                "" if self.project.blobs_url else f"\nStored values are files; copy their folder: {self.project.blobs}"
+            )
+            raise StoreError(
+                f"{used} is for a store in a file, and the one of this project is on a PostgreSQL server",
+                remedy=f"Use the server's own tools, with the address in the setting `store`: {instead}{more}",
+            )
+        return self.project.database
+
     def _make_home(self) -> None:
         """The folder for the project's state, kept out of version control and private to the user."""
+        from penstock.secrets import private
+
         home = self.project.home
         try:
             if not home.is_dir():
-                home.mkdir(mode=0o700, parents=True, exist_ok=True)
-                (home / ".gitignore").write_text("*\n")
+                private.make_folder(home)
+                with suppress(FileExistsError):
+                    private.write(home / ".gitignore", b"*\n")
+        except FileExistsError:
+            raise StoreError(
+                f"the project's state cannot be kept in {home}: that is a file",
+                remedy="Move it away, or name a folder with PENSTOCK_HOME.",
+            ) from None
         except OSError as error:
             raise StoreError(
                 f"the project's state cannot be kept in {home}: {error.strerror or error}",
                 remedy="Name a folder that can be written with PENSTOCK_HOME.",
             ) from None
 
+    def log_folder(self) -> Path:
+        """The folder for what processes in the background print, private to the user."""
+        from penstock.secrets import private
+
+        self._make_home()
+        private.make_folder(self.project.logs)
+        return self.project.logs
+
     @functools.cached_property
     def storage(self) -> dict[str, Any]:
         """What a worker needs to know to make its own `values`."""
+        project = self.project
+        if project.blobs_url is not None:
+            from penstock.blobs.urls import check_url
+
+            check_url(project.blobs_url)
+        remote = {"cache": str(project.blob_cache), "cache_size": project.blob_cache_size} if project.blobs_url else {}
         return {
-            "blobs": str(self.project.blobs),
+            **remote,
+            "blobs": project.blobs_url or str(project.blobs),
             "workspace": str(self.project.workspace),
             "hashes": str(self.project.hashes),
             "pickle": self.options.pickle,
+            **self.project.keys,
         }
 
     @functools.cached_property
     def values(self) -> Values:
         return open_values(self.storage)
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What penstock needs in the Python environments of tasks here, beside what it always does."""
+        return ("obstore>=0.9",) if (self.project.blobs_url or "file:").partition(":")[0] != "file" else ()
+
+    def check_blobs(self) -> None:
+        """Raises StoreError where blobs are kept in an object store that cannot be used, and says why."""
+        if self.project.blobs_url is None:
+            return
+        from penstock.blobs.cached import CachedBlobs
+
+        blobs = open_blobs(self.storage)
+        if isinstance(blobs, CachedBlobs):
+            blobs.check()
+
     def collector(self, store: Store) -> Collector:
         """What removes from the project what is not kept."""
         from penstock.executors.environments import digest_of
+        from penstock.executors.watching import scratch
         from penstock.runtime.collecting.collection import Collector
 
-        return Collector(store, open_blobs(self.storage), self.project, digest_of)
+        name_of = functools.partial(digest_of, more=self.needs)
+        return Collector(store, open_blobs(self.storage), self.project, name_of, scratch.left)
+
+    def back_up(self, path: Path, *, version: str, blobs: bool | None = None, replace: bool = False) -> BackedUp:
+        """Write a backup of what is recorded and, unless they are kept in an object store, of blobs; `blobs` says otherwise.
+        `version` is that of penstock. See `runtime.backups`. Raises NotFoundError where nothing was ever recorded, and
+        StoreError."""
+        from penstock.runtime.backups.writing import back_up
+
+        instead = f"pg_dump --schema=penstock --format=custom --file={path} ADDRESS"
+        home, database = self.project.home, self._file_of_store("penstock backup", instead)
+        with self.existing_store():
+            pass
+        kept = open_blobs(self.storage) if blobs or (blobs is None and self.project.blobs_url is None) else None
+        return back_up(home, database, _opened_file, kept, path, version=version, replace=replace)
+
+    def restore(self, path: Path, *, replace: bool = False) -> Restored:
+        """Put a backup back; see `runtime.backups`. Raises StoreError."""
+        from penstock.runtime.backups.restoring import restore
+
+        def opened(folder: Path | None) -> Blobs:
+            return open_blobs(self.storage if folder is None else {**self.storage, "blobs": str(folder)})
+
+        self._make_home()
+        blobs = self.project.blobs if self.project.blobs_url is None else None
+        instead = f"pg_restore --clean --if-exists --dbname=ADDRESS {path}"
+        database = self._file_of_store("penstock restore", instead)
+        return restore(self.project.home, database, blobs, _opened_file, opened, path, replace=replace)
 
     @contextmanager
     def looking(self) -> Generator[Services]:
@@ -141,12 +246,12 @@ class Services:
 
     def _values_to_look(self, folder: Path, pickle: bool) -> Values:
         """Values of the project that leave it as it is: what is put away stays in memory, files go into a folder."""
-        from penstock.blobs.local import LocalBlobs
         from penstock.blobs.scratch import ScratchBlobs
         from penstock.values import Values
 
-        blobs = ScratchBlobs(LocalBlobs(self.project.blobs, looking=True))
-        return Values(blobs, workspace=folder, hashes=self.project.hashes, pickle=pickle, looking=True)
+        blobs = ScratchBlobs(open_blobs(self.storage, looking=True))
+        trust = _trust_of(self.project.keys)
+        return Values(blobs, workspace=folder, hashes=self.project.hashes, pickle=pickle, looking=True, trust=trust)
 
     def replayer(self, define: Callable[[], Definition] | None = None, *, prefers_defined: bool = False) -> Replayer:
         """What makes tasks of past runs again, in this process. See `Replayer`."""
@@ -224,6 +329,7 @@ class Services:
             modules=modules,
             parameters=dict(parameters),
             environments=str(self.project.environments),
+            needs=self.needs,
         )
 
     def admission(self, graph: Graph, run: RunRecord, store: Store, executor: Executor, clock: Clock) -> Admission:
@@ -256,6 +362,12 @@ class Services:
             )
         ]
 
+    def notices(self) -> PlaceNotices:
+        """What is to be said of where the state is kept."""
+        from penstock.runtime.surroundings.notices import PlaceNotices
+
+        return PlaceNotices(self.project.database if self.project.store_url is None else None)
+
     def observers(self, options: RunOptions) -> list[Observer]:
         """The progress display, where the options or a terminal ask for it; else what logs the notices."""
         progress = sys.stderr.isatty() if options.progress is None else options.progress
@@ -266,6 +378,32 @@ class Services:
         from penstock.observe.progress import display
 
         return [display(logs=options.logs)]
+
+
+def _postgres(project: Project) -> type[PostgresStore]:
+    """The store on a server. Raises DefinitionError where the extra is not installed."""
+    import importlib.util
+
+    if importlib.util.find_spec("psycopg") is None:
+        raise DefinitionError(
+            "a store in PostgreSQL needs the package psycopg, which is not installed",
+            where=str(project.source or "PENSTOCK_STORE"),
+            remedy='Install it: pip install "penstock[postgres]".',
+        )
+    from penstock.stores.postgres import PostgresStore
+
+    return PostgresStore
+
+
+@contextmanager
+def _opened_file(path: Path) -> Generator[SqliteStore]:
+    from penstock.stores.sqlite import SqliteStore
+
+    store = SqliteStore(path)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def routed(settings: WorkerSettings, workers: int) -> Executor:
@@ -285,13 +423,26 @@ def routed(settings: WorkerSettings, workers: int) -> Executor:
     )
 
 
-def open_blobs(storage: Mapping[str, Any]) -> Blobs:
-    """The blobs of a project, from `Services.storage`."""
+def open_blobs(storage: Mapping[str, Any], *, looking: bool = False) -> Blobs:
+    """The blobs of a project, from `Services.storage`: in a folder, or in an object store where `blobs` is a URL of one.
+    With `looking`, they are left as they are. Raises DefinitionError for a URL that is none."""
     from pathlib import Path
 
     from penstock.blobs.local import LocalBlobs
 
-    return LocalBlobs(Path(storage["blobs"]))
+    place = storage["blobs"]
+    if "://" not in place:
+        return LocalBlobs(Path(place), looking=looking)
+    from penstock.blobs.bucket import Bucket
+    from penstock.blobs.cache import Cache
+    from penstock.blobs.cached import CachedBlobs
+    from penstock.blobs.objects import Objects
+    from penstock.blobs.urls import folder_of
+
+    folder = folder_of(place)
+    if folder is not None:
+        return LocalBlobs(folder, looking=looking)
+    return CachedBlobs(Objects(Bucket(place), looking=looking), Cache(Path(storage["cache"]), storage["cache_size"]))
 
 
 def open_values(storage: Mapping[str, Any]) -> Values:
@@ -301,4 +452,17 @@ def open_values(storage: Mapping[str, Any]) -> Values:
     from penstock.values import Values
 
     hashes = Path(storage["hashes"]) if "hashes" in storage else None
-    return Values(open_blobs(storage), workspace=Path(storage["workspace"]), hashes=hashes, pickle=storage["pickle"])
+    return Values(
+        open_blobs(storage),
+        workspace=Path(storage["workspace"]),
+        hashes=hashes,
+        pickle=storage["pickle"],
+        trust=_trust_of(storage),
+    )
+
+
+def _trust_of(keys: Mapping[str, Any]) -> Trust:
+    """Which pickles are loaded, from `Project.keys`."""
+    from penstock.secrets.signing import Trust
+
+    return Trust.of(keys.get("signing_key"), keys.get("trusted_keys", ()))

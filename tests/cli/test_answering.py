@@ -184,10 +184,11 @@ def test_an_unknown_run_is_refused(paused: tuple[Path, Answer]) -> None:
 
 
 def test_a_number_that_another_process_has_by_now_is_not_the_driver(tmp_path: Path) -> None:
-    from penstock.runtime.surroundings.processes import is_gone, this_process
+    from penstock.runtime.surroundings.processes import is_gone, shown, this_process
 
+    # as an earlier penstock recorded it
     run = RunRecord(
-        run_id="r", pipeline="p", state=RunState.RUNNING, parameters={}, started_at=1.0, driver=this_process()
+        run_id="r", pipeline="p", state=RunState.RUNNING, parameters={}, started_at=1.0, driver=shown(this_process())
     )
     assert not is_gone(run, time.time())
     assert is_gone(run, 1.0) == Path("/proc/self/stat").exists()

@@ -16,7 +16,7 @@ import pytest
 from test_process_executor import process_executor
 from test_worker_deaths import wait_until
 
-from penstock.app import open_values
+from penstock.app import open_values, pipeline
 from penstock.authoring.task import Task
 from penstock.authoring.tasks.commands import CommandTask, command, container, exit_code, file, stdout
 from penstock.errors import CommandError, Skip
@@ -208,3 +208,27 @@ def test_a_container_is_held_to_its_memory(storage: dict[str, Any]) -> None:
     told = bench.values.load(end.outputs[0])
     assert str(64 << 20) in told.split() or told == ""
     executor.close()
+
+
+@pytest.mark.usefixtures("engine")
+def test_secrets_go_in_by_variables_and_do_not_come_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # not written here: the source of a pipeline is recorded
+    value = os.urandom(8).hex()
+    monkeypatch.setenv("FOR_CONTAINERS", value)
+    size = contained(
+        'echo "it is $TOKEN" >&2; printf %s "$TOKEN" | wc -c',
+        secrets={"TOKEN": "env:FOR_CONTAINERS"},
+        outputs={"size": stdout("int")},
+        name="size",
+    )
+    told = contained("echo $TOKEN", secrets={"TOKEN": "env:FOR_CONTAINERS"}, outputs={"text": stdout()}, name="told")
+
+    @pipeline
+    def inside() -> Any:
+        told()
+        return size()
+
+    ended = inside.options(executor="inline", home=tmp_path / "state").run()
+    assert [task.state for task in ended.tasks] == ["failed", "succeeded"]
+    assert ended.task("size").outputs == {"size": 16}
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and value.encode() in path.read_bytes()]

@@ -170,17 +170,20 @@ def test_workers_that_cannot_start_are_told_of(storage: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_the_process_that_starts_workers_is_killed(bench: Bench, busy: bool) -> None:
+def test_the_process_that_starts_workers_is_killed_and_replaced(bench: Bench, busy: bool) -> None:
     server, worker = bench.value(fatal.parent), bench.value(fatal.pid)
     if busy:
         bench.submit(*bench.jobs(tasks.sleep, 2, seconds=60))
         bench.poll(0.1)
+    before = len(bench.reports)
     os.kill(server, signal.SIGKILL)
-    if not busy:
-        wait_until(lambda: not is_alive(server))
-        bench.submit(*bench.jobs(tasks.add, 10, left=1))
-    with pytest.raises(WorkerLostError, match="the process that starts workers was ended by SIGKILL"):
-        bench.wait_for(lambda: False)
+    if busy:
+        bench.wait_for(lambda: len(bench.reports) >= before + 2)
+        ends = bench.reports[before:]
+        assert all(isinstance(end, Unstarted) or (isinstance(end, Erred) and end.fault.infrastructure) for end in ends)
+    wait_until(lambda: not is_alive(server))
+    assert bench.value(tasks.add, left=1) is not None
+    assert bench.value(fatal.parent) != server
     wait_until(lambda: not is_alive(worker))
     bench.executor.close()
 

@@ -309,9 +309,7 @@ def test_a_task_that_was_never_reached() -> None:
         return double(broken())
 
     ended = pipe.options(executor="inline").run()
-    with pytest.raises(
-        DefinitionError, match=r"double never had its inputs: broken has no output: it failed\n.*why"
-    ):
+    with pytest.raises(DefinitionError, match=r"double never had its inputs: broken has no output: it failed\n.*why"):
         ended.task("double").replay()
     with pytest.raises(LookupError, match="broken has no output"):
         _ = ended.task("double").inputs

@@ -1,4 +1,4 @@
--- A file as it was written at schema 1, by `tell_story` of test_sqlite_schema.py.
+-- A file as it was written at schema 1, by `tell_story` of story.py.
 PRAGMA application_id = 1885695603;
 PRAGMA user_version = 1;
 BEGIN TRANSACTION;

@@ -1,4 +1,4 @@
--- A file as it was written at schema 2, by `tell_story` and `tell_more` of test_sqlite_schema.py.
+-- A file as it was written at schema 2, by `tell_story` and `tell_more` of story.py.
 PRAGMA application_id = 1885695603;
 PRAGMA user_version = 2;
 BEGIN TRANSACTION;

@@ -1,4 +1,4 @@
--- A file as it was written at schema 3, by `tell_story`, `tell_more` and `tell_of_code` of test_sqlite_schema.py.
+-- A file as it was written at schema 3, by `tell_story`, `tell_more` and `tell_of_code` of story.py.
 PRAGMA application_id = 1885695603;
 PRAGMA user_version = 3;
 BEGIN TRANSACTION;

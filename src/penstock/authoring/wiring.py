@@ -9,6 +9,7 @@ from penstock.authoring.kinds.outputs import type_text
 from penstock.authoring.ref import Ref, outputs_of
 from penstock.authoring.source import caller, location_of
 from penstock.errors import DefinitionError
+from penstock.secrets import Secret
 
 if TYPE_CHECKING:
     from penstock.authoring.task import Task
@@ -30,6 +31,12 @@ def check_wiring(task: Task[..., Any], arguments: Iterable[tuple[str, Any]]) -> 
         wanted = annotations.get(name)
         if not isinstance(wanted, type):
             continue
+        if wanted is Secret and isinstance(value, str):
+            raise DefinitionError(
+                f"{task.name}() takes {name}: Secret, and is given a text, which would be recorded",
+                where=str(caller()),
+                remedy=f'Name where the secret is: {task.name}({name}=Secret("env:NAME")).',
+            )
         given = _class_of(value)
         if given is not None and _contradict(given, wanted):
             what = f"a value of type {type_text(given)}" if isinstance(value, Ref) else repr(value)

@@ -17,7 +17,7 @@ import mmap
 import os
 import platform
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,14 @@ from typing import Any
 from blake3 import blake3
 
 from penstock.errors import ArtifactDamagedError, ArtifactMissingError, StoreError
+from penstock.secrets import private
 
 #: buffers below this many bytes are hashed faster by one thread
 _PARALLEL = 1 << 20
 _BUFFER = 1 << 17
 _NAME_LENGTH = 64
+#: how often what is not in its place is looked for there and where it is put aside
+_LOOKS = 5
 #: the time of modification, in nanoseconds since the epoch, that every blob is given when its bytes are right
 _STAMP = 1_000_000_000_000_000_000
 #: the address of the only blob without bytes: of any other one, an empty file is what a power cut has left
@@ -107,6 +110,10 @@ class LocalBlobs:
         path = self._path(address)
         with _reported("read", path):
             return path.exists()
+
+    def sound_among(self, addresses: Iterable[bytes]) -> set[bytes]:
+        """Those of the blobs that are `sound`."""
+        return {address for address in addresses if self.sound(address)}
 
     def sound(self, address: bytes) -> bool:
         """Whether the blob is there with the bytes that were written; then it counts as found now.
@@ -204,7 +211,7 @@ class LocalBlobs:
         """
         aside = self._trash / f"{path.name}-{_draft()}"
         with _reported("delete", path):
-            self._trash.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private.make_folder(self._trash)
             try:
                 path.rename(aside)
             except FileNotFoundError:
@@ -254,16 +261,22 @@ class LocalBlobs:
             if len(path.name) == _NAME_LENGTH and path.name.startswith(path.parent.parent.name + path.parent.name):
                 yield bytes.fromhex(path.name)
 
+    def uses(self) -> Iterator[tuple[bytes, int, float]]:
+        """All blobs, with how many bytes each has and when somebody last wrote it or found it to be there."""
+        for address in self.addresses():
+            with suppress(FileNotFoundError):
+                status = self._path(address).stat()
+                yield address, status.st_size, status.st_atime
+
     def _path(self, address: bytes) -> Path:
         name = address.hex()
         return self._root / name[:2] / name[2:4] / name
 
     def _create(self, path: Path) -> Any:
         try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o444)
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o400)
         except FileNotFoundError:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.parent.mkdir(mode=0o700, exist_ok=True)
+            private.make_folder(path.parent)
             return self._create(path)
         return os.fdopen(descriptor, "wb", buffering=_BUFFER)
 
@@ -288,14 +301,14 @@ class LocalBlobs:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)), _state(status)
 
     def _opened(self, path: Path) -> Any:
-        try:
-            return path.open("rb", buffering=0)
-        except FileNotFoundError:
-            # it may be aside, about to be put back
+        for _ in range(_LOOKS):
+            with suppress(FileNotFoundError):
+                return path.open("rb", buffering=0)
+            # it may be aside, about to be put back, and then aside again for the next who takes it
             for aside in self._trash.glob(f"{path.name}-*"):
                 with suppress(FileNotFoundError):
                     return aside.open("rb", buffering=0)
-            return path.open("rb", buffering=0)
+        return path.open("rb", buffering=0)
 
     def install(self, temporary: Path, file: Any, address: bytes, size: int) -> None:
         """Move a finished temporary file to the place of its address."""
@@ -310,7 +323,7 @@ class LocalBlobs:
         with _reported("write", temporary):
             _touch(str(temporary))
         with _reported("write", path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private.make_folder(path.parent)
             temporary.replace(path)
             self._verified[address] = _state(path.stat())
             if self._durable:
@@ -348,6 +361,13 @@ class LocalWriter:
         self._hasher.update(view)
         self._size += len(view)
         return len(view)
+
+    def draft(self) -> tuple[bytes, Path, int]:
+        """What is written so far: its digest, the file that it is in until it is committed, and how many bytes it is.
+        Raises StoreError."""
+        with _reported("write", self._temporary):
+            self._file.flush()
+        return self._hasher.digest(), self._temporary, self._size
 
     def commit(self) -> bytes:
         """Make the blob visible, all at once. Returns its address. Raises StoreError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,12 @@ class ScratchBlobs:
     def sound(self, address: bytes) -> bool:
         """Whether the blob is there with the bytes that were written."""
         return address in self._written or self._place.sound(address)
+
+    def sound_among(self, addresses: Iterable[bytes]) -> set[bytes]:
+        """Those of the blobs that are `sound`."""
+        asked = set(addresses)
+        written = asked & self._written.keys()
+        return written | self._place.sound_among(asked - written)
 
     def size(self, address: bytes) -> int:
         written = self._written.get(address)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
+from penstock.cli.renewing import invalidate_option, keep_option, plan_option
 from penstock.cli.reporting import FAILED, SUCCEEDED, json_option, print_json, show
 from penstock.errors import DefinitionError, PenstockError
-from penstock.model.run import RunState
+from penstock.model.generation import Choice
+from penstock.model.run import RunRecord, RunState
 
 _workers = click.option("--workers", type=click.IntRange(1), default=None, metavar="COUNT", help="As for run.")
 _executor = click.option("--executor", default=None, metavar="NAME", help="As for run; default: as it was.")
@@ -107,13 +110,25 @@ Examples:
   penstock resume latest
   penstock resume 20261121-0953 --workers 4
   penstock resume latest --wait        stay until its questions are answered, or their deadlines have passed
+  penstock resume latest --plan        of one that failed: what would be kept, and what would run
+  penstock resume latest --keep load   also what its edited code would make anew
+  penstock resume latest --take-over   take it from a process that hangs
   penstock resume --due                every paused run with a deadline that has passed: for a cron job
+  penstock resume --orphans --detach   every run whose process is gone, each in the background: for a cron job
 
 \b
-Exit codes are those of run, with --due the highest of them; 2 for a run that has ended or is under way elsewhere."""
+Exit codes are those of run, with --due and --orphans the highest of them; 2 for a run that has ended or that another
+process drives."""
 )
 @click.argument("run", required=False)
 @click.option("--due", is_flag=True, help="Every paused run that had to be answered by now, rather than one RUN.")
+@click.option("--orphans", is_flag=True, help="Every run whose process is gone, rather than one RUN.")
+@click.option("--take-over", is_flag=True, help="Also from a process that lives: what it does from now on is dropped.")
+@click.option("--instead-of", default=None, hidden=True, help="Only if this is the driver of the RUN.")
+@click.option("--detach", is_flag=True, help="Leave the run to a process in the background.")
+@keep_option
+@invalidate_option
+@plan_option
 @click.option("--wait", is_flag=True, help="Stay with a run that only waits for answers.")
 @_executor
 @_workers
@@ -121,48 +136,96 @@ Exit codes are those of run, with --due the highest of them; 2 for a run that ha
 @_logs
 @_quiet
 @json_option
-def resume(run: str | None, due: bool, as_json: bool, **settings: Any) -> None:
-    """Go on with a RUN that is paused, or whose process is gone; without RUN, the latest.
+def resume(run: str | None, due: bool, orphans: bool, instead_of: str | None, as_json: bool, **settings: Any) -> None:
+    """Go on with a RUN that is paused, whose process is gone, or that failed; without RUN, the latest.
 
-    What has ended stays so, and nothing that has finished runs twice. A question whose deadline has passed is answered
-    by its default.
+    One that failed or was cancelled begins anew, as its next generation, with the code as it is now: what has succeeded is
+    kept, unless its code or its inputs changed, which is told first. In any other, what has ended stays so, and nothing that has finished runs twice. A question whose deadline has passed is answered
+    by its default. Whether a process on another machine lives is watched for a while.
     """
-    if not due:
-        sys.exit(_gone_on(run or "latest", as_json=as_json, **settings))
-    if run is not None or as_json:
-        raise DefinitionError("--due goes with neither a RUN nor --json", remedy="See the runs: penstock runs --json")
-    sys.exit(_due_gone_on(**settings))
+    if not (due or orphans):
+        sys.exit(_gone_on(run or "latest", as_json=as_json, instead_of=instead_of, **settings))
+    chosen = settings["keep"] or settings["invalidate"] or settings["plan"]
+    if run is not None or as_json or settings["take_over"] or chosen:
+        raise DefinitionError(
+            f"{'--due' if due else '--orphans'} goes with neither a RUN nor --json nor options for one",
+            remedy="See the runs: penstock runs --json",
+        )
+    sys.exit(_all_gone_on(due=due, orphans=orphans, **settings))
 
 
-def _due_gone_on(**settings: Any) -> int:
-    """Go on with every run that is overdue. Returns the highest exit code."""
-    from penstock.app import Services
-    from penstock.runtime.requests import overdue
+def _all_gone_on(*, due: bool, orphans: bool, **settings: Any) -> int:
+    """Go on with every run that is overdue, or orphaned. Returns the highest exit code."""
+    from penstock.cli.unfinished import due_and_orphaned
 
-    services = Services()
-    if not services.has_store:
-        return SUCCEEDED
-    with services.store() as store:
-        waiting = overdue(store)
+    waiting = due_and_orphaned(due=due, orphaned=orphans)
     if not waiting:
-        click.echo("no paused run is overdue", err=True)
+        none = (("no paused run is overdue", due), ("no run has lost its process", orphans))
+        click.echo(", and ".join(text for text, asked in none if asked), err=True)
     codes = [SUCCEEDED]
     for run in waiting:
         try:
-            codes.append(_gone_on(run.run_id, as_json=False, **settings))
+            code = _gone_on(run.run_id, as_json=False, instead_of=run.driver, **settings)
         except PenstockError as error:
-            # the others are due all the same
-            click.echo(f"run {run.run_id}: {error}", err=True)
-            codes.append(FAILED)
+            # the others are to go on all the same
+            click.echo(f"run {run.run_id}: {error.what if _is_driven(run) else error}", err=True)
+            code = FAILED
+        # it is no failure that somebody else was quicker
+        codes.append(SUCCEEDED if code and _is_driven(run) else code)
     return max(codes)
 
 
-def _gone_on(
-    run: str, *, as_json: bool, wait: bool = False, logs: bool = False, quiet: bool = False, **flags: Any
-) -> int:
-    from penstock.cli.running import resume_run
+def _is_driven(run: RunRecord) -> bool:
+    """Whether somebody else drives a run, or has driven it, since it was found."""
+    from penstock.app import Services
+    from penstock.runtime.surroundings.processes import this_process
 
-    return resume_run(run, as_json=as_json, wait=wait or None, logs=logs or None, progress=not quiet, **flags)
+    with Services().store() as store:
+        return store.find(run.run_id).driver not in (run.driver, this_process())
+
+
+def _gone_on(
+    name: str,
+    *,
+    as_json: bool,
+    wait: bool = False,
+    logs: bool = False,
+    quiet: bool = False,
+    take_over: bool = False,
+    instead_of: str | None = None,
+    detach: bool = False,
+    keep: tuple[str, ...] = (),
+    invalidate: tuple[str, ...] = (),
+    plan: bool = False,
+    **flags: Any,
+) -> int:
+    from penstock.app import Services
+    from penstock.cli.running import resume_run, say
+    from penstock.runtime.orphans import check_driver, check_undriven
+
+    with Services().existing_store() as store:
+        run = store.find(name)
+        if instead_of is not None:
+            check_driver(run, instead_of)
+        elif detach and not take_over:
+            check_undriven(store, run, say)
+    if detach and not plan:
+        given = {**flags, "keep": keep, "invalidate": invalidate}
+        given |= {"wait": wait, "logs": logs, "quiet": quiet, "as_json": as_json}
+        return leave(run, given, as_json=as_json)
+    told: dict[str, Any] = {"as_json": as_json, "wait": wait or None, "logs": logs or None, "progress": not quiet}
+    choice = Choice(keep=keep, invalidate=invalidate) if keep or invalidate else None
+    return resume_run(run, take_over=take_over or instead_of is not None, choice=choice, plan=plan, **told, **flags)
+
+
+def leave(run: RunRecord, given: Mapping[str, Any], *, as_json: bool) -> int:
+    """Leave a run to a process in the background that goes on with it, with options of `resume`. Returns the exit code."""
+    from penstock.cli.detaching import arguments_of, detach
+
+    # whoever is quicker to go on with it is not to be disturbed
+    instead_of = run.driver if run.state in (RunState.RUNNING, RunState.PAUSED) else None
+    arguments = arguments_of(resume, {**given, "detach": False, "instead_of": instead_of})
+    return detach("resume", [*arguments, run.run_id], as_json=as_json, run=run)
 
 
 @click.command(
@@ -186,7 +249,7 @@ def cancel(run: str, reason: str, now: bool, as_json: bool) -> None:
     A run that is paused, or whose process is gone, is ended by this command itself. Without RUN, it is the latest.
     """
     from penstock.app import Services
-    from penstock.cli.running import resumed
+    from penstock.cli.running import resumed, say
     from penstock.runtime.requests import cancel as cancel_run
 
     with Services().existing_store() as store:
@@ -196,7 +259,8 @@ def cancel(run: str, reason: str, now: bool, as_json: bool) -> None:
             record.run_id,
             reason=reason,
             now=now,
-            go_on=lambda gone: resumed(gone.run_id, progress=False),
+            go_on=lambda gone: resumed(gone, take_over=True, progress=False),
+            say=say,
         )
     state = ending.run.state.value
     if as_json:
@@ -232,4 +296,4 @@ def _stopped(stopped: tuple[str, ...], unbegun: int) -> str:
     return ", ".join(words)
 
 
-__all__ = ["approve", "cancel", "resume"]
+__all__ = ["approve", "cancel", "leave", "resume"]

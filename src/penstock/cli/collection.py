@@ -54,13 +54,20 @@ What is not said here comes from [tool.penstock.gc] in the settings. If neither 
     "--no-cache-of-removed", is_flag=True, help="Remove results from the cache when the run goes they are of."
 )
 @click.option(
+    "--compact-older-than",
+    callback=_age,
+    default=None,
+    metavar="AGE",
+    help="Make the journals of runs smaller that ended longer ago, without loss; default: 1d.",
+)
+@click.option(
     "--grace", callback=_age, default=None, metavar="AGE", help="Keep what was written or used so lately; default: 1h."
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @json_option
 def gc(dry_run: bool, yes: bool, as_json: bool, no_cache_of_removed: bool, **flags: Any) -> None:
-    """Remove old runs, and all that nothing needs then: results, files, environments.
+    """Remove old runs, and all that nothing needs then: results, files, environments. Compress the journals of others.
 
     Runs that are under way or paused stay, and so do those with the tag `pinned`. It can go on beside running pipelines.
     """
@@ -99,7 +106,7 @@ def _on_terminal() -> bool:
 
 def _agreed(collected: Collected) -> bool:
     """Whether what would go may go."""
-    if collected.empty:
+    if collected.loses_nothing:
         return True
     show(_view(collected), sys.stderr)
     return click.confirm("Remove all this? It cannot be undone.", err=True)
@@ -114,6 +121,7 @@ _KINDS = {
     "environments": "environments",
     "hashes": "hashes of files",
     "unfinished": "left by dead processes",
+    "journals": "journals made smaller",
 }
 
 

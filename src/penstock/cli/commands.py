@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from penstock import __version__
-from penstock.cli.answering import approve, cancel, resume
+from penstock.cli.answering import approve, cancel, leave, resume
+from penstock.cli.awaiting import wait
+from penstock.cli.backups import backup, restore
 from penstock.cli.collection import gc, tag
 from penstock.cli.demonstration import demo
 from penstock.cli.doctor import doctor
@@ -16,6 +19,7 @@ from penstock.cli.explaining import diff, why
 from penstock.cli.inspection import artifacts, graph, logs, runs, show_run
 from penstock.cli.planning import plan
 from penstock.cli.pools import pools
+from penstock.cli.renewing import retry
 from penstock.cli.replaying import replay
 from penstock.cli.reporting import CommandLine, json_option
 from penstock.cli.target_options import settings_of, target_options
@@ -43,6 +47,8 @@ Examples:
   penstock run pipeline.py
   penstock run pipeline.py:training -p threshold=0.95 -p "layers=[64, 32]"
   penstock run package.module:training --config settings.yaml --json
+  penstock run pipeline.py --detach                in the background: penstock wait, logs, cancel
+  penstock run pipeline.py --resume                where the last run of it was left, or failed
 
 \b
 Exit codes:
@@ -56,11 +62,13 @@ Exit codes:
 @click.option("--plan", is_flag=True, help="First show what would run, and ask.")
 @click.option("-y", "--yes", is_flag=True, help="With --plan: do not ask.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Put a tag on the run; repeatable.")
+@click.option("--resume", is_flag=True, help="Go on with the latest unfinished run of the same, if there is one.")
+@click.option("--detach", is_flag=True, help="Leave the run to a process in the background, and print its id.")
 @click.option("--wait", is_flag=True, help="Stay with a run that only waits for answers, rather than pause it.")
 @click.option("--logs", is_flag=True, help="Show what tasks print and log, live.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @json_option
-def run(wait: bool, logs: bool, quiet: bool, **settings: Any) -> None:
+def run(detach: bool, wait: bool, logs: bool, quiet: bool, **settings: Any) -> None:
     """Run the pipeline in TARGET.
 
     TARGET is a file (pipeline.py), a file and a name (pipeline.py:training), or a module and a name
@@ -68,6 +76,8 @@ def run(wait: bool, logs: bool, quiet: bool, **settings: Any) -> None:
     """
     from penstock.cli.running import run_target
 
+    if detach:
+        sys.exit(_left(settings))
     code = run_target(
         **settings_of(settings),
         wait=wait or None,
@@ -75,6 +85,21 @@ def run(wait: bool, logs: bool, quiet: bool, **settings: Any) -> None:
         progress=not quiet,
     )
     sys.exit(code)
+
+
+def _left(settings: Mapping[str, Any]) -> int:
+    """Leave what was typed to a process in the background. Returns the exit code."""
+    from penstock.cli.detaching import arguments_of, detach
+    from penstock.cli.running import prepared
+
+    typed = click.get_current_context()
+    if settings["plan"] or settings["resume"]:
+        _, found = prepared(**settings_of(settings))
+        if found is not None:
+            return leave(found, typed.params, as_json=settings["as_json"])
+    done = dict.fromkeys(("detach", "plan", "yes", "resume"), False)
+    arguments = arguments_of(typed.command, {**typed.params, **done})
+    return detach("run", [*arguments, "--", settings["target"]], as_json=settings["as_json"])
 
 
 @penstock.command(
@@ -97,5 +122,5 @@ def completion(shell: str) -> None:
 
 for command in (plan, why, diff, runs, show_run, logs, graph, artifacts, approve, resume, cancel, pools, demo, doctor):
     penstock.add_command(command)
-for command in (replay, tag, gc):
+for command in (wait, retry, replay, tag, gc, backup, restore):
     penstock.add_command(command)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import shutil
 import sys
-from typing import Any
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from penstock.cli.reporting import FAILED, json_option, print_json, show
-from penstock.errors import StoreError
+from penstock.errors import PenstockError, StoreError
+
+if TYPE_CHECKING:
+    from penstock.runtime.examining.finding import Finding
 
 #: what is optional: module, what it is for, the extra that brings it
 _OPTIONAL = (
@@ -25,19 +29,35 @@ _OPTIONAL = (
     ("matplotlib", "figures", "ml"),
     ("torch", "tensors and modules", "torch"),
     ("pydantic", "models as parameters and values", "pydantic"),
+    ("psycopg", "a store in PostgreSQL", "postgres"),
+    ("obstore", "stored values in S3, Google Cloud Storage, Azure", "objects"),
+    ("keyring", "secrets from the keyring", "keyring"),
 )
+#: modules that are called something else where they are installed from
+_INSTALLED_AS = {"sklearn": "scikit-learn"}
+#: the first version of SQLite that knows all that the store asks of it
+_SQLITE = (3, 35)
 
 
 @click.command(
     epilog="""\b
 Examples:
   penstock doctor
-  penstock doctor --json"""
+  penstock doctor --full       go through all that is recorded and stored, which takes its time
+  penstock doctor --fix        mend what can be mended without losing anything of use
+  penstock doctor --json
+
+\b
+Exit codes:
+  0  all is well, or nothing but warnings
+  1  something is wrong"""
 )
+@click.option("--full", is_flag=True, help="Check every index, replay every journal, read every stored value.")
+@click.option("--fix", is_flag=True, help="Mend what is safe to mend.")
 @json_option
-def doctor(as_json: bool) -> None:
-    """Check the installation, the project's settings, the store and the executors."""
-    report = diagnosis()
+def doctor(full: bool, fix: bool, as_json: bool) -> None:
+    """Check the installation, the project's settings, the store, what is stored and the executors."""
+    report = diagnosis(full=full, fix=fix)
     if as_json:
         print_json(report)
     else:
@@ -45,47 +65,115 @@ def doctor(as_json: bool) -> None:
     sys.exit(FAILED if report["problems"] else 0)
 
 
-def diagnosis() -> dict[str, Any]:
+def diagnosis(*, full: bool = False, fix: bool = False) -> dict[str, Any]:
     """What `doctor` found out, as JSON-able data; `problems` is empty where all is well."""
+    import sqlite3
+
     from penstock import __version__
     from penstock.app import Services
 
     services = Services()
-    problems: list[str] = []
-    report: dict[str, Any] = {
+    store: dict[str, Any] = {
+        "home": str(services.project.home),
+        "free_bytes": shutil.disk_usage(_there(services)).free,
+        "sqlite": sqlite3.sqlite_version,
+    }
+    findings = list(_findings(services, store, full=full, fix=fix))
+    return {
         "penstock": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
         "project": str(services.project.folder),
         "settings": str(services.project.source) if services.project.source else None,
-        "store": _store(services, problems),
-        "executors": {"inline": "ready", "processes": _processes(services, problems)},
+        "store": store,
+        "executors": {"inline": "ready", "processes": "broken" if _told(findings, _WORKER) else "ready"},
         "optional": {name: _version(name) for name, _, _ in _OPTIONAL},
-        "problems": problems,
+        "problems": [finding["text"] for finding in findings if finding["level"] == "problem"],
+        "findings": findings,
     }
-    return report
 
 
-def _store(services: Any, problems: list[str]) -> dict[str, Any]:
+def _there(services: Any) -> Any:
     home = services.project.home
-    free = shutil.disk_usage(home if home.is_dir() else services.project.folder).free
-    store: dict[str, Any] = {"home": str(home), "free_bytes": free}
-    if not os.access(home if home.is_dir() else services.project.folder, os.W_OK):
-        problems.append(f"{home} cannot be written")
-    elif services.has_store:
-        try:
-            with services.store() as opened:
-                store.update(opened.summary())
-                problems += opened.check()
-        except StoreError as error:
-            problems.append(" ".join([error.what, *(error.remedy or "").split()]))
-    if free < 1 << 30:
-        problems.append(f"less than 1 GB is free on the disk of {home}")
-    return store
+    return home if home.is_dir() else services.project.folder
 
 
-def _processes(services: Any, problems: list[str]) -> str:
-    """Whether a worker starts and answers: one is made to run a function."""
+def _told(findings: list[dict[str, Any]], start: str) -> bool:
+    return any(finding["text"].startswith(start) for finding in findings)
+
+
+def _findings(services: Any, store: dict[str, Any], *, full: bool, fix: bool) -> Iterator[dict[str, Any]]:
+    """What was found, as JSON-able data; with `fix`, what can be is mended."""
+    # one by one: a finding can only be mended while the store is open
+    for finding in chain(_of_state(services, store, full=full), _of_installation(services)):
+        level, text = ("problem" if finding.is_problem else "warning"), finding.text
+        fixable = finding.mend is not None
+        if fix and finding.mend is not None:
+            try:
+                finding.mend()
+                level = "mended"
+            except (PenstockError, OSError) as error:
+                text += f" It could not be mended: {error}"
+        yield {"level": level, "text": text, "what": finding.what, "remedy": finding.remedy or None, "fixable": fixable}
+
+
+def _of_state(services: Any, told: dict[str, Any], *, full: bool) -> Iterator[Finding]:
+    from penstock.runtime.examining import surroundings
+    from penstock.runtime.examining.finding import Finding
+
+    home = services.project.home
+    yield from surroundings.of_folder(home)
+    if services.project.store_url is None:
+        yield from surroundings.of_network(services.project.database)
+    try:
+        with services.store_as_it_is() as store:
+            if store is not None:
+                told.update(store.summary())
+                yield from _of_records(services, store, full=full)
+    except StoreError as error:
+        yield Finding(what=error.what, remedy=" ".join((error.remedy or "").split()))
+
+
+def _of_records(services: Any, store: Any, *, full: bool) -> Iterator[Finding]:
+    from penstock.runtime.examining import records, surroundings
+    from penstock.services import open_blobs
+
+    wrong = store.check(full=full)
+    yield from records.of_store(wrong)
+    if wrong:
+        # nothing else could be relied upon
+        return
+    yield from records.of_clock(store)
+    yield from records.of_drivers(store)
+    if full:
+        yield from records.of_journals(store)
+    yield from records.of_blobs(store, open_blobs(services.storage, looking=True), full=full)
+    database = services.project.database
+    yield from surroundings.of_log(database.with_name(f"{database.name}-wal"), getattr(store, "settle", None))
+    yield from surroundings.of_leftovers(services.project.home, services.collector(store))
+
+
+_WORKER = "a worker process did not answer"
+
+
+def _of_installation(services: Any) -> Iterator[Finding]:
+    import sqlite3
+
+    from penstock.runtime.examining.finding import Finding
+
+    if sqlite3.sqlite_version_info < _SQLITE:
+        least = ".".join(map(str, _SQLITE))
+        yield Finding(
+            what=f"this Python has SQLite {sqlite3.sqlite_version}; penstock needs {least}",
+            remedy="Use a newer Python.",
+        )
+    answer = _worker_answer(services)
+    if answer:
+        yield Finding(what=f"{_WORKER}: {answer}", remedy="Use --executor inline until it does.")
+
+
+def _worker_answer(services: Any) -> str:
+    """What a worker says that is made to run a function; empty if it does."""
     import tempfile
 
     from penstock.app import open_values
@@ -104,15 +192,18 @@ def _processes(services: Any, problems: list[str]) -> str:
         finally:
             executor.close(kill=True)
     if reports and isinstance(reports[-1], Done):
-        return "ready"
-    problems.append(f"a worker process did not answer: {reports[-1] if reports else 'nothing in 30 seconds'}")
-    return "broken"
+        return ""
+    return str(reports[-1]) if reports else "nothing in 30 seconds"
 
 
 def _version(module: str) -> str | None:
     if importlib.util.find_spec(module) is None:
         return None
-    return importlib.metadata.version({"sklearn": "scikit-learn"}.get(module, module))
+    return importlib.metadata.version(_INSTALLED_AS.get(module, module))
+
+
+#: level of a finding -> the state whose symbol it has
+_MARKS = {"problem": "failed", "warning": "skipped", "mended": "succeeded"}
 
 
 def _view(report: dict[str, Any]) -> Any:
@@ -124,13 +215,20 @@ def _view(report: dict[str, Any]) -> Any:
     store = report["store"]
     facts = {name: str(report[name]) for name in ("penstock", "python", "platform", "project")}
     facts["settings"] = report["settings"] or "none (defaults)"
-    runs = f", {store['runs']} runs, schema {store['schema']}" if "runs" in store else ", empty"
+    runs = f", {store['runs']} runs, {size(store['size'])}, schema {store['schema']}" if "runs" in store else ", empty"
     facts["store"] = f"{store['home']}{runs}, {size(store['free_bytes'])} free"
+    facts["sqlite"] = store["sqlite"]
     facts["executors"] = ", ".join(f"{name} {state}" for name, state in report["executors"].items())
     optional = {
         name: report["optional"][name] or f"not installed: {use} (extra `{extra}`)" for name, use, extra in _OPTIONAL
     }
-    verdict = [Marked("failed", problem) for problem in report["problems"]] or [Marked("succeeded", "all is well")]
+    verdict = [
+        Marked(_MARKS[each["level"]], f"{'mended: ' if each['level'] == 'mended' else ''}{each['text']}")
+        for each in report["findings"]
+    ] or [Marked("succeeded", "all is well")]
     return Group(
         pairs(facts.items()), *titled("optional", pairs(optional.items())), *titled("verdict", Group(*verdict))
     )
+
+
+__all__ = ["diagnosis", "doctor"]

@@ -48,6 +48,7 @@ def runs(pipeline: str | None, state: str | None, tag: str | None, limit: int, a
     from penstock.app import Services
     from penstock.cli.views import run_table
     from penstock.runtime.reading.document import run_header
+    from penstock.runtime.reading.drivers import driver_document
 
     services = Services()
     documents: list[dict[str, Any]] = []
@@ -57,7 +58,9 @@ def runs(pipeline: str | None, state: str | None, tag: str | None, limit: int, a
             found = store.runs(pipeline=pipeline, state=state, limit=limit if tag is None else sys.maxsize)
             tags = store.tags([run.run_id for run in found])
             tagged = [run for run in found if tag is None or tag in tags.get(run.run_id, ())]
-            documents = [run_header(run, tags.get(run.run_id, ())) for run in tagged[:limit]]
+            documents = [
+                run_header(run, tags.get(run.run_id, ())) | driver_document(store, run) for run in tagged[:limit]
+            ]
     if as_json:
         print_json(documents)
     else:
@@ -128,11 +131,14 @@ def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
 
 
 def _lines(store: Store, run_id: str, wanted: Wanted, *, follow: bool) -> Iterator[LoggedLine]:
-    """The lines of a run so far; with `follow`, until it has ended."""
-    after = 0
+    """The lines of a run so far; with `follow`, until nobody drives it any longer."""
+    from penstock.runtime.surroundings.leases import Fate, Watch
+
+    after, watch = 0, Watch(store)
     while True:
         # asked for first, so that no line from before the end is missed
-        running = store.find(run_id).state is RunState.RUNNING
+        run = store.find(run_id)
+        running = run.state is RunState.RUNNING and watch.fate(run) is not Fate.GONE
         for number, logged in store.lines(run_id, wanted.node, after):
             after = number
             if wanted.item is None or wanted.item == logged.item:
@@ -184,11 +190,13 @@ class _Names:
 
 def _silence(store: Store, run_id: str, task: str | None) -> str:
     """Why there is nothing to print."""
+    from penstock.runtime.reading.origins import origins_of
+
     attempts = [
         each for each in store.attempts(run_id) if task in (None, each.node, item_id(each.node, each.item, each.key))
     ]
-    cached = [each.fingerprint for each in attempts if each.state is NodeState.CACHED and each.fingerprint]
-    origin = next(iter(store.origins(cached).values()), None)
+    cached = [each for each in attempts if each.state is NodeState.CACHED]
+    origin = next(iter(origins_of(store, run_id, cached).values()), None)
     if len(cached) < len(attempts) or origin is None:
         return "nothing was printed or logged"
     whose = f"{task} was" if task else "all tasks were"

@@ -106,7 +106,8 @@ def plan_view(document: Document) -> RenderableType:
         nodes.setdefault(task.get("path") or task["id"], []).append(task)
     rows = list(_folded([_Row(tasks) for tasks in nodes.values()]))
     parameters = ", ".join(f"{name}={clip(repr(value), 40)}" for name, value in document["parameters"].items())
-    head = Text.assemble((str(document["pipeline"]), "bold"), f"({parameters})")
+    anew = f", generation {document['generation']}" if document.get("generation") else ""
+    head = Text.assemble((str(document["pipeline"]), "bold"), f"({parameters}){anew}")
     column = max((len(row.name) for row in rows), default=0)
     return Group(head, Text(), *_lines(rows, min(column, 40)), *_unknown(document), Text(), _summary(document))
 
@@ -199,6 +200,8 @@ def _summary(document: Document) -> RenderableType:
     if times and summary["unmeasured"]:
         times.append(f"without {summary['unmeasured']:,} that never ran before")
     first, *rest = told.split(", ")
+    if document.get("kept"):
+        rest.append(f"{len(document['kept']):,} of the cached kept from an earlier generation")
     return Text(", ".join([f"{first} ({', '.join(times)})" if times else first, *rest]))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from penstock.errors import CancelledError, PenstockError, RunFailedError
+from penstock.errors import CancelledError, LeaseLostError, PenstockError, RunFailedError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -56,7 +56,7 @@ def _answered(command: Callable[[], Any], *, as_json: bool) -> int:
         code, document = INTERRUPTED, _document("KeyboardInterrupt", "interrupted")
     except PenstockError as error:
         show_error(error)
-        code = FAILED if isinstance(error, (RunFailedError, CancelledError)) else WRONG
+        code = FAILED if isinstance(error, (RunFailedError, CancelledError, LeaseLostError)) else WRONG
         document = _document(type(error).__name__, error.what, error.where, error.remedy)
     except Exception as error:
         import traceback

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import msgspec
 
+from penstock.cli.detaching import announce, take_descriptor
 from penstock.cli.reporting import FAILED, INTERRUPTED, PAUSED, SUCCEEDED, print_json, show, stdout_kept_clean
-from penstock.errors import DefinitionError, PenstockError, RunFailedError, StoreError
+from penstock.errors import DefinitionError, LeaseLostError, PenstockError, RunFailedError, StoreError, WorkerLostError
+from penstock.model.generation import Choice
 from penstock.model.graph import Graph
 from penstock.model.options import RunOptions
 from penstock.model.run import Provenance, RunRecord, RunState
@@ -66,24 +68,20 @@ def run_target(
     as_json: bool = False,
     plan: bool = False,
     yes: bool = False,
+    resume: bool = False,
     tags: Sequence[str] = (),
     **settings: Any,
 ) -> int:
-    """Run a target and print how it went. Returns the exit code.
-
-    `settings` are those of `asked_for`. With `plan`, what would run is shown first, and unless `yes`, asked about.
-    """
+    """Run a target, or go on with a run of it, and print how it went. Returns the exit code. See `prepared`."""
     from penstock.app import launch
-    from penstock.cli.planning import agree, check_askable
 
-    if plan:
-        check_askable(yes=yes)
-    asked = asked_for(target, **settings)
-    if plan:
-        agree(asked, yes=yes)
+    asked, found = prepared(target, plan=plan, yes=yes, resume=resume, **settings)
+    if found is not None:
+        flags = {name: value for name, value in settings.items() if name not in ("assignments", "config")}
+        return resume_run(found, target=target, as_json=as_json, take_over=True, **flags)
     pipeline, parameters, options = asked
     with stdout_kept_clean():
-        ended = _begun(
+        ended = begun(
             pipeline,
             options,
             lambda observers: launch(pipeline, parameters, options, target=target, observers=observers, tags=tags),
@@ -92,28 +90,103 @@ def run_target(
     return told(ended, target, again, progress=bool(options.progress), as_json=as_json, only_cached=options.only_cached)
 
 
-def resume_run(name: str, *, target: str | None = None, as_json: bool = False, **flags: Any) -> int:
-    """Go on with a run, and print how it went. Returns the exit code. `target` is for a pipeline that has moved."""
-    target, ended = resumed(name, target, **flags)
+def prepared(
+    target: str,
+    *,
+    plan: bool = False,
+    yes: bool = False,
+    resume: bool = False,
+    as_json: bool = False,
+    tags: Sequence[str] = (),
+    **settings: Any,
+) -> tuple[Asked, RunRecord | None]:
+    """What was typed, with `resume` also the unfinished run of the same to go on with, if there is one.
+
+    `settings` are those of `asked_for`. With `plan`, what would run is shown first, and unless `yes`, asked about.
+    """
+    from penstock.cli.planning import agree, check_askable
+    from penstock.cli.unfinished import described, unfinished
+
+    if plan and resume:
+        raise click.UsageError("--plan shows what a new run would do, and --resume may go on with an old one.")
+    if plan:
+        check_askable(yes=yes)
+    asked = asked_for(target, **settings)
+    if plan:
+        agree(asked, yes=yes)
+    found = unfinished(asked) if resume else None
+    if resume:
+        going_on = "no unfinished run of the same: a new one" if found is None else f"going on with {described(found)}"
+        click.echo(going_on, err=True)
+    return asked, found
+
+
+def resume_run(
+    run: RunRecord | str,
+    *,
+    target: str | None = None,
+    as_json: bool = False,
+    choice: Choice | None = None,
+    plan: bool = False,
+    **flags: Any,
+) -> int:
+    """Go on with a run as `resumed` does, and print how it went. Returns the exit code. One that has ended begins anew; a
+    `choice` says what it keeps, and with `plan`, that is only told."""
+    from penstock.app import Services
+    from penstock.cli.renewing import renew_run
+
+    if isinstance(run, str):
+        with Services().existing_store() as store:
+            run = store.find(run)
+    if run.finished_at is not None:
+        flags.pop("take_over", None)
+        return renew_run(run, choice or Choice(), target=target, plan=plan, as_json=as_json, **flags)
+    if plan or choice is not None:
+        raise DefinitionError(
+            f"run {run.run_id} has not ended, and goes on with all that is recorded of it",
+            remedy="Leave out --keep, --invalidate and --plan.",
+        )
+    target, ended = resumed(run, target, **flags)
     again = shlex.join(["penstock", "run", target])
     return told(ended, target, again, progress=bool(flags.get("progress")), as_json=as_json)
 
 
-def resumed(name: str, target: str | None = None, **flags: Any) -> tuple[str, Run]:
-    """The target of a run, and the run after it has gone on to its end, or to where it is paused."""
+def resumed(
+    run: RunRecord | str, target: str | None = None, *, take_over: bool = False, **flags: Any
+) -> tuple[str, Run]:
+    """The target of a run, and the run after it has gone on to its end, or to where it is paused. `target` is for a pipeline
+    that has moved; with `take_over`, the run is taken from the driver that its record names, whether that lives or not."""
     from penstock.app import Services, resume
+
+    with Services().existing_store() as store:
+        record = store.find(run) if isinstance(run, str) else run
+    target, pipeline, options = loaded(record, target, **flags)
+    with stdout_kept_clean():
+        ended = begun(
+            pipeline,
+            options,
+            lambda observers: resume(pipeline, record, options, observers=observers, take_over=take_over, say=say),
+        )
+    return target, ended
+
+
+def loaded(record: RunRecord, target: str | None, **flags: Any) -> tuple[str, Pipeline[..., Any], RunOptions]:
+    """The target of a run, its pipeline, and how to go on with it: as before, unless `flags` say otherwise."""
+    from penstock.app import Services
     from penstock.cli.targets import load_target, target_of
 
     with Services().existing_store() as store:
-        record = store.find(name)
         provenance = store.provenance(record.run_id)
     with stdout_kept_clean():
         target = target or target_of(record, provenance)
         pipeline = load_target(target)
         given = {name: value for name, value in flags.items() if value is not None}
-        options = _options(pipeline, {**_as_before(provenance), **given})
-        run = _begun(pipeline, options, lambda observers: resume(pipeline, record, options, observers=observers))
-    return target, run
+        return target, pipeline, _options(pipeline, {**_as_before(provenance), **given})
+
+
+def say(text: str) -> None:
+    """Tell people what takes a while."""
+    click.echo(text, err=True)
 
 
 def _as_before(provenance: Provenance) -> dict[str, Any]:
@@ -124,10 +197,20 @@ def _as_before(provenance: Provenance) -> dict[str, Any]:
     return {**found, "refresh": tuple(configuration.get("refresh", ()))}
 
 
-def told(ended: Run, target: str, again: str, *, progress: bool, as_json: bool, only_cached: bool = False) -> int:
-    """Print how a run went, which with `only_cached` was to run nothing. Returns the exit code."""
+def told(
+    ended: Run,
+    target: str,
+    again: str,
+    *,
+    progress: bool,
+    as_json: bool,
+    only_cached: bool = False,
+    more: Mapping[str, Any] = {},
+) -> int:
+    """Print how a run went, which with `only_cached` was to run nothing; `more` is for its document. Returns the exit
+    code."""
     if as_json:
-        print_json(ended.document)
+        print_json({**ended.document, **more})
     else:
         if progress:
             click.echo(err=True)
@@ -176,31 +259,38 @@ def _options(pipeline: Pipeline[..., Any], flags: Mapping[str, Any]) -> RunOptio
         raise DefinitionError(error.what, where=where, remedy=error.remedy) from None
 
 
-def _begun(pipeline: Pipeline[..., Any], options: RunOptions, go: Callable[[list[Observer]], Run]) -> Run:
+def begun(pipeline: Pipeline[..., Any], options: RunOptions, go: Callable[[list[Observer]], Run]) -> Run:
     """The run, ended. What keeps it from beginning raises another error than what breaks it off."""
     from penstock.app import Services
 
-    begun = _Begun()
+    beginning = _Beginning()
     try:
         with composing(pipeline):
-            return go([begun, *Services(options).observers(options)])
-    except (OSError, StoreError) as error:
-        if begun.run is None:
+            return go([beginning, *Services(options).observers(options)])
+    except LeaseLostError:
+        raise
+    except (OSError, StoreError, WorkerLostError) as error:
+        if beginning.run is None:
             raise
-        remedy = error.remedy if isinstance(error, StoreError) else None
-        what = error.what if isinstance(error, StoreError) else str(error)
-        raise RunFailedError(f"run {begun.run} broke off: {what}", remedy=remedy) from error
+        known = isinstance(error, PenstockError)
+        remedy = " ".join(
+            [*((error.remedy or "").split() if known else ()), f"Then go on: penstock resume {beginning.run}"]
+        )
+        what = error.what if known else str(error)
+        raise RunFailedError(f"run {beginning.run} broke off: {what}", remedy=remedy) from error
 
 
-class _Begun:
-    """Knows whether a run has begun."""
+class _Beginning:
+    """Knows whether a run has begun, and tells that to whoever waits for it."""
 
     def __init__(self) -> None:
         #: the id of the run
         self.run: str | None = None
+        self._announced_to = take_descriptor()
 
     def watch(self, run: RunRecord, graph: Graph) -> None:
         self.run = run.run_id
+        announce(run.run_id, self._announced_to)
 
     def turn(self, turn: Turn, reports: Sequence[AnyReport]) -> None:
         pass
@@ -249,7 +339,7 @@ def _tell(ended: Run, target: str, again: str, *, only_cached: bool) -> None:
         steps = [(f"penstock approve {ended.run_id}", "what it asks"), ("penstock show latest", "what is done so far")]
         steps.append((f"penstock cancel {ended.run_id}", "end it"))
     elif ended.state is RunState.CANCELLED:
-        steps = [(again, "go on: what has finished comes from the cache")]
+        steps = [(f"penstock resume {ended.run_id}", "go on: what has finished is kept")]
     elif ended.state is RunState.FAILED and only_cached:
         # no task has printed anything
         steps = [(again, "without --only-cached: what is missing is made")]
@@ -257,7 +347,7 @@ def _tell(ended: Run, target: str, again: str, *, only_cached: bool) -> None:
     elif ended.state is RunState.FAILED:
         failed = [task.id for task in ended.tasks if task.state == "failed" and task.attempts][:1]
         steps = [(shlex.join(["penstock", "logs", "latest", *failed]), "what it printed")]
-        steps.append((again, "again: what has succeeded comes from the cache"))
+        steps.append((f"penstock resume {ended.run_id}", "go on once it is mended: what has succeeded is kept"))
     else:
         steps = [
             ("penstock show latest", "every task: time, memory, outputs"),

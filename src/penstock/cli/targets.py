@@ -74,8 +74,14 @@ def _load_file(file: Path) -> ModuleType:
     path = file.resolve()
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
+    stamp = (path.stat().st_mtime_ns, path.stat().st_size)
+    known = getattr(sys.modules.get(path.stem), "__spec__", None)
+    if known is not None and (known.origin, known.loader_state) == (str(path), stamp):
+        # several runs of one file, which would be other tasks if it was loaded for each of them
+        return sys.modules[path.stem]
     spec = importlib.util.spec_from_file_location(_module_name(path), path)
     assert spec is not None and spec.loader is not None
+    spec.loader_state = stamp
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     try:

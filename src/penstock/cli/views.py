@@ -17,8 +17,8 @@ from penstock.cli.questions_view import open_questions_view
 from penstock.cli.task_views import answers, counts, duration_of, failures, history, state_of, task_table, when
 from penstock.errors import PenstockError
 from penstock.model.run import NodeState
-from penstock.observe.marks import mark
-from penstock.observe.measures import counted, number, size
+from penstock.observe.marks import ORPHANED, mark
+from penstock.observe.measures import counted, duration, number, size
 from penstock.observe.outline import clip
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def summary(document: Document) -> RenderableType:
 
 def run_table(documents: Sequence[Document]) -> RenderableType:
     """Runs in a table, in the order given; where there is room, with their first metrics."""
+    from rich.console import Group
     from rich.text import Text
 
     from penstock.cli.renderables import ByWidth, Marked, columns
@@ -57,7 +58,7 @@ def run_table(documents: Sequence[Document]) -> RenderableType:
         {
             "run": str(document.get("run_id", "")),
             "pipeline": str(document.get("pipeline", "")),
-            "state": Marked(state_of(document), mark(state_of(document)).word),
+            "state": Marked(*_run_state(document)),
             "started": when(document.get("started_at")),
             "duration": duration_of(document),
             "tasks": _tasks_in_short(document.get("tasks") or ()),
@@ -68,7 +69,10 @@ def run_table(documents: Sequence[Document]) -> RenderableType:
     ]
     narrow = [{name: value for name, value in row.items() if name != "metrics"} for row in rows]
     right = ("duration",)
-    return ByWidth(columns(narrow, right=right), columns(rows, right=right, wrap=("metrics",)), limit=100)
+    table = ByWidth(columns(narrow, right=right), columns(rows, right=right, wrap=("metrics",)), limit=100)
+    if not any(document.get("orphaned") for document in documents):
+        return table
+    return Group(table, next_steps([("penstock resume --orphans", "go on with the runs whose process is gone")]))
 
 
 def pool_table(pools: Sequence[Document]) -> RenderableType:
@@ -98,7 +102,7 @@ def run_view(document: Document) -> RenderableType:
 
     from penstock.cli.renderables import pairs, titled
 
-    parts = _headline(document)
+    parts = [*_headline(document), *_driver(document)]
     if facts := [(name, value) for name, value in _facts(document).items() if value]:
         parts.append(pairs(facts))
     if parameters := document.get("parameters"):
@@ -146,12 +150,34 @@ def _headline(document: Document) -> list[RenderableType]:
     """`✓ training succeeded in 12 s  run 7f3a`."""
     from penstock.cli.renderables import Marked
 
-    state = state_of(document)
+    state, word = _run_state(document)
     took = duration_of(document)
     joint = "in" if state == NodeState.SUCCEEDED else "after"
-    words = [str(document.get("pipeline", "run")), mark(state).word, f"{joint} {took}" if took else ""]
+    words = [str(document.get("pipeline", "run")), word, f"{joint} {took}" if took else ""]
     run = f"  run {document['run_id']}" if document.get("run_id") else ""
     return [Marked(state, " ".join(word for word in words if word), plain=run)]
+
+
+def _run_state(document: Document) -> tuple[str, str]:
+    """The state of a run, and what it is called: `running`, `orphaned`, `running, not heard of for 3 min 02 s`."""
+    state = ORPHANED if document.get("orphaned") else state_of(document)
+    unheard = document.get("unheard_s")
+    return state, mark(state).word + ("" if unheard is None else f", not heard of for {duration(unheard)}")
+
+
+def _driver(document: Document) -> list[RenderableType]:
+    """That a run has lost its driver, and what goes on with it."""
+    from rich.text import Text
+
+    if document.get("orphaned"):
+        told = f"  the process {document['driver']} that drove it is gone"
+    elif document.get("unheard_s") is not None:
+        told = (
+            f"  the process {document['driver']} that drives it was not heard of for {duration(document['unheard_s'])}"
+        )
+    else:
+        return []
+    return [Text(told), Text(f"  go on with it: penstock resume {document['run_id']}")]
 
 
 def _facts(document: Document) -> dict[str, str]:
@@ -162,11 +188,21 @@ def _facts(document: Document) -> dict[str, str]:
     surroundings = (provenance.get("python"), penstock, provenance.get("platform"))
     return {
         "started": when(document.get("started_at")),
+        "generation": _generation(document),
         "target": str(document.get("target") or ""),
         "tags": ", ".join(document.get("tags") or ()),
         "commit": f"{commit} and changes" if commit and provenance.get("git_dirty") else commit,
         "with": ", ".join(str(each) for each in surroundings if each),
     }
+
+
+def _generation(document: Document) -> str:
+    """`2 of 2, see also 20261121-183305-a1b2c3.1`, of a run that was begun anew."""
+    if document.get("generations", 1) < 2:
+        return ""
+    others = [each for each in document["earlier"] if each != document["run_id"]]
+    before = f", see also {', '.join(others)}" if others else ""
+    return f"{document['generation']} of {document['generations']}{before}"
 
 
 def _metrics(document: Document) -> list[RenderableType]:

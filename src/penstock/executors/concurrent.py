@@ -193,8 +193,8 @@ class ConcurrentExecutor:
 
     def _hire(self) -> _Process:
         if not self._started:
-            self._started = True
             self._selector.register(self._server.start(), selectors.EVENT_READ, None)
+            self._started = True
             self._kernel_kills = KernelKills()
         process = self._process = _Process(self._server.fork(self._note, shared=True))
         self._selector.register(process.link, selectors.EVENT_READ, process)

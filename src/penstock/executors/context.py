@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -46,6 +46,7 @@ class Context:
         scratch: Path | None = None,
         memory: int = 0,
         cpu: float = 1.0,
+        secrets: Iterable[str] = (),
     ) -> None:
         self.run_id = run_id
         #: id of the node: `train`
@@ -59,6 +60,8 @@ class Context:
         #: bytes of memory and cores that the attempt may use; 0 bytes for no limit
         self.memory = memory
         self.cpu = cpu
+        #: environment variables that hold secrets
+        self.secrets = secrets
         self._listener = listener
         #: where scratch folders are made; None for where the system keeps temporary files
         self._scratch = scratch
@@ -74,13 +77,15 @@ class Context:
         """A scratch folder of this attempt, removed after it; outside a run, a new one that is left to its maker."""
         import tempfile
 
+        from penstock.executors.watching import scratch
+
         if self._listener is None:
             return Path(tempfile.mkdtemp(prefix="penstock-"))
         if self._folder is None:
             if self._scratch is not None:
                 self._scratch.mkdir(mode=0o700, exist_ok=True)
             self._folder = tempfile.TemporaryDirectory(
-                prefix="penstock-", dir=self._scratch, ignore_cleanup_errors=True
+                prefix=scratch.prefix(), dir=self._scratch, ignore_cleanup_errors=True
             )
         return Path(self._folder.name)
 

@@ -17,6 +17,7 @@ from blake3 import blake3
 from penstock.errors import CommandError
 from penstock.executors.programs.children import run
 from penstock.model.action import Environment
+from penstock.secrets import private
 from penstock.values.files import note_use
 
 #: what penstock itself needs there
@@ -28,10 +29,12 @@ _MARK = "penstock-ready"
 
 
 class Environments:
-    """The environments of a project, under a folder."""
+    """The environments of a project, under a folder. In each is what penstock needs there, and `more` of the kind."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, more: tuple[str, ...] = ()) -> None:
         self._home = home
+        self._needs = (*NEEDS, *more)
+        self._more = more
 
     def python(self, environment: Environment) -> Path:
         """The interpreter of an environment, which is made first if it is not there.
@@ -39,22 +42,23 @@ class Environments:
         Several processes that want the same one wait for the first to make it. What uv says goes to stderr. Raises
         CommandError where there is no uv, or it fails; then nothing is left of the environment.
         """
-        folder = self._home / digest_of(environment)
+        folder = self._home / digest_of(environment, self._more)
         python = folder / "bin" / "python"
         if (folder / _MARK).exists() and note_use(folder):
             return python
-        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(self._home)
         with _locked(folder.with_suffix(".lock")):
             if not ((folder / _MARK).exists() and note_use(folder)):
-                _make(environment, folder)
+                _make(environment, folder, self._needs)
         return python
 
 
-def digest_of(environment: Environment) -> str:
-    """What an environment is filed under: the same for the same content and the same Python."""
+def digest_of(environment: Environment, more: tuple[str, ...] = ()) -> str:
+    """What an environment is filed under: the same for the same content and the same Python, with `more` of what penstock
+    needs there."""
     version = environment.python or platform.python_version()
     content = (environment.requirements, sorted(environment.files.items()), version, sys.platform, platform.machine())
-    return blake3(msgspec.msgpack.encode((content, NEEDS))).hexdigest()[:24]
+    return blake3(msgspec.msgpack.encode((content, (*NEEDS, *more)))).hexdigest()[:24]
 
 
 @contextlib.contextmanager
@@ -68,7 +72,7 @@ def _locked(path: Path) -> Generator[None]:
         os.close(descriptor)
 
 
-def _make(environment: Environment, folder: Path) -> None:
+def _make(environment: Environment, folder: Path, needs: Sequence[str]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         _uv(["venv", "--quiet", "--python", environment.python or sys.executable, str(folder)], environment)
@@ -82,11 +86,11 @@ def _make(environment: Environment, folder: Path) -> None:
             _uv(
                 ["sync", "--frozen", "--no-dev", "--no-install-project", "--project", str(sources)], environment, folder
             )
-            _uv([*install, *NEEDS], environment)
+            _uv([*install, *needs], environment)
         else:
             listed = [argument for name in _listings(environment) for argument in ("-r", str(sources / name))]
             # at once, so that uv finds versions that go together
-            _uv([*install, *NEEDS, *environment.requirements, *listed], environment)
+            _uv([*install, *needs, *environment.requirements, *listed], environment)
         (folder / _MARK).touch()
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -186,8 +186,8 @@ class ProcessExecutor:
 
     def _fork(self, devices: tuple[int, ...] | None) -> None:
         if not self._started:
-            self._started = True
             self._selector.register(self._server.start(), selectors.EVENT_READ, None)
+            self._started = True
             self._kernel_kills = KernelKills()
         number, link, recall, page = self._server.fork(self._note)
         worker = self._workers[number] = RemoteWorker(number, link, recall, page, devices)

@@ -1,7 +1,8 @@
 """Plain data as bytes and back, and digests of it in which every element is framed with its type and length.
 
 Plain data is what is built of the exact types None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset,
-date, datetime, time, timedelta, Decimal, UUID, complex, bytearray, range, OrderedDict, deque, paths and enums.
+date, datetime, time, timedelta, Decimal, UUID, complex, bytearray, range, OrderedDict, deque, paths, enums and secrets,
+which are known by their references.
 Subclasses are not plain, because they would not come back as themselves.
 
 MessagePack is typed and self-delimiting, so its bytes are a framing already; what it does not know is framed as an
@@ -30,6 +31,8 @@ from msgspec.msgpack import Decoder, Encoder, Ext
 
 from penstock.errors import NotFoundError
 from penstock.fingerprint.named import find
+from penstock.secrets import Secret
+from penstock.secrets.signing import NO_KEYS, Trust
 
 #: types that MessagePack itself tells apart
 ATOMS: frozenset[type] = frozenset({type(None), bool, int, float, str, bytes})
@@ -43,8 +46,8 @@ FIRST_FREE_CODE = 64
 
 (
     _TUPLE, _DICT, _SET, _FROZENSET, _INT, _STR, _DATE, _DATETIME, _TIME, _TIMEDELTA,
-    _DECIMAL, _UUID, _COMPLEX, _BYTEARRAY, _RANGE, _ORDERED, _DEQUE, _PATH, _ENUM,
-) = range(1, 20)  # fmt: skip
+    _DECIMAL, _UUID, _COMPLEX, _BYTEARRAY, _RANGE, _ORDERED, _DEQUE, _PATH, _ENUM, _SECRET,
+) = range(1, 21)  # fmt: skip
 
 
 class NotPlain(TypeError):
@@ -61,8 +64,9 @@ class Packer:
     Subclasses extend it to further types by overriding `other`.
     """
 
-    def __init__(self, *, canonical: bool = False) -> None:
+    def __init__(self, *, canonical: bool = False, trust: Trust = NO_KEYS) -> None:
         self.canonical = canonical
+        self._trust = trust
         self.encode: Callable[[Any], bytes] = Encoder(order="deterministic" if canonical else None).encode
         #: exact types that are taken as they are
         self.atoms = ATOMS
@@ -89,6 +93,11 @@ class Packer:
         if isinstance(value, Enum):
             return _enum(self, value)
         raise NotPlain(value)
+
+    def pickled_class(self, kind: Any) -> bytes | None:
+        """The class by cloudpickle, signed, when it cannot be imported by its name, else None."""
+        pickled = pickled_class(kind)
+        return None if pickled is None else self._trust.seal(pickled)
 
     def note(self, kind: type[Any]) -> None:
         """Called with every class that is only named in what is packed. Nothing is made of it here."""
@@ -201,6 +210,10 @@ def _path(packer: Packer, value: PurePath) -> Ext:
     return Ext(_PATH, packer.encode([_PATH_NAMES[type(value)], str(value)]))
 
 
+def _secret(packer: Packer, value: Secret) -> Ext:
+    return Ext(_SECRET, value.reference.encode("utf-8", "surrogatepass"))
+
+
 def _enum(packer: Packer, value: Enum) -> Ext:
     kind = type(value)
     packer.note(kind)
@@ -209,7 +222,7 @@ def _enum(packer: Packer, value: Enum) -> Ext:
     except NotPlain:
         content = None
     parts = [reference(kind), value.name, content]
-    return Ext(_ENUM, packer.encode(parts if packer.canonical else [*parts, pickled_class(kind)]))
+    return Ext(_ENUM, packer.encode(parts if packer.canonical else [*parts, packer.pickled_class(kind)]))
 
 
 _REPLACERS: dict[type, Callable[[Any, Any], Any]] = {
@@ -234,14 +247,21 @@ _REPLACERS: dict[type, Callable[[Any, Any], Any]] = {
     type(Path()): _path,
     PurePosixPath: _path,
     PureWindowsPath: _path,
+    Secret: _secret,
 }
 
 
 class Unpacker:
     """Turns bytes of the wire form back into the value. Subclasses extend it by overriding `other`."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust = NO_KEYS) -> None:
         self.unpack: Callable[[Any], Any] = Decoder(ext_hook=self._restore).decode
+        self._trust = trust
+
+    def locate(self, name: str, pickled: bytes | None) -> type:
+        """The class called `module:qualname`, or the pickled one where there is none. Raises NotFoundError, and
+        UntrustedError for a pickle that must not be loaded."""
+        return locate(name, pickled, self._trust)
 
     def other(self, code: int, data: memoryview) -> Any:
         """The value of an extension that is not in the table."""
@@ -250,9 +270,17 @@ class Unpacker:
     def _restore(self, code: int, data: memoryview) -> Any:
         if code in _FROM_BYTES:
             return _FROM_BYTES[code](bytes(data))
+        if code == _ENUM:
+            return self._enum(self.unpack(data))
         if code in _FROM_PARTS:
             return _FROM_PARTS[code](self.unpack(data))
         return self.other(code, data)
+
+    def _enum(self, parts: list[Any]) -> Enum:
+        name, member, value, pickled = parts
+        kind = cast("type[Enum]", self.locate(name, pickled))
+        # A combination of flags has a name that is no member's.
+        return kind[member] if member in kind.__members__ else kind(value)
 
 
 def pack(value: Any) -> bytes:
@@ -310,8 +338,9 @@ def pickled_class(kind: Any) -> bytes | None:
     return _pickled_classes[kind]
 
 
-def locate(name: str, pickled: bytes | None = None) -> type:
-    """The class called `module:qualname`, or the pickled one where there is none. Raises NotFoundError."""
+def locate(name: str, pickled: bytes | None = None, trust: Trust = NO_KEYS) -> type:
+    """The class called `module:qualname`, or the pickled one where there is none. Raises NotFoundError, and UntrustedError
+    for a pickle that must not be loaded."""
     module, _, qualname = name.partition(":")
     if module not in sys.modules:
         _import(module)
@@ -323,7 +352,7 @@ def locate(name: str, pickled: bytes | None = None) -> type:
             f"the class {name} of a stored value cannot be found",
             remedy="It was renamed, moved or is not installed here: bring it back under that name, or run again.",
         )
-    return _unpickled_class(pickled)
+    return _unpickled_class(trust.open(pickled))
 
 
 def _import(module: str) -> None:
@@ -395,13 +424,6 @@ def _deque_from(parts: list[Any]) -> deque[Any]:
     return deque(parts[1:], maxlen=parts[0])
 
 
-def _enum_from(parts: list[Any]) -> Enum:
-    name, member, value, pickled = parts
-    kind = cast("type[Enum]", locate(name, pickled))
-    # A combination of flags has a name that is no member's.
-    return kind[member] if member in kind.__members__ else kind(value)
-
-
 _PATH_NAMES: dict[type, str] = {type(Path()): "path", PurePosixPath: "posix", PureWindowsPath: "windows"}
 _PATH_KINDS: dict[str, type[PurePath]] = {"path": Path, "posix": PurePosixPath, "windows": PureWindowsPath}
 
@@ -412,6 +434,7 @@ _FROM_BYTES: dict[int, Callable[[bytes], Any]] = {
     _DECIMAL: lambda data: Decimal(data.decode()),
     _UUID: lambda data: UUID(bytes=data),
     _BYTEARRAY: bytearray,
+    _SECRET: lambda data: Secret(data.decode("utf-8", "surrogatepass")),
 }
 
 _FROM_PARTS: dict[int, Callable[[Any], Any]] = {
@@ -427,8 +450,7 @@ _FROM_PARTS: dict[int, Callable[[Any], Any]] = {
     _ORDERED: _ordered_from,
     _DEQUE: _deque_from,
     _PATH: lambda parts: _PATH_KINDS[parts[0]](parts[1]),
-    _ENUM: _enum_from,
 }
 
 #: extensions whose data are packed values
-NESTED = frozenset(_FROM_PARTS)
+NESTED = frozenset({*_FROM_PARTS, _ENUM})

@@ -68,11 +68,14 @@ class Skipped(Event, frozen=True, tag="skipped"):
 
 
 class Hit(Event, frozen=True, tag="hit"):
-    """A recorded result with the same fingerprint takes the place of an attempt; it may come while that is queued."""
+    """A recorded result with the same fingerprint takes the place of an attempt; it may come while that is queued.
+
+    A result that is kept from an earlier generation of the run has the fingerprint under which it was made, if any.
+    """
 
     node: str
     item: int
-    fingerprint: bytes
+    fingerprint: bytes | None
     outputs: tuple[Argument, ...]
 
 

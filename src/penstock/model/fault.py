@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from penstock.errors import Fail, PenstockError, Retry
+from penstock.errors import Fail, PenstockError, Retry, SecretError, StoreError, UntrustedError
 from penstock.model.event import Fault
+from penstock.secrets import masking
+from penstock.secrets.signing import NO_KEYS
 
 #: bytes of a pickled exception that are worth keeping in the journal
 _LARGEST_PICKLE = 1 << 18
@@ -20,7 +23,8 @@ def fault_of(error: BaseException) -> Fault:
     """What is recorded of an exception: its type, message, the user's traceback, and itself if it can be pickled.
 
     Its class and those it inherits from are named in `kinds`. `Fail` and `Retry` settle whether the attempt is to be
-    repeated, and a MemoryError tells that it was for want of memory.
+    repeated, as do a SecretError and an UntrustedError, and a MemoryError tells that it was for want of memory. Secrets that this process has
+    read are masked in all of it.
     """
     kind = type(error)
     name = (
@@ -33,7 +37,11 @@ def fault_of(error: BaseException) -> Fault:
         pickled=_pickled(error),
         cause="memory" if isinstance(error, MemoryError) else "error",
         kinds=kinds_of(kind),
-        retry=False if isinstance(error, Fail) else True if isinstance(error, Retry) else None,
+        retry=False
+        if isinstance(error, (Fail, SecretError, UntrustedError))
+        else True
+        if isinstance(error, Retry)
+        else None,
         retry_after=error.after if isinstance(error, Retry) else None,
     )
 
@@ -65,7 +73,7 @@ def kinds_of(kind: type[BaseException]) -> tuple[str, ...]:
 def _message(error: BaseException) -> str:
     """What the exception says; its `__str__` is the user's code too, and may raise."""
     try:
-        return _text(str(error))
+        return masking.mask(_text(str(error)))
     except Exception as failure:
         return f"(its message cannot be shown: {type(failure).__name__})"
 
@@ -79,7 +87,14 @@ def user_traceback(error: BaseException) -> str:
     """The traceback as Python prints it, without penstock's own frames, in the exception and its causes."""
     told = traceback.TracebackException.from_exception(error)
     _strip(told, set())
-    return _text("".join(told.format()))
+    if isinstance(error, StoreError) and told.__cause__ is not None:
+        # it says what its cause was; and where it came to light in the standard library tells nobody anything
+        told.__cause__ = None
+        told.__suppress_context__ = True
+        told.stack = traceback.StackSummary.from_list(
+            [frame for frame in told.stack if not frame.filename.endswith("contextlib.py")]
+        )
+    return masking.mask(_text("".join(told.format())))
 
 
 def _strip(told: traceback.TracebackException | None, seen: set[int]) -> None:
@@ -102,20 +117,35 @@ def _pickled(error: BaseException) -> bytes | None:
 
     try:
         data = cast(Any, cloudpickle).dumps(error)
-        whole = isinstance(pickle.loads(data), BaseException)
+        again = pickle.loads(data)
+        whole = isinstance(again, BaseException)
+        if whole and masking.gives_away(data):
+            data = cast(Any, cloudpickle).dumps(_masked(again))
+            whole = not masking.gives_away(data)
     except Exception:
         return None
     return data if whole and len(data) <= _LARGEST_PICKLE else None
 
 
-def exception_of(fault: Fault) -> BaseException | None:
-    """The exception itself, with the user's traceback as a note; None if it could not be pickled."""
+def _masked(error: BaseException) -> BaseException:
+    """The exception with secrets masked in the texts that it was made with and that it holds; those deeper in it stay."""
+    error.args = tuple(map(masking.masked, error.args))
+    for name, value in vars(error).items():
+        setattr(error, name, masking.masked(value))
+    return error
+
+
+def exception_of(fault: Fault, opened: Callable[[bytes], bytes] = NO_KEYS.open) -> BaseException | None:
+    """The exception itself, with the user's traceback as a note; None if it could not be pickled, or must not be loaded.
+
+    `opened` gives the pickle without its signature, and raises UntrustedError for one that is not trusted.
+    """
     import pickle
 
     if fault.pickled is None:
         return None
     try:
-        error = pickle.loads(fault.pickled)
+        error = pickle.loads(opened(fault.pickled))
     except Exception:
         return None
     if not isinstance(error, BaseException):

@@ -98,6 +98,10 @@ class Policy(msgspec.Struct, frozen=True):
     priority: int = 0
     #: seconds after the start of the run by which the task should have ended; missing it only tells hooks
     deadline: float | None = None
+    #: environment variable of an attempt -> reference to the secret that it holds
+    secrets: dict[str, str] = {}
+    #: results may contain secrets that the task has read
+    allow_secrets: bool = False
     #: a process of its own while it runs, or a thread beside others in one process; `async def` functions share a loop
     run_in: Literal["process", "thread", "loop"] = "process"
     tags: tuple[str, ...] = ()

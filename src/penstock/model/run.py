@@ -79,6 +79,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     #: the process that drives it
     driver: str = ""
+    #: how many drivers it has had; what an earlier one still writes is refused
+    token: int = 1
+    #: how many times it was begun, counting from 1; an earlier generation goes by the name `RUN.1`
+    generation: int = 1
     #: what the pipeline returned, by name, once it has succeeded
     outputs: dict[str, Argument] = {}
 

@@ -71,6 +71,10 @@ class Work(msgspec.Struct, frozen=True):
     environment: Environment | None = None
     #: cores that an attempt is meant to use; 1 where nobody has said
     cpu: float = 1.0
+    #: environment variable -> reference to the secret that it holds
+    secrets: dict[str, str] = {}
+    #: outputs may contain secrets
+    allow_secrets: bool = False
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
@@ -210,6 +214,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     parameters: dict[str, Any] = {}
     #: folder for the Python environments of tasks
     environments: str = ""
+    #: what penstock needs in these, beside what it always does
+    needs: tuple[str, ...] = ()
 
     def make_values(self) -> Any:
         """The `Values` of a worker."""

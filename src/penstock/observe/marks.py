@@ -19,6 +19,8 @@ class Mark(NamedTuple):
 
 #: of a failure that the body of the pipeline has caught
 HANDLED = "handled"
+#: of a run whose driver is gone
+ORPHANED = "orphaned"
 
 MARKS: dict[str, Mark] = {
     NodeState.SUCCEEDED: Mark("✓", "+", "green", "succeeded"),
@@ -31,6 +33,7 @@ MARKS: dict[str, Mark] = {
     NodeState.RUNNING: Mark("▸", ">", "bold blue", "running"),
     NodeState.WAITING: Mark("·", ".", "dim", "waiting"),
     NodeState.PENDING: Mark("·", ".", "dim", "pending"),
+    ORPHANED: Mark("!", "!", "bold yellow", "orphaned"),
     "paused": Mark("□", "#", "magenta", "paused"),
     # what a plan says of nodes
     "would_run": Mark("▸", ">", "bold blue", "to run"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,6 +63,7 @@ from penstock.runtime.driving.claims import SHORT, Claims
 from penstock.runtime.driving.contents import CodeOf, no_code
 from penstock.runtime.driving.expansion import Evaluation, Expansion, result_of
 from penstock.runtime.driving.inbox import Inbox
+from penstock.runtime.driving.lease import Lease
 from penstock.runtime.driving.ledger import Ledger
 from penstock.runtime.driving.lookups import Lookups
 from penstock.runtime.driving.nodes import Cell, Nodes, Prepared, TaskCode, is_at
@@ -74,6 +75,7 @@ from penstock.values import Values
 
 if TYPE_CHECKING:
     from penstock.runtime.dynamic.bodies import Bodies
+    from penstock.runtime.generations.keeping import Keeping
     from penstock.runtime.hooks.line import Complaint
 
 __all__ = ["Driver", "TaskCode"]
@@ -98,7 +100,8 @@ class Driver:
     `bodies` are the dynamic bodies of the run, `admission` decides what may start when, `convert` makes the values of
     an answer of the types that were asked for, `complaints` is asked in every turn for what else there is to say,
     `settle_hooks` waits, before the end is recorded, for those who may say it; `new_code` tells the identities of tasks
-    that have appeared, and of classes that `code_of` was asked for. `progress` is the state of a run that has not begun, of the same graph.
+    that have appeared, and of classes that `code_of` was asked for. `progress` is the state of a run that has not begun, of
+    the same graph. `keeping` decides what is kept of an earlier generation. `chance` draws a number between two, for delays; `lease` says to others that this driver lives.
     """
 
     def __init__(
@@ -123,19 +126,21 @@ class Driver:
         code_of: CodeOf = no_code,
         settle_hooks: Callable[[], object] | None = None,
         progress: RunProgress | None = None,
+        keeping: Keeping | None = None,
+        chance: Callable[[float, float], float] = random.uniform,
+        lease: Lease | None = None,
     ) -> None:
         self.run, self.graph = run, graph
         self.store, self.executor, self.clock, self.observers = store, executor, clock, observers
         self.progress = progress = progress or RunProgress(graph)
         self.state, self._stays = RunState.RUNNING, options.wait
         self.outputs: dict[str, Argument] = {}
-        self.bodies = bodies
+        self.bodies, self.lease = bodies, lease or Lease(store, None, clock)
         self.admission = admission or _admission(run, graph, store, executor, clock)
-        self._complaints, self._new_code, self._settle_hooks = complaints, new_code, settle_hooks
-        self._interruptions: deque[CancelRequested] = deque()
+        self._complaints, self._new_code, self._settle_hooks, self._chance = complaints, new_code, settle_hooks, chance
         self._ledger = ledger = Ledger(progress)
         self._nodes = nodes = Nodes(run.run_id, progress, tasks, parameters, values, ledger, attached, code_of)
-        self._lookups = Lookups(nodes, store, values, clock, options, self._is_full)
+        self._lookups = Lookups(nodes, store, values, clock, options, self._is_full, keeping)
         self._expansion = Expansion(nodes, ledger, clock)
         self._timers = timers = Timers()
         self._limits = TimeLimits(progress, ledger, timers, clock)
@@ -146,16 +151,25 @@ class Driver:
         self._inbox = Inbox(store, run.run_id, clock)
         #: requests that are yet to be followed
         self._requests: list[Request] = []
-        self._evaluations: deque[Evaluation] = deque()
+        self._evaluations, self._interruptions = deque[Evaluation](), deque[CancelRequested]()
         self._turn, self._turns = Recorder(), 0
+        self._attach(keeping)
+
+    def _attach(self, keeping: Keeping | None) -> None:
+        """Name the run to those who were made before it."""
+        bodies = self.bodies
         if bodies is not None:
-            bodies.attach(progress, nodes.resolver, ledger.faults, run.run_id)
+            bodies.attach(self.progress, self._nodes.resolver, self._ledger.faults, self.run.run_id)
+        if keeping is not None:
+            keeping.attach(self.progress.tasks, None if bodies is None else bodies.used_by)
 
     # The run as a whole.
 
     def drive(self) -> RunState:
         """Run until nothing is left to do. Returns how the run ended, or that it is paused."""
-        return self._begun(self._start_anew)
+        for _ in self.turns():
+            pass
+        return self.state
 
     def resume(self) -> RunState:
         """Go on with a run that another driver has left, from its journal, and run until nothing is left to do.
@@ -163,8 +177,30 @@ class Driver:
         What had ended stays so; attempts that were under way count as lost. Raises NondeterministicError if a dynamic
         body does something else than it had done.
         """
-        journal = self.store.journal(self.run.run_id)
-        return self._begun(lambda: self._take_over(journal)) if journal else self.drive()
+        for _ in self.turns(resuming=True):
+            pass
+        return self.state
+
+    def turns(self, *, resuming: bool = False) -> Generator[float]:
+        """What `drive`, or `resume`, does, turn by turn, for somebody who has other things to do between two turns: yields
+        for how many seconds nothing is to be done unless the executor has something to report."""
+        journal = self.store.journal(self.run.run_id) if resuming else []
+        for observer in self.observers:
+            observer.watch(self.run, self.graph)
+        self.lease.begin(self.run)
+        try:
+            yield from self._loop(self._take_over(journal) if journal else self._start_anew())
+        except StoreError:
+            if not self.lease.is_lost():
+                raise
+            # what it holds, and what it would say, is the other driver's by now
+            self.admission.abandon()
+            raise self.lease.loss() from None
+        finally:
+            self.lease.end()
+            if self.bodies is not None:
+                self.bodies.close()
+            self.admission.close()
 
     def rehearse(self) -> tuple[Nodes, Mapping[Cell, Prepared]]:
         """Go as far as recorded results allow, with an executor that has no room. Returns what prepares attempts, and
@@ -179,16 +215,6 @@ class Driver:
     def interrupt(self, reason: str, *, stop: bool = False) -> None:
         """Ask for the end of the run; safe to call from a signal handler."""
         self._interruptions.append(CancelRequested(reason, stop))
-
-    def _begun(self, begin: Callable[[], list[AnyEvent]]) -> RunState:
-        for observer in self.observers:
-            observer.watch(self.run, self.graph)
-        try:
-            return self._loop(begin())
-        finally:
-            if self.bodies is not None:
-                self.bodies.close()
-            self.admission.close()
 
     def _start_anew(self) -> list[AnyEvent]:
         self._limit_run(0.0)
@@ -220,7 +246,8 @@ class Driver:
             return instruction
         self._limits.set(self.progress.nodes[instruction.node], instruction.item)
         now = self.clock.now()
-        passed = now - self._ledger.delayed_since.get((instruction.node, instruction.item), now)
+        # a clock that was set back meanwhile makes no delay longer than it was
+        passed = max(0.0, now - self._ledger.delayed_since.get((instruction.node, instruction.item), now))
         return msgspec.structs.replace(instruction, seconds=max(0.0, instruction.seconds - passed))
 
     def _limit_run(self, spent: float) -> None:
@@ -242,15 +269,19 @@ class Driver:
                 return events
         return []
 
-    def _loop(self, events: list[AnyEvent]) -> RunState:
+    def _loop(self, events: list[AnyEvent]) -> Generator[float]:
         reports: list[AnyReport] = []
         while True:
             self._take(events)
             self._commit(reports)
             if self.state is not RunState.RUNNING and not self._is_called_back():
-                return self.state
+                return
+            # it may have been suspended since
+            self.lease.check()
             self._attempts.carry_out()
-            reports = self.executor.poll(self._patience())
+            patience = self._patience()
+            yield patience
+            reports = self.executor.poll(patience)
             events = self._events_of(reports)
 
     # One turn.
@@ -292,7 +323,7 @@ class Driver:
             case Expand() | Conclude() | Substitute():
                 self._evaluations.append(instruction)
             case Delay(node, item, attempt, seconds, jitter):
-                seconds *= 1 + jitter * random.uniform(-1, 1)
+                seconds *= 1 + jitter * self._chance(-1, 1)
                 self._timers.at(self.clock.monotonic() + seconds, Wake(node, item, attempt))
             case Stop(node, item):
                 self._attempts.stop((node, item))
@@ -342,7 +373,7 @@ class Driver:
         self._turn.take_code(self._new_code())
         for complaint in self._complaints():
             self._turn.notice(complaint.node, complaint.item, [complaint.text], now)
-        turn = self._turn.turn(self._turns, now, state, self.outputs)
+        turn = self._turn.turn(self._turns, now, self.run.token, state, self.outputs)
         if turn is not None:
             refused = self.store.commit(self.run.run_id, turn)
             if refused:
@@ -458,8 +489,10 @@ class Driver:
         self._requests = self._inbox.poll(now=True)
         if not self._requests:
             return False
+        run = self.run
         try:
-            self.store.reopen(self.run.run_id, self.run.driver)
+            # who has gone on with it meanwhile is not to be disturbed
+            self.run = self.lease.renew(lambda: self.store.reopen(run.run_id, run.driver, run.driver))
         except StoreError:
             # who asked has seen that the run is paused, and goes on with it
             return False
@@ -469,6 +502,7 @@ class Driver:
     # What happened outside.
 
     def _events_of(self, reports: Sequence[AnyReport]) -> list[AnyEvent]:
+        self.lease.check()
         # what ends because of an interruption must be seen to end after it
         events: list[AnyEvent] = []
         while self._interruptions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -21,22 +21,27 @@ from penstock.runtime.reading.replay import replayed
 
 def end_as_cancelled(store: Store, run: RunRecord, reason: str) -> None:
     """Record that a run was ended because somebody asked for it."""
-    _end(store, run, [_cancelled(reason)], RunState.CANCELLED)
+    _end(store, run, [_cancelled(reason)], RunState.CANCELLED, time.time())
 
 
-def end_as_broken(store: Store, run: RunRecord, error: BaseException) -> None:
+def end_as_broken(store: Store, run: RunRecord, error: BaseException, now: Callable[[], float] = time.time) -> None:
     """Record that a run failed because what drives it did, so that nobody waits for it."""
     reason = error.what if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
-    _end(store, run, [RunExpired(reason), _cancelled(reason)], RunState.FAILED)
+    _end(store, run, [RunExpired(reason), _cancelled(reason)], RunState.FAILED, now())
+
+
+def leave(store: Store, run: RunRecord) -> None:
+    """Let another driver go on with a run later."""
+    turns = store.pulse(run.run_id).turns
+    store.commit(run.run_id, Turn(number=turns, at=time.time(), token=run.token, end=RunState.PAUSED))
 
 
 def _cancelled(reason: str) -> CancelRequested:
     return CancelRequested(reason, stop=True, final=False)
 
 
-def _end(store: Store, run: RunRecord, causes: Sequence[AnyEvent], state: RunState) -> None:
+def _end(store: Store, run: RunRecord, causes: Sequence[AnyEvent], state: RunState, at: float) -> None:
     now = replayed(store, run.run_id, from_json(store.graph(run.run_id)))
-    at = time.time()
     recorder = Recorder()
     if now.progress.started:
         for events in _last_events(now.progress, causes):
@@ -48,8 +53,10 @@ def _end(store: Store, run: RunRecord, causes: Sequence[AnyEvent], state: RunSta
     else:
         # nothing follows from these, but they tell why
         recorder.events += causes
-    turn = Turn(number=now.turns, at=at, events=recorder.events, attempts=recorder.attempts, end=state)
-    store.commit(run.run_id, turn)
+    store.commit(
+        run.run_id,
+        Turn(number=now.turns, at=at, token=run.token, events=recorder.events, attempts=recorder.attempts, end=state),
+    )
 
 
 def _last_events(progress: RunProgress, causes: Iterable[AnyEvent]) -> Iterator[list[AnyEvent]]:
@@ -68,4 +75,4 @@ def _settle(progress: RunProgress, instructions: list[AnyInstruction], recorder:
             recorder.attempts.append(end_record(progress.nodes[node], item, state, at, fault=fault, reason=reason))
 
 
-__all__ = ["end_as_broken", "end_as_cancelled"]
+__all__ = ["end_as_broken", "end_as_cancelled", "leave"]

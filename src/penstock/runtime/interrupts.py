@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -36,6 +38,8 @@ def interruptible(driver: Driver) -> Generator[None]:
             driver.executor.interrupt()
 
     before: dict[int, Any] = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    # a task that runs in this thread is stopped as well when another process takes the run over
+    driver.lease.when_lost = partial(_thread.interrupt_main, signal.SIGTERM)
     try:
         yield
     finally:

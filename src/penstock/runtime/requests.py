@@ -5,20 +5,23 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from penstock.authoring.kinds.parameters import to_json
 from penstock.authoring.tasks.approvals import check_answer
-from penstock.errors import NotFoundError
+from penstock.errors import NotFoundError, StoreError
 from penstock.model.graph import from_json
 from penstock.model.request import AnswerGiven, CancelAsked
 from penstock.model.run import NodeState, RunRecord, RunState
 from penstock.ports import Store
 from penstock.runtime.ending import end_as_cancelled
+from penstock.runtime.orphans import Say, log, watching
 from penstock.runtime.reading.cells import Cells
 from penstock.runtime.reading.questions import Question, open_questions
 from penstock.runtime.reading.replay import replayed
+from penstock.runtime.surroundings.leases import Fate, Watch
 from penstock.runtime.surroundings.processes import has_lost_its_driver, this_process
 
 #: seconds between two looks at a run that is to end
@@ -162,12 +165,13 @@ def cancel(
     by: str = "",
     now: bool = False,
     go_on: Callable[[RunRecord], Any] | None = None,
+    say: Say = log,
 ) -> Ending:
     """End a run, whoever drives it, and wait until it has ended.
 
     Attempts under way are stopped, nothing new starts but teardowns and exit handlers; with `now`, not even those. A
     run that nobody drives is ended here: by `go_on`, where there are teardowns to run, which the caller knows how to;
-    else by recording its end.
+    else by recording its end. `say` is told if it has to be seen first whether the driver lives.
     """
     run = store.find(run_id)
     if run.state in _ENDED:
@@ -175,13 +179,19 @@ def cancel(
     by = by or person()
     request = CancelAsked(reason or f"{by} asked for it", by, time.time(), now)
     store.ask(run.run_id, request)
+    watch, told = Watch(store), False
     while (run := store.find(run.run_id)).state not in _ENDED:
-        if is_over(store, run):
-            if go_on is None or now or not _has_last_words(store, run):
-                store.reopen(run.run_id, this_process(), run.driver)
-                end_as_cancelled(store, run, request.reason)
-            else:
+        fate = watch.fate(run)
+        if fate is Fate.UNKNOWN and not told:
+            say(watching(run))
+            told = True
+        if run.state is RunState.PAUSED or fate is Fate.GONE:
+            if go_on is not None and not now and _has_last_words(store, run):
                 go_on(run)
+                continue
+            # it may have been taken over by somebody else, who sees the request then
+            with suppress(StoreError):
+                end_as_cancelled(store, store.reopen(run.run_id, this_process(), run.driver), request.reason)
         else:
             time.sleep(_LOOK)
     return _ending(store, run)

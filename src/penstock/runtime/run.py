@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from penstock.errors import CancelledError, NotFoundError, RunFailedError
+from penstock.errors import CancelledError, DefinitionError, NotFoundError, RunFailedError
+from penstock.model.generation import Choice
 from penstock.model.run import FRUITFUL, AttemptRecord, NodeState, RunRecord, RunState, item_id
 from penstock.ports import Store
 from penstock.runtime import requests
 from penstock.runtime.reading.document import run_document
 from penstock.runtime.reading.failures import body_fault, exception_for, expiry, handled_nodes, is_handled
 from penstock.runtime.reading.questions import question_document
+from penstock.runtime.surroundings.processes import has_lost_its_driver
 from penstock.runtime.tags import checked_tags
 from penstock.values import Values
 
@@ -111,6 +113,7 @@ class Run:
         restore: Callable[[Mapping[str, Any]], Any] | None = None,
         resume: Callable[[str], Run] | None = None,
         replayer: Callable[[], Replayer] | None = None,
+        renew: Callable[[str, Choice], Run] | None = None,
     ) -> None:
         self._record = record
         self._open_store = open_store
@@ -121,6 +124,8 @@ class Run:
         self._resume = resume
         #: makes what makes its tasks again
         self._replayer = replayer
+        #: begins a run anew, given its id
+        self._renew = renew
         self.run_id = record.run_id
         self.pipeline = record.pipeline
         self.state = record.state
@@ -269,6 +274,22 @@ class Run:
             paused = store.find(self.run_id).state is RunState.PAUSED
         return self._resume(self.run_id) if paused and self._resume is not None else self._again()
 
+    def retry(self, *nodes: str, keep: Sequence[str] = (), invalidate: Sequence[str] = ()) -> Run:
+        """Run nodes again (`train`, `fit[3]`, `fit[rf]`, or patterns; by default, those that failed), and all that depends
+        on them, as the next generation of the run. Returns it as it is then.
+
+        What else is finished is kept, unless its code or its inputs changed; `keep` and `invalidate` (patterns) say
+        otherwise. Raises NotFoundError for a node that is not there, StoreError for a run that has not ended, and
+        DefinitionError for a run that was looked up: `retry` of its pipeline knows the code.
+        """
+        if self._renew is None:
+            raise DefinitionError(
+                f"run {self.run_id} was looked up, and does not know its code",
+                remedy=f"Use that of its pipeline: {self.pipeline}.retry({self.run_id!r}), "
+                f"or penstock retry {self.run_id}",
+            )
+        return self._renew(self.run_id, Choice(keep=tuple(keep), invalidate=tuple(invalidate), again=nodes))
+
     def cancel(self, reason: str = "", *, now: bool = False) -> Run:
         """End the run, wherever it is driven, and wait for that. Returns it as it is then.
 
@@ -278,11 +299,18 @@ class Run:
             requests.cancel(store, self.run_id, reason=reason, now=now)
         return self._again()
 
+    @property
+    def orphaned(self) -> bool:
+        """Whether the run is under way by its record, and the process that drove it is gone: `pipeline.resume` goes on with
+        it. Of a process on another machine that cannot be told at once; it counts as there."""
+        with self._open_store() as store:
+            return has_lost_its_driver(store, store.find(self.run_id))
+
     def _again(self) -> Run:
         """The run as it is recorded now."""
         with self._open_store() as store:
             record = store.find(self.run_id)
-        return Run(record, self._open_store, self._values, self._restore, self._resume, self._replayer)
+        return Run(record, self._open_store, self._values, self._restore, self._resume, self._replayer, self._renew)
 
     def raise_for_state(self) -> None:
         """Do nothing if the run succeeded; else raise what the body of the pipeline itself has raised, or the first
@@ -302,7 +330,7 @@ class Run:
         with self._open_store() as store:
             own = body_fault(store, self.run_id)
             if own is not None:
-                raise exception_for(f"the body of {self.pipeline}", own, self.run_id)
+                raise exception_for(f"the body of {self.pipeline}", own, self.run_id, self._values.trust)
             if late := expiry(store, self.run_id):
                 raise RunFailedError(f"run {self.run_id} failed: {late}", remedy=f"See: penstock show {self.run_id}")
             # attempt 0 is an end without an attempt, and comes last if there is one
@@ -314,7 +342,7 @@ class Run:
         first = min(failed, key=lambda attempt: attempt.started_at + attempt.duration, default=None)
         if first is None or first.fault is None:
             raise RunFailedError(f"run {self.run_id} failed", remedy=f"See: penstock show {self.run_id}")
-        raise exception_for(item_id(first.node, first.item, first.key), first.fault, self.run_id)
+        raise exception_for(item_id(first.node, first.item, first.key), first.fault, self.run_id, self._values.trust)
 
     def __repr__(self) -> str:
         return f"<run {self.run_id} of {self.pipeline}: {self.state.value}>"

@@ -1,4 +1,5 @@
 """Where runs are recorded: the adapters of `penstock.ports.Store`, and the only home of SQL.
 
-`penstock.stores.sqlite` keeps everything in one file; `penstock.stores.schema` has its tables, as numbered migrations.
+`penstock.stores.sqlite` keeps everything in one file, `penstock.stores.postgres` in a database on a server. What both do
+is in `reading` and `relational`; their tables are in `schema` and `postgres_schema`, as numbered migrations.
 """

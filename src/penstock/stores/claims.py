@@ -8,8 +8,11 @@ while its run is under way; that of any other run is taken over. What there is a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
+
+from penstock.stores.database import Connection
+from penstock.stores.rows import Row
 
 #: what a turn without refused claims comes back with
 NONE: Final[frozenset[bytes]] = frozenset()
@@ -20,44 +23,49 @@ CLAIMANTS = """
     WHERE state = 'running' AND fingerprint
 """
 
-_TAKE = """
+#: claims a result: see `claim_rows`
+TAKE = """
     INSERT INTO results (fingerprint, outputs, run, node, item, attempt, created_at, claimant, claimed_node, claimed_item)
-    VALUES (?, X'', 0, '', -1, 0, 0.0, ?, ?, ?)
+    VALUES (?, ?, 0, '', -1, 0, 0.0, ?, ?, ?)
     ON CONFLICT (fingerprint) DO UPDATE SET
         claimant = excluded.claimant, claimed_node = excluded.claimed_node, claimed_item = excluded.claimed_item
-    WHERE outputs = X'' AND (
-        claimant IS NULL OR claimant = excluded.claimant
+    WHERE length(results.outputs) = 0 AND (
+        results.claimant IS NULL OR results.claimant = excluded.claimant
         OR NOT EXISTS (SELECT 1 FROM runs WHERE id = results.claimant AND state = 'running')
     )
 """
 # What the run has made itself, for an item just like this one, is its own affair.
-_OTHERS = "SELECT 1 FROM results WHERE fingerprint = ?1 AND (claimant <> ?2 OR (outputs <> X'' AND run <> ?2))"
-_DROP = "DELETE FROM results WHERE fingerprint = ? AND claimant = ? AND outputs = X''"
+_OTHERS = "SELECT 1 FROM results WHERE fingerprint = ?1 AND (claimant <> ?2 OR (length(outputs) > 0 AND run <> ?2))"
+_DROP = "DELETE FROM results WHERE fingerprint = ? AND claimant = ? AND length(outputs) = 0"
 _DEAD = "claimant IS NOT NULL AND claimant NOT IN (SELECT id FROM runs WHERE state = 'running')"
-_SWEEP = f"DELETE FROM results WHERE {_DEAD} AND outputs = X''"
+_SWEEP = f"DELETE FROM results WHERE {_DEAD} AND length(outputs) = 0"
 
 
 def take(connection: sqlite3.Connection, run: int, claims: Mapping[bytes, tuple[str, int]]) -> frozenset[bytes]:
     """Claim results for a run, each for a node and an item. Returns those that another run has, or has made."""
-    added = connection.executemany(_TAKE, ((fingerprint, run, *cell) for fingerprint, cell in claims.items()))
+    added = connection.executemany(TAKE, claim_rows(run, claims))
     if added.rowcount == len(claims):
         return NONE
     return frozenset(key for key in claims if connection.execute(_OTHERS, (key, run)).fetchone() is not None)
 
 
-def drop(connection: sqlite3.Connection, run: int, fingerprints: Iterable[bytes]) -> None:
+def claim_rows(run: int, claims: Mapping[bytes, tuple[str, int]]) -> Iterator[Row]:
+    return ((fingerprint, b"", run, *cell) for fingerprint, cell in claims.items())
+
+
+def drop(connection: Connection, run: int, fingerprints: Iterable[bytes]) -> None:
     """Drop the claims that a run has of these."""
     connection.executemany(_DROP, ((fingerprint, run) for fingerprint in fingerprints))
 
 
-def of_run(connection: sqlite3.Connection, run: int) -> set[bytes]:
+def of_run(connection: Connection, run: int) -> set[bytes]:
     """What a run has claimed. Goes through the whole cache."""
     return {key for (key,) in connection.execute("SELECT fingerprint FROM results WHERE claimant = ?", (run,))}
 
 
-def sweep(connection: sqlite3.Connection) -> None:
+def sweep(connection: Connection) -> None:
     """Drop claims that count no more: those of drivers that were killed. Goes through the whole cache."""
     connection.execute(_SWEEP)
 
 
-__all__ = ["CLAIMANTS", "NONE", "drop", "of_run", "sweep", "take"]
+__all__ = ["CLAIMANTS", "NONE", "TAKE", "claim_rows", "drop", "of_run", "sweep", "take"]

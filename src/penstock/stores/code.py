@@ -5,13 +5,13 @@ Identities and texts are kept once per digest. Every function that writes runs i
 
 from __future__ import annotations
 
-import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from penstock.model.identity import Basis, SourceText, TaskIdentity
+from penstock.stores.database import Connection, looked_up
 from penstock.stores.rows import Row, decode_argument, encode, plain
 
 #: the level of compression: what is kept once is still kept while somebody waits for the run to start
@@ -24,20 +24,22 @@ TEXTS = "SELECT digest, text FROM texts WHERE digest"
 # Of code that has only moved, the latest place counts: there it can be found.
 _KEEP_IDENTITY = """
     INSERT INTO identities (digest, document, kept_at) VALUES (?, ?, ?)
-    ON CONFLICT (digest) DO UPDATE SET document = excluded.document, kept_at = max(kept_at, excluded.kept_at)
+    ON CONFLICT (digest) DO UPDATE SET
+        document = excluded.document,
+        kept_at = CASE WHEN identities.kept_at < excluded.kept_at THEN excluded.kept_at ELSE identities.kept_at END
 """
-_KEEP_LONGER = "UPDATE identities SET kept_at = max(kept_at, ?) WHERE digest = ?"
+_KEEP_LONGER = "UPDATE identities SET kept_at = ?1 WHERE kept_at < ?1 AND digest = ?2"
 _KEEP_TEXT = "INSERT INTO texts (digest, text) VALUES (?, ?)"
 _ADD_BASIS = """
     INSERT INTO basis (run, kind, name, value) VALUES (?, ?, ?, ?)
-    ON CONFLICT (run, kind, name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value
+    ON CONFLICT (run, kind, name) DO UPDATE SET value = excluded.value WHERE basis.value <> excluded.value
 """
 
 _decode_identity = msgspec.msgpack.Decoder(TaskIdentity).decode
 
 
 def keep(
-    connection: sqlite3.Connection, identities: Sequence[TaskIdentity], texts: Sequence[SourceText], now: float
+    connection: Connection, identities: Sequence[TaskIdentity], texts: Sequence[SourceText], now: float
 ) -> frozenset[bytes]:
     """Keep identities and texts. Returns the digests of the identities that were not known."""
     known = _known(connection, "identities", (identity.digest for identity in identities))
@@ -61,9 +63,8 @@ def _is_whole(identity: TaskIdentity) -> bool:
     return all(module.text for module in identity.modules)
 
 
-def _known(connection: sqlite3.Connection, table: str, digests: Iterable[bytes]) -> set[bytes]:
-    query = f"SELECT 1 FROM {table} WHERE digest = ?"
-    return {digest for digest in digests if connection.execute(query, (digest,)).fetchone() is not None}
+def _known(connection: Connection, table: str, digests: Iterable[bytes]) -> set[bytes]:
+    return {digest for (digest,) in looked_up(connection, f"SELECT digest FROM {table} WHERE digest", list(digests))}
 
 
 def _packed(document: bytes) -> bytes:
@@ -78,7 +79,7 @@ def text_of(document: bytes) -> str:
     return zlib.decompress(document).decode("utf-8", "surrogatepass")
 
 
-def add_basis(connection: sqlite3.Connection, run: int, basis: Basis) -> None:
+def add_basis(connection: Connection, run: int, basis: Basis) -> None:
     """Add to the basis of a run; of two values under one name the later one counts."""
     connection.executemany(_ADD_BASIS, _basis_rows(run, basis))
 
@@ -90,7 +91,7 @@ def _basis_rows(run: int, basis: Basis) -> Iterator[Row]:
     yield from ((run, "class", plain(name), digest) for name, digest in basis.classes.items())
 
 
-def basis_of(connection: sqlite3.Connection, run: int) -> Basis:
+def basis_of(connection: Connection, run: int) -> Basis:
     """What has been added to the basis of a run."""
     found = connection.execute("SELECT kind, name, value FROM basis WHERE run = ?", (run,)).fetchall()
     return Basis(

@@ -6,7 +6,6 @@ leaves a transaction open, by keys of the records' own: SQLite may number rows a
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -18,32 +17,33 @@ from penstock.model.expression import Stored
 from penstock.model.graph import from_json
 from penstock.model.value import Argument, Artifact, Collection, Record, Selection
 from penstock.ports import CachedResult
-from penstock.stores import claims, code, rows
+from penstock.stores import claims, code, compaction, rows
+from penstock.stores.database import Connection
 from penstock.stores.rows import Row
-from penstock.stores.transactions import PATIENCE, code_of
 
 #: how many rows are read at once
 _PIECE = 256
-#: bytes in use up to which a file is written anew while runs are under way, which all of them have to wait for
-_SMALL = 1 << 30
 
 _RESULTS = """
     SELECT fingerprint, results.outputs, created_at, node, run_id FROM results LEFT JOIN runs ON runs.id = results.run
-    WHERE fingerprint > ? AND results.outputs <> X'' ORDER BY fingerprint LIMIT ?
+    WHERE fingerprint > ? AND length(results.outputs) > 0 ORDER BY fingerprint LIMIT ?
 """
 _OUTPUTS = """
     SELECT node, item, attempt, outputs FROM attempts WHERE run = ? AND (node, item, attempt) > (?, ?, ?)
     ORDER BY node, item, attempt LIMIT ?
 """
-_JOURNAL = "SELECT number, events FROM journal WHERE run = ? AND number > ? ORDER BY number LIMIT ?"
+_JOURNAL = f"""
+    SELECT number, {compaction.TURNS} FROM journal WHERE run = ? AND number > ? ORDER BY number LIMIT ?
+"""
 _ATTACHMENTS = f"SELECT number, {rows.ATTACHMENT} FROM attachments WHERE run = ? AND number > ? ORDER BY number LIMIT ?"
 _PARAMETERS = "SELECT value FROM basis WHERE run = ? AND kind = 'parameter'"
 
 # A claim of what is forgotten still stands.
-_FORGET = (
-    "DELETE FROM results WHERE fingerprint = ? AND claimant IS NULL",
-    "UPDATE results SET outputs = X'', run = 0 WHERE fingerprint = ?",
-)
+_FORGET = "DELETE FROM results WHERE fingerprint = ? AND claimant IS NULL"
+_FORGET_CLAIMED = "UPDATE results SET outputs = ?, run = 0 WHERE fingerprint = ?"
+
+# The earlier generations of a run: `:` comes after all digits.
+_EARLIER = "SELECT run_id FROM runs WHERE run_id > ? AND run_id < ? AND superseded"
 
 #: those of runs that are under way, and the tags of runs, for ids that are to follow
 DRIVEN = "SELECT run_id, pipeline FROM runs WHERE state = 'running' AND run_id"
@@ -52,13 +52,13 @@ TAGS = "SELECT run_id, tag FROM tags JOIN runs ON runs.id = tags.run WHERE run_i
 _UNUSED = "kept_at < ? AND digest NOT IN (SELECT value FROM basis WHERE kind IN ('task', 'class'))"
 
 
-def results(connection: sqlite3.Connection) -> Iterator[CachedResult]:
+def results(connection: Connection) -> Iterator[CachedResult]:
     """All that is in the cache."""
     for fingerprint, outputs, created_at, node, run_id in _pieces(connection, _RESULTS, (), (b"",)):
         yield CachedResult(fingerprint, rows.decode_outputs(outputs), created_at, node, run_id)
 
 
-def arguments(connection: sqlite3.Connection) -> Iterator[Argument]:
+def arguments(connection: Connection) -> Iterator[Argument]:
     """Everything stored that anything recorded refers to."""
     for result in results(connection):
         yield from result.outputs
@@ -66,11 +66,11 @@ def arguments(connection: sqlite3.Connection) -> Iterator[Argument]:
         yield from _of_run(connection, run)
 
 
-def _runs(connection: sqlite3.Connection) -> Iterator[int]:
+def _runs(connection: Connection) -> Iterator[int]:
     return (run for (run,) in _pieces(connection, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", (), (0,)))
 
 
-def _of_run(connection: sqlite3.Connection, run: int) -> Iterator[Argument]:
+def _of_run(connection: Connection, run: int) -> Iterator[Argument]:
     for outputs, graph in connection.execute(
         "SELECT outputs, graph FROM runs JOIN run_details ON run = id WHERE id = ?", (run,)
     ).fetchall():
@@ -80,14 +80,15 @@ def _of_run(connection: sqlite3.Connection, run: int) -> Iterator[Argument]:
         yield rows.decode_argument(value)
     for *_, outputs in _pieces(connection, _OUTPUTS, (run,), ("", -2, -1)):
         yield from rows.decode_outputs(outputs)
-    for _, events in _pieces(connection, _JOURNAL, (run,), (-1,)):
-        for event in rows.decode_events(events):
+    journal = (tuple(row[1:]) for row in _pieces(connection, _JOURNAL, (run,), (-1,)))
+    for _, events in compaction.turns_of(journal):
+        for event in events:
             yield from _in_event(event)
     for _, *attachment in _pieces(connection, _ATTACHMENTS, (run,), (0,)):
         yield rows.attachment_of(tuple(attachment)).attachment.artifact
 
 
-def _pieces(connection: sqlite3.Connection, query: str, of: Row, after: Row) -> Iterator[Row]:
+def _pieces(connection: Connection, query: str, of: Row, after: Row) -> Iterator[Row]:
     """The rows of a query that takes `of`, the key that its rows come after, and how many to read at once."""
     while found := connection.execute(query, (*of, *after, _PIECE)).fetchall():
         yield from found
@@ -122,10 +123,10 @@ def _stored(value: Any) -> Iterator[Argument]:
         yield from _stored(each)
 
 
-def tag(connection: sqlite3.Connection, run: int, add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:
+def tag(connection: Connection, run: int, add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:
     """Put tags on a run, and take some off. Returns those that it has then, sorted."""
     added = ((run, rows.plain(tag)) for tag in add)
-    connection.executemany("INSERT OR IGNORE INTO tags (run, tag) VALUES (?, ?)", added)
+    connection.executemany("INSERT INTO tags (run, tag) VALUES (?, ?) ON CONFLICT DO NOTHING", added)
     removed = ((run, rows.plain(tag)) for tag in remove)
     connection.executemany("DELETE FROM tags WHERE run = ? AND tag = ?", removed)
     return tuple(sorted(tag for (tag,) in connection.execute("SELECT tag FROM tags WHERE run = ?", (run,)).fetchall()))
@@ -139,11 +140,14 @@ def grouped(found: Iterable[Row]) -> dict[str, tuple[str, ...]]:
     return {run_id: tuple(sorted(of_run)) for run_id, of_run in tags.items()}
 
 
-def remove(connection: sqlite3.Connection, run_id: str) -> None:
-    """Forget a run, with all that refers to it. Raises StoreError for one that is under way."""
+def remove(connection: Connection, run_id: str) -> None:
+    """Forget a run, with its earlier generations and all that refers to them. Raises StoreError for one that is under
+    way."""
     for _, pipeline in connection.execute(f"{DRIVEN} = ?", (run_id,)).fetchall():
         raise under_way(run_id, pipeline)
-    connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+    earlier = connection.execute(_EARLIER, (f"{run_id}.", f"{run_id}.:")).fetchall()
+    of_run = [(each,) for (each,) in earlier if each.removeprefix(f"{run_id}.").isdigit()]
+    connection.executemany("DELETE FROM runs WHERE run_id = ?", [*of_run, (run_id,)])
 
 
 def under_way(run_id: str, pipeline: str) -> StoreError:
@@ -154,11 +158,11 @@ def under_way(run_id: str, pipeline: str) -> StoreError:
     )
 
 
-def forget(connection: sqlite3.Connection, fingerprints: Iterable[bytes]) -> None:
+def forget(connection: Connection, fingerprints: Iterable[bytes]) -> None:
     """Drop entries of the cache."""
-    forgotten = [(fingerprint,) for fingerprint in fingerprints]
-    for statement in _FORGET:
-        connection.executemany(statement, forgotten)
+    forgotten = list(fingerprints)
+    connection.executemany(_FORGET, ((fingerprint,) for fingerprint in forgotten))
+    connection.executemany(_FORGET_CLAIMED, ((b"", fingerprint) for fingerprint in forgotten))
 
 
 # Sweeping. What nothing refers to is looked for before anybody has to wait: of a run that has ended nothing changes any
@@ -168,7 +172,7 @@ def forget(connection: sqlite3.Connection, fingerprints: Iterable[bytes]) -> Non
 class Sweep:
     """Drops what nothing recorded refers to: `prepare` outside of a transaction, then `carry_out` within one."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         #: the runs that have been gone through
         self._seen: set[int] = set()
@@ -218,26 +222,6 @@ def _digests(argument: Argument) -> Iterator[bytes]:
             yield from _digests(of)
 
 
-def shrink(connection: sqlite3.Connection) -> None:
-    """Write the file anew without what has become free, if that is worth the while and nobody keeps it busy."""
-    free, pages, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count", "page_size")
-    )
-    driven = connection.execute("SELECT 1 FROM runs WHERE state = 'running' LIMIT 1").fetchone() is not None
-    if free * 8 < pages or (driven and (pages - free) * size > _SMALL):
-        return
-    try:
-        connection.execute("VACUUM")
-    except sqlite3.OperationalError as error:
-        if code_of(error) != sqlite3.SQLITE_BUSY:
-            raise
-        return
-    # It would keep everybody from writing until the last reader is done: then the file shrinks when it is closed.
-    connection.execute("PRAGMA busy_timeout = 0")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
-
-
 __all__ = [
     "DRIVEN",
     "TAGS",
@@ -247,7 +231,6 @@ __all__ = [
     "grouped",
     "remove",
     "results",
-    "shrink",
     "tag",
     "under_way",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from penstock.errors import NotFoundError
 from penstock.model.run import RunRecord, timestamp
 
@@ -11,12 +9,12 @@ from penstock.model.run import RunRecord, timestamp
 NAMED = 5
 
 
-def not_found(name: str, ambiguous: list[RunRecord], latest: list[RunRecord], path: Path) -> NotFoundError:
+def not_found(name: str, ambiguous: list[RunRecord], latest: list[RunRecord], place: str) -> NotFoundError:
     """That several runs could be meant; or none, with the nearest of the latest ones."""
     if ambiguous:
         return NotFoundError(f"several runs start with {name!r}", remedy=_listed("Say which:", ambiguous))
     if not latest:
-        return NotFoundError(f"there is no run {name!r}: none is recorded in {path}")
+        return NotFoundError(f"there is no run {name!r}: none is recorded in {place}")
     return NotFoundError(f"there is no run {name!r}", remedy=_listed("The nearest are:", _nearest(name, latest)))
 
 

@@ -8,20 +8,20 @@ The tables have rows of runs that are under way alone: those of a run go when it
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 
 from penstock.errors import NotFoundError, StoreError
 from penstock.ports import Holder, PoolState
+from penstock.stores.database import Connection
 
 #: seconds for which a claim stands without being asked again
 _CLAIM = 3.0
 
 _SIZE = "INSERT INTO pools (name, size) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET size = excluded.size"
 _OWN = "run = ? AND node = ? AND item = ?"
-_HELD = f"SELECT pool, sum(amount) FROM holds WHERE NOT ({_OWN}) GROUP BY pool"
+_HELD = f"SELECT pool, CAST(sum(amount) AS BIGINT) FROM holds WHERE NOT ({_OWN}) GROUP BY pool"
 _CLAIMED = """
-    SELECT pool, sum(amount) FROM claims
+    SELECT pool, CAST(sum(amount) AS BIGINT) FROM claims
     WHERE run <> ?1 AND number < coalesce((SELECT min(number) FROM claims WHERE run = ?1 AND node = ?2 AND item = ?3),
                                           9223372036854775807)
     GROUP BY pool
@@ -33,12 +33,12 @@ _ASK = """
 """
 _STATES = """
     SELECT name, size, run_id, node, item, amount
-    FROM pools LEFT JOIN (SELECT * FROM holds JOIN runs ON runs.id = holds.run WHERE until > ?) ON pool = name
+    FROM pools LEFT JOIN (SELECT * FROM holds JOIN runs ON runs.id = holds.run WHERE until > ?) AS held ON pool = name
     ORDER BY name, run_id, node, item
 """
 
 
-def set_sizes(connection: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
+def set_sizes(connection: Connection, sizes: Mapping[str, int]) -> None:
     """Create pools, or change their sizes. Raises StoreError for a size below 0."""
     for name, size in sizes.items():
         if size < 0:
@@ -46,9 +46,7 @@ def set_sizes(connection: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
     connection.executemany(_SIZE, sizes.items())
 
 
-def hold(
-    connection: sqlite3.Connection, run: int, holder: Holder, needs: Mapping[str, int], until: float, now: float
-) -> bool:
+def hold(connection: Connection, run: int, holder: Holder, needs: Mapping[str, int], until: float, now: float) -> bool:
     """Take parts of pools, all or none; whether there was enough. `run` is the key of the holder's run."""
     _drop(connection, "until <= ?", (now,))
     wanted = {name: amount for name, amount in needs.items() if amount > 0}
@@ -65,7 +63,7 @@ def hold(
     return enough
 
 
-def _sizes(connection: sqlite3.Connection, wanted: Mapping[str, int]) -> dict[str, int]:
+def _sizes(connection: Connection, wanted: Mapping[str, int]) -> dict[str, int]:
     sizes: dict[str, int] = dict(connection.execute("SELECT name, size FROM pools").fetchall())
     missing = [name for name in wanted if name not in sizes]
     if missing:
@@ -80,12 +78,12 @@ def _fits(need: int, size: int, taken: int) -> bool:
     return need <= size - taken or (need > size and taken == 0)
 
 
-def renew(connection: sqlite3.Connection, run: int, until: float) -> None:
+def renew(connection: Connection, run: int, until: float) -> None:
     """Let everything that is held for a run lapse only at a later time."""
-    connection.execute("UPDATE holds SET until = max(until, ?) WHERE run = ?", (until, run))
+    connection.execute("UPDATE holds SET until = ?1 WHERE until < ?1 AND run = ?2", (until, run))
 
 
-def give_back(connection: sqlite3.Connection, run: int, holder: Holder | None = None) -> None:
+def give_back(connection: Connection, run: int, holder: Holder | None = None) -> None:
     """Let go of what a holder has and claims, or of all that its run has."""
     if holder is None or not holder.node:
         _drop(connection, "run = ?", (run,))
@@ -93,12 +91,12 @@ def give_back(connection: sqlite3.Connection, run: int, holder: Holder | None = 
         _drop(connection, _OWN, (run, holder.node, holder.item))
 
 
-def _drop(connection: sqlite3.Connection, which: str, values: tuple[float | str, ...]) -> None:
+def _drop(connection: Connection, which: str, values: tuple[float | str, ...]) -> None:
     for table in ("holds", "claims"):
         connection.execute(f"DELETE FROM {table} WHERE {which}", values)
 
 
-def states(connection: sqlite3.Connection, now: float) -> list[PoolState]:
+def states(connection: Connection, now: float) -> list[PoolState]:
     """All pools by name, and who holds how much of them."""
     found: dict[str, PoolState] = {}
     for name, size, run_id, node, item, amount in connection.execute(_STATES, (now,)).fetchall():

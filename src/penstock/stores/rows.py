@@ -25,7 +25,7 @@ from penstock.model.work import Attachment, Line, Metric
 from penstock.ports import LoggedAttachment, LoggedLine, LoggedMetric, Turn
 
 #: the columns of the rows made and read here, in order
-RUN = "run_id, pipeline, state, parameters, started_at, finished_at, target, driver, outputs"
+RUN = "run_id, pipeline, state, parameters, started_at, finished_at, target, driver, outputs, token, generation"
 ATTEMPT = (
     "node, item, attempt, state, started_at, duration, cpu, peak_memory, worker, fingerprint, outputs, fault, reason, "
     "key"
@@ -75,11 +75,13 @@ def run_row(run: RunRecord) -> Row:
         plain(run.target),
         plain(run.driver),
         encode(run.outputs),
+        run.token,
+        run.generation,
     )
 
 
 def run_of(row: Row) -> RunRecord:
-    run_id, pipeline, state, parameters, started_at, finished_at, target, driver, outputs = row
+    run_id, pipeline, state, parameters, started_at, finished_at, target, driver, outputs, token, generation = row
     return RunRecord(
         run_id=run_id,
         pipeline=pipeline,
@@ -90,6 +92,8 @@ def run_of(row: Row) -> RunRecord:
         target=target,
         driver=driver,
         outputs=decode_results(outputs),
+        token=token,
+        generation=generation,
     )
 
 
@@ -106,7 +110,14 @@ def graph_of(document: bytes) -> bytes:
 
 def events_document(events: Sequence[AnyEvent]) -> bytes:
     """The events of a turn. What they hold of the user's own values is kept as the graph's document keeps it."""
+    if not grows(events):
+        return encode(events)
     return encode([_kept(event) if type(event) is Grown else event for event in events])
+
+
+def grows(events: Sequence[AnyEvent]) -> bool:
+    """Whether there are nodes that appear in a turn with these events."""
+    return Grown in map(type, events)
 
 
 def _kept(event: Grown) -> Grown:
@@ -197,7 +208,9 @@ def result_rows(key: int, turn: Turn) -> Iterator[Row]:
 
 
 def description_rows(turn: Turn) -> Iterator[Row]:
-    return ((d.digest, plain(_preview_to_json(d.preview))) for d in turn.descriptions)
+    # of several of one digest the last counts
+    latest = {d.digest: d.preview for d in turn.descriptions}
+    return ((digest, plain(_preview_to_json(preview))) for digest, preview in latest.items())
 
 
 def description_of(row: Row) -> Description:

@@ -236,6 +236,30 @@ _TAGS = (
     """,
 )
 
+# How many drivers a run has had, when the last one said that it lives, and how many times it was begun. An earlier
+# generation of a run is a row of its own, and so is all that was recorded of it.
+_DRIVERS = (
+    "ALTER TABLE runs ADD COLUMN token INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE runs ADD COLUMN beats INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN beat_at REAL",
+    "ALTER TABLE runs ADD COLUMN generation INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE runs ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0",
+)
+
+# A row of the journal may stand for several turns, of which its number and time are the last one's; its events are then
+# msgpack: list[tuple[float, list[AnyEvent]]], compressed by zlib.
+_COMPACTION = (
+    "ALTER TABLE journal ADD COLUMN turns INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE runs ADD COLUMN compacted INTEGER NOT NULL DEFAULT 0",
+)
+
+# What would else be looked for in all runs that there ever were, or in the whole cache.
+_FINDING = (
+    "CREATE INDEX runs_by_pipeline ON runs (pipeline, started_at)",
+    "CREATE INDEX runs_by_state ON runs (state, started_at)",
+    "CREATE INDEX results_by_claimant ON results (claimant) WHERE claimant IS NOT NULL",
+)
+
 
 def _upgrade_graphs(connection: sqlite3.Connection) -> None:
     """Bring the graphs of all runs to version 2 of their format."""
@@ -256,6 +280,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (*_RUNS, *_HISTORY, *_CACHE, *_SAID),
     (*_GROWTH, *_POOLS, _upgrade_graphs),
     (*_CODE, *_CLAIMS, *_TAGS),
+    (*_DRIVERS, *_COMPACTION, *_FINDING),
 )
 
 

@@ -21,6 +21,7 @@ _RIGHTS = "Give yourself the right to read and write there, or name another fold
 _DAMAGED = "Put a copy back, or move the file away: penstock then makes a new one. Blobs are not affected."
 _REMEDIES = {
     sqlite3.SQLITE_BUSY: "End that process, or try again.",
+    sqlite3.SQLITE_IOERR: "The disk may be full, or damaged: free some space there, and look at what the system says of it.",
     sqlite3.SQLITE_FULL: "Free some space on that disk, or name another folder with PENSTOCK_HOME.",
     sqlite3.SQLITE_READONLY: _RIGHTS,
     sqlite3.SQLITE_CANTOPEN: _RIGHTS,

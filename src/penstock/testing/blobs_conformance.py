@@ -120,7 +120,11 @@ class BlobsConformance(BlobsCase):
     def test_what_was_written_is_sound(self, tmp_path: Path, blobs: Blobs, data: bytes) -> None:
         address = blobs.put(data)
         assert blobs.sound(address)
-        assert self.make_blobs(tmp_path).sound(address)
+        other = self.make_blobs(tmp_path)
+        assert other.sound(address)
+        missing = [blake3(b"never written: %d" % number).digest() for number in range(50)]
+        assert other.sound_among([*missing, address, address]) == {address}
+        assert other.sound_among(()) == set()
 
     @pytest.mark.parametrize("change", DAMAGES)
     def test_reading_finds_damage_and_removes_it(self, tmp_path: Path, blobs: Blobs, change: bytes) -> None:

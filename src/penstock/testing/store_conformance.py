@@ -37,6 +37,8 @@ from penstock.testing.records import (
 )
 from penstock.testing.store_claims import ClaimConformance
 from penstock.testing.store_collection import CodeConformance, CollectionConformance
+from penstock.testing.store_compaction import CompactionConformance
+from penstock.testing.store_drivers import GenerationConformance, LeaseConformance
 from penstock.testing.store_journal import JournalConformance
 from penstock.testing.store_sharing import PoolConformance, RequestConformance
 
@@ -54,7 +56,15 @@ def contents(store: Store, run_id: str) -> list[Any]:
 
 
 class StoreConformance(
-    JournalConformance, RequestConformance, PoolConformance, ClaimConformance, CodeConformance, CollectionConformance
+    JournalConformance,
+    RequestConformance,
+    PoolConformance,
+    ClaimConformance,
+    CodeConformance,
+    CollectionConformance,
+    LeaseConformance,
+    GenerationConformance,
+    CompactionConformance,
 ):
     """Tests of the `Store` port. A subclass implements `make_store`."""
 

@@ -233,12 +233,12 @@ class JournalConformance(StoreCase):
         assert store.runs(state="paused") == [paused]
         with pytest.raises(StoreError, match="paused"):
             store.commit(run_id, turn(1))
-        again = run_record(driver="host:2")
+        again = run_record(driver="host:2", token=2)
         assert store.reopen(run_id, "host:2") == again
         assert store.find(run_id) == again
         store.commit(run_id, turn(1, end=RunState.SUCCEEDED, outputs={"result": artifact(1)}))
         ended = run_record(
-            driver="host:2", state=RunState.SUCCEEDED, finished_at=turn(1).at, outputs={"result": artifact(1)}
+            driver="host:2", token=2, state=RunState.SUCCEEDED, finished_at=turn(1).at, outputs={"result": artifact(1)}
         )
         assert store.find(run_id) == ended
 

@@ -117,12 +117,14 @@ def with_suffix(path: Path, default: str, *others: str) -> Path:
 
 
 class Spool:
-    """A sink that keeps what is small in memory and passes on what is not to a blob."""
+    """A sink that keeps what is small in memory and passes on what is not to a blob. `look` is shown everything first; its
+    keyword `begins` says that a new value does."""
 
     closed = False
 
-    def __init__(self, blobs: Blobs, limit: int) -> None:
+    def __init__(self, blobs: Blobs, limit: int, look: Callable[..., None] | None = None) -> None:
         self._blobs = blobs
+        self._look = look
         self._limit = limit
         self._start = bytearray()
         self._writer: Any = None
@@ -138,6 +140,8 @@ class Spool:
     def write(self, data: Any, /) -> int:
         """Add bytes."""
         view = memoryview(data).cast("B")
+        if self._look is not None:
+            self._look(view, begins=self.size == 0)
         self.size += len(view)
         if self._writer is not None:
             self._writer.write(view)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from msgspec.msgpack import Encoder
 
-from penstock.fingerprint.framing import ATOMS, NotPlain, Packer, seal, unpack
+from penstock.fingerprint.framing import ATOMS, NotPlain, Packer, Unpacker, seal, unpack
 from penstock.fingerprint.named import name_of
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values.codec import Encoded, with_suffix
 from penstock.values.jsonable import NotJsonable, jsonable, shown
 
@@ -26,8 +28,8 @@ class DataPacker(Packer):
 class NamingPacker(DataPacker):
     """Notes the names of the user's own classes that are in what it packs."""
 
-    def __init__(self, *, canonical: bool = False) -> None:
-        super().__init__(canonical=canonical)
+    def __init__(self, *, canonical: bool = False, trust: Trust = NO_KEYS) -> None:
+        super().__init__(canonical=canonical, trust=trust)
         self.classes: set[str] = set()
 
     def note(self, kind: type[Any]) -> None:
@@ -52,7 +54,7 @@ _encode = Encoder().encode
 _canonical = DataPacker(canonical=True)
 
 
-def encode(value: Any) -> tuple[bytes, bytes, tuple[str, ...]]:
+def encode(value: Any, trust: Trust = NO_KEYS) -> tuple[bytes, bytes, tuple[str, ...]]:
     """The wire form of plain data, its digest, and the names of the user's own classes in it. Raises NotPlain."""
     kind = cast(Any, type(value))
     if kind in ATOMS:
@@ -61,23 +63,27 @@ def encode(value: Any) -> tuple[bytes, bytes, tuple[str, ...]]:
             return wire, seal(wire), ()
         except (OverflowError, UnicodeEncodeError):
             pass
-    wire, classes = _packed(value)
+    wire, classes = _packed(value, trust)
     flat = kind in ATOMS or (kind is list and ATOMS.issuperset(map(type, value)))
     return wire, seal(wire if flat else _canonical.pack(value)), classes
 
 
-def _packed(value: Any) -> tuple[bytes, tuple[str, ...]]:
-    try:
-        return _quick.pack(value), ()
-    except _Named:
-        packer = NamingPacker()
-        return packer.pack(value), tuple(sorted(packer.classes))
+def _packed(value: Any, trust: Trust) -> tuple[bytes, tuple[str, ...]]:
+    if not trust.checks:
+        with suppress(_Named):
+            return _quick.pack(value), ()
+    packer = NamingPacker(trust=trust)
+    return packer.pack(value), tuple(sorted(packer.classes))
 
 
 class Data:
     """The family of plain data."""
 
     name = "data"
+
+    def __init__(self, trust: Trust = NO_KEYS) -> None:
+        self._trust = trust
+        self._unpack = Unpacker(trust).unpack if trust.checks else unpack
 
     def accepts(self, value: Any) -> bool:
         try:
@@ -88,11 +94,11 @@ class Data:
 
     def encode(self, value: Any) -> Encoded:
         """Raises NotPlain."""
-        wire, digest, classes = encode(value)
+        wire, digest, classes = encode(value, self._trust)
         return Encoded([wire], digest=digest, classes=classes)
 
     def decode(self, data: memoryview) -> Any:
-        return unpack(data)
+        return self._unpack(data)
 
     def preview(self, value: Any) -> dict[str, Any]:
         length = {"length": len(value)} if isinstance(value, (str, bytes, list, tuple, dict, set, frozenset)) else {}  # pyright: ignore[reportUnknownArgumentType]

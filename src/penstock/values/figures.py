@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.fingerprint.framing import digest
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values import pickles
 from penstock.values.arrays import hashed
 from penstock.values.codec import Encoded, loaded, with_suffix
@@ -21,16 +22,19 @@ class Figures:
 
     name = "figure"
 
+    def __init__(self, trust: Trust = NO_KEYS) -> None:
+        self._trust = trust
+
     def accepts(self, value: Any) -> bool:
         figure = loaded("matplotlib.figure")
         return figure is not None and isinstance(value, figure.Figure)
 
     def encode(self, value: Any) -> Encoded:
         picture = hashed(memoryview(_png(value, value.dpi)))
-        return Encoded(pickles.dump(value), digest=digest("figure", picture))
+        return Encoded(pickles.dump(value, self._trust), digest=digest("figure", picture))
 
     def decode(self, data: memoryview) -> Any:
-        return pickles.load(data)
+        return pickles.load(data, self._trust)
 
     def preview(self, value: Any) -> dict[str, Any]:
         width, height = value.get_size_inches()

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from blake3 import blake3
 
-from penstock.errors import OutputError, StoreError
+from penstock.errors import ArtifactDamagedError, OutputError, StoreError
 from penstock.fingerprint.framing import digest, frame
 from penstock.ports import Blobs
+from penstock.secrets import private
 from penstock.values.codec import Encoded
 from penstock.values.hashes import FileState, Hashes
 from penstock.values.jsonable import shown_text
@@ -57,8 +58,10 @@ class Files:
 
     name = "file"
 
-    def __init__(self, blobs: Blobs, workspace: Path) -> None:
+    def __init__(self, blobs: Blobs, workspace: Path, look: Callable[..., None] | None = None) -> None:
         self._blobs = blobs
+        #: is shown what is captured, see `Spool`
+        self._look = look
         self._workspace = workspace
 
     def accepts(self, value: Any) -> bool:
@@ -104,7 +107,7 @@ class Files:
     def _make(self, manifest: Manifest, home: Path, place: Path) -> None:
         draft = self._workspace / f".{home.name}-{os.getpid()}-{os.urandom(4).hex()}"
         try:
-            (draft / manifest.name).mkdir(parents=True) if manifest.folder else draft.mkdir(parents=True)
+            private.make_folder(draft / manifest.name if manifest.folder else draft)
             for entry in manifest.entries:
                 self._make_entry(entry, draft / manifest.name / entry.path if entry.path else draft / manifest.name)
             self._move(draft, home, place, manifest)
@@ -120,10 +123,11 @@ class Files:
 
     def _make_entry(self, entry: Entry, path: Path) -> None:
         if entry.address is None:
-            path.mkdir(parents=True, exist_ok=True)
+            private.make_folder(path)
             return
+        private.make_folder(path.parent)
         self._blobs.copy_to(entry.address, path)
-        path.chmod(0o555 if entry.executable else 0o444)
+        path.chmod(0o500 if entry.executable else 0o400)
         os.utime(path, (_STAMP, _STAMP))
 
     def _move(self, draft: Path, home: Path, place: Path, manifest: Manifest) -> None:
@@ -156,6 +160,8 @@ class Files:
         size = 0
         with file.open("rb", buffering=0) as source, self._blobs.writer() as writer:
             while chunk := source.read(_CHUNK):
+                if self._look is not None:
+                    self._look(chunk, begins=size == 0)
                 size += writer.write(chunk)
             address = writer.commit()
         return Entry(relative, address, size, os.access(file, os.X_OK))
@@ -222,8 +228,21 @@ def hash_file(file: Path) -> bytes:
 
 
 def manifest_of(data: Any) -> Manifest:
-    """The manifest that a captured path is stored as."""
-    return msgspec.msgpack.decode(data, type=Manifest)
+    """The manifest that a captured path is stored as. Raises ArtifactDamagedError for one that leads out of its folder."""
+    manifest = msgspec.msgpack.decode(data, type=Manifest)
+    paths = [entry.path for entry in manifest.entries] if manifest.folder else []
+    single = manifest.folder or [entry.path for entry in manifest.entries] == [""]
+    if not (single and "/" not in manifest.name and all(map(_is_inside, [manifest.name, *paths]))):
+        raise ArtifactDamagedError(
+            f"what is stored of the file or folder {manifest.name!r} leads out of its place",
+            remedy="penstock has not written this; somebody else has. Nothing of it was laid out.",
+        )
+    return manifest
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a path stays in the folder that it starts from, however it is read."""
+    return "\0" not in path and all(part not in ("", ".", "..") for part in path.split("/"))
 
 
 def scan(folder: Path, *, contained: bool = False) -> list[tuple[str, Path]]:

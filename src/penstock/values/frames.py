@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import OutputError
-from penstock.fingerprint.framing import digest, frame, pack, unpack
+from penstock.fingerprint.framing import Unpacker, digest, frame, pack
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values import arrow, pandas, pickles
 from penstock.values.codec import Encoded, loaded, module, type_name, with_suffix
 from penstock.values.jsonable import shown
@@ -27,30 +28,31 @@ class Frames:
 
     name = "frame"
 
-    def __init__(self, identify: Callable[[Any, set[str]], bytes]) -> None:
+    def __init__(self, identify: Callable[[Any, set[str]], bytes], trust: Trust = NO_KEYS) -> None:
         self._identify = identify
+        self._trust = trust
 
     def accepts(self, value: Any) -> bool:
         return _kind(value) is not None
 
     def encode(self, value: Any) -> Encoded:
         try:
-            table, header = _table(value)
+            table, header = _table(value, self._trust)
             content: Any = partial(arrow.write, table, header)
             note = {}
         except (pandas.Inexpressible, ImportError, ValueError, TypeError) as error:
-            content = pickles.dump(value)
+            content = pickles.dump(value, self._trust)
             note = {"stored_as": "pickle", "reason": str(error)}
         digest, classes = self._structure_of(value)
         return Encoded(content, digest=digest, preview={**self.preview(value), **note}, classes=classes)
 
     def decode(self, data: memoryview) -> Any:
         if is_pickled(data):
-            return pickles.load(data)
+            return pickles.load(data, self._trust)
         table, header = arrow.read(data)
-        about = unpack(header)
+        about = Unpacker(self._trust).unpack(header)
         if about["kind"] == "pandas":
-            return pandas.read(table, about, data)
+            return pandas.read(table, about, data, self._trust)
         return _FROM_TABLE[about["kind"]](table)
 
     def preview(self, value: Any) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _kind(value: Any) -> str | None:
     return "array" if isinstance(value, pa.Array) else None
 
 
-def _table(value: Any) -> tuple[Any, bytes]:
+def _table(value: Any, trust: Trust = NO_KEYS) -> tuple[Any, bytes]:
     """The value as an Arrow table, and the header to be written with it. Raises Inexpressible or ImportError."""
     if importlib.util.find_spec("pyarrow") is None:
         raise ImportError("pyarrow is not installed")
@@ -110,7 +112,7 @@ def _table(value: Any) -> tuple[Any, bytes]:
 
     kind = _kind(value)
     if kind == "pandas":
-        return pandas.table(value)
+        return pandas.table(value, trust)
     header = pack({"kind": kind})
     if kind in ("polars", "polars-series"):
         return _polars_table(value), header

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import msgspec
 from blake3 import blake3
 
+from penstock.secrets import private
+
 #: bytes from which on it costs less to ask here than to hash again
 LARGE = 8 << 20
 #: seconds for which a file must have been left alone before its hash is remembered
@@ -94,8 +96,8 @@ class Hashes:
         place = self._place(self._folder, entry.path)
         draft = place.with_name(f".{place.name}-{os.getpid()}-{os.urandom(4).hex()}")
         with suppress(OSError):
-            self._folder.mkdir(exist_ok=True)
-            draft.write_bytes(msgspec.msgpack.encode(entry))
+            private.make_folder(self._folder)
+            private.write(draft, msgspec.msgpack.encode(entry))
             draft.replace(place)
 
     def _place(self, folder: Path, path: bytes) -> Path:

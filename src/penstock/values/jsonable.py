@@ -13,6 +13,8 @@ from pathlib import PurePath
 from typing import Any, cast
 from uuid import UUID
 
+from penstock.secrets import Secret
+
 _TEXTUAL = (Decimal, UUID, PurePath, complex, range)
 _DATES = (datetime.date, datetime.time)
 _EXACT = frozenset({type(None), bool, int, str})
@@ -49,6 +51,8 @@ def _jsonable_leaf(value: Any, kind: Any) -> Any:
         return value.total_seconds()
     if issubclass(kind, _TEXTUAL):
         return str(value)
+    if kind is Secret:
+        return value.reference
     names = _field_names(kind)
     if names is None:
         raise NotJsonable(kind.__qualname__)

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any, cast
 
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values import pickles
 from penstock.values.codec import Encoded, loaded, module, type_name, with_suffix
 from penstock.values.identity import structure_of
@@ -17,17 +18,20 @@ class Estimators:
 
     name = "estimator"
 
+    def __init__(self, trust: Trust = NO_KEYS) -> None:
+        self._trust = trust
+
     def accepts(self, value: Any) -> bool:
         base = loaded("sklearn.base")
         return base is not None and isinstance(value, base.BaseEstimator)
 
     def encode(self, value: Any) -> Encoded:
-        content = pickles.dump(value)
+        content = pickles.dump(value, self._trust)
         digest, classes = structure_of(value)
         return Encoded(content, digest=digest, classes=classes)
 
     def decode(self, data: memoryview) -> Any:
-        return pickles.load(data)
+        return pickles.load(data, self._trust)
 
     def preview(self, value: Any) -> dict[str, Any]:
         return {

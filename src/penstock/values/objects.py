@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from penstock.errors import OutputError
+from penstock.errors import OutputError, UntrustedError
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values import pickles
 from penstock.values.codec import Encoded, module, type_name, with_suffix
 from penstock.values.identity import structure_of
@@ -18,7 +19,8 @@ class Objects:
 
     name = "pickle"
 
-    def __init__(self, *, allowed: bool, notice: Callable[[str], None]) -> None:
+    def __init__(self, *, allowed: bool, notice: Callable[[str], None], trust: Trust = NO_KEYS) -> None:
+        self._trust = trust
         self._allowed = allowed
         self._notice = notice
         self._told: set[type] = set()
@@ -35,7 +37,7 @@ class Objects:
                 remedy="Return plain data, a frame, an array, a model, a dataclass or a Path; register a codec for the "
                 "type (entry point group penstock.values); or allow pickling.",
             )
-        content = pickles.dump(value)
+        content = pickles.dump(value, self._trust)
         if kind not in self._told:
             self._told.add(kind)
             self._notice(
@@ -46,7 +48,13 @@ class Objects:
         return Encoded(content, digest=digest, classes=classes)
 
     def decode(self, data: memoryview) -> Any:
-        return pickles.load(data)
+        """Raises UntrustedError if pickling is switched off, or the pickle must not be loaded."""
+        if not self._allowed:
+            raise UntrustedError(
+                "a stored value is a pickle, and pickling is switched off",
+                remedy="Run what made it again, so that it is stored as something else; or allow pickling.",
+            )
+        return pickles.load(data, self._trust)
 
     def preview(self, value: Any) -> dict[str, Any]:
         attributes: dict[str, Any] = getattr(value, "__dict__", {})

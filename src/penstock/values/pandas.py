@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.fingerprint.framing import digest, frame, pack
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values import arrays, arrow
 from penstock.values.codec import loaded, module
 
@@ -36,7 +37,7 @@ def is_frame(value: Any) -> bool:
     return type(value) in (pd.DataFrame, pd.Series) or (isinstance(value, pd.Index) and _root(type(value)) == "pandas")
 
 
-def table(value: Any) -> tuple[Any, bytes]:
+def table(value: Any, trust: Trust = NO_KEYS) -> tuple[Any, bytes]:
     """The Arrow table, and the header to be written with it. Raises Inexpressible if it would not come back."""
     pa = module("pyarrow")
 
@@ -45,15 +46,15 @@ def table(value: Any) -> tuple[Any, bytes]:
     levels, span = _levels(index)
     names = [] if value is index else [f"{number}:{name}" for number, name in enumerate(_names(value))]
     names += [f"index:{number}" for number in range(len(levels))]
-    header = pack({"kind": "pandas", "skeleton": _skeleton(value), "span": span, "levels": len(levels)})
+    header = pack({"kind": "pandas", "skeleton": trust.seal(_skeleton(value)), "span": span, "levels": len(levels)})
     return pa.Table.from_arrays([*columns, *levels], names=names), header
 
 
-def read(table: Any, about: Any, data: memoryview) -> Any:
+def read(table: Any, about: Any, data: memoryview, trust: Trust = NO_KEYS) -> Any:
     """The frame, series or index again, writable, its numeric columns on top of `data`."""
     pd = module("pandas")
 
-    skeleton = pickle.loads(about["skeleton"])
+    skeleton = pickle.loads(trust.open(about["skeleton"]))
     columns = [arrow.single(column) for column in table.columns]
     split = len(columns) - about["levels"]
     empty = _index(skeleton)

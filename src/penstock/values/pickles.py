@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from penstock.errors import OutputError, StoreError
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values.codec import module, type_name
 
 _ALIGNMENT = 64
@@ -19,8 +20,8 @@ _ALIGNMENT = 64
 _APART = 1024
 
 
-def dump(value: Any) -> list[Any]:
-    """The buffers that make up the pickled value. Raises OutputError if it cannot be pickled."""
+def dump(value: Any, trust: Trust = NO_KEYS) -> list[Any]:
+    """The buffers that make up the pickled value, signed. Raises OutputError if it cannot be pickled."""
     buffers: list[memoryview] = []
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
@@ -33,11 +34,13 @@ def dump(value: Any) -> list[Any]:
         buffers.append(raw)
         return False
 
-    return _laid_out([_dumps(value, keep), *buffers])
+    return trust.sealed(_laid_out([_dumps(value, keep), *buffers]))
 
 
-def load(data: memoryview) -> Any:
-    """The value again, its buffers on top of `data`. Raises StoreError if a class it needs is not there."""
+def load(data: memoryview, trust: Trust = NO_KEYS) -> Any:
+    """The value again, its buffers on top of `data`. Raises StoreError if a class it needs is not there, UntrustedError if
+    it must not be loaded."""
+    data = trust.opened(data)
     header = 8 + int.from_bytes(data[:8], "little")
     places: list[tuple[int, int]] = msgspec.msgpack.decode(data[8:header])
     start = _aligned(header)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any, cast
 
-from penstock.errors import NotFoundError, StoreError
-from penstock.fingerprint.framing import ATOMS, NotPlain, digest, frame, locate, unpack
+from penstock.errors import NotFoundError, StoreError, UntrustedError
+from penstock.fingerprint.framing import ATOMS, NotPlain, Unpacker, digest, frame, locate, unpack
 from penstock.fingerprint.named import stands_for
 from penstock.model.value import Argument, Artifact, Collection, Description, Record, Selection
 from penstock.ports import Blobs
+from penstock.secrets import masking
+from penstock.secrets.masking import Sieve
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values.arrays import Arrays, Scalars
 from penstock.values.codec import Codec, Encoded, Spool, type_name
 from penstock.values.data import Data, encode
@@ -39,7 +42,8 @@ class Values:
 
     `blobs` holds what takes more than `inline_limit` bytes; files that tasks returned are made again under
     `workspace`; the hashes of large files are remembered in the folder `hashes`, which with `looking` is only read.
-    With `pickle` false, a value that no family knows is refused instead of being pickled.
+    With `pickle` false, a value that no family knows is refused instead of being pickled, and so is one to be loaded that
+    was pickled. `trust` says which pickles are loaded at all, and signs those that are stored.
     """
 
     def __init__(
@@ -51,8 +55,12 @@ class Values:
         inline_limit: int = 4096,
         pickle: bool = True,
         looking: bool = False,
+        trust: Trust = NO_KEYS,
     ) -> None:
         self._blobs = blobs
+        #: which pickles are loaded
+        self.trust = trust
+        self._unpack = Unpacker(trust).unpack if trust.checks else unpack
         self._limit = inline_limit
         self._notices: list[str] = []
         #: digest of a value, stored here, that is not the same in every process -> the type of what it is about
@@ -63,20 +71,22 @@ class Values:
         self._told: set[str] = set()
         #: artifacts in blobs that were stored or loaded lately, by digest
         self._recent: dict[bytes, Artifact] = {}
-        self._data = Data()
-        self._tree = Tree(self._store_leaf, self.load)
-        self._files = Files(blobs, workspace)
+        #: looks for secrets in what is being put away, where there are any to look for
+        self._sieve: Sieve | None = None
+        self._data = Data(trust)
+        self._tree = Tree(self._store_leaf, self.load, trust)
+        self._files = Files(blobs, workspace, self._look_at)
         self._references = References(hashes, looking=looking)
         self._families: list[Codec] = [
             Scalars(),
             Arrays(),
-            Frames(identify),
-            Estimators(),
-            Torch(structure_of),
-            Figures(),
+            Frames(identify, trust),
+            Estimators(trust),
+            Torch(structure_of, trust),
+            Figures(trust),
         ]
         self._extensions = Extensions(self._notices.append)
-        self._objects = Objects(allowed=pickle, notice=self._notices.append)
+        self._objects = Objects(allowed=pickle, notice=self._notices.append, trust=trust)
         known: list[Any] = [*self._families, self._data, self._tree, self._files, self._references, self._objects]
         self._codecs: dict[str, Codec] = {codec.name: codec for codec in known}
 
@@ -84,19 +94,38 @@ class Values:
         """Put a value away. Returns its artifact, and what can be shown of it if it is kept as a blob.
 
         With `output`, every `Path` in it is one that a task returned, and is captured by its content; without, a path
-        is only a reference. Raises OutputError if the value cannot be stored, StoreError if it cannot be written.
+        is only a reference. Raises OutputError if the value cannot be stored, StoreError if it cannot be written, and
+        SecretError for an output with a secret in it that this process has read, unless that is allowed.
         """
+        if output and masking.active() and self._sieve is None and not masking.allowed.get():
+            return self._store_sifted(value)
         kind = cast(Any, type(value))
         if kind in _SIMPLE:
             # The way of nearly all small values: one look at the type, one pass over the bytes.
             try:
-                payload, known, classes = encode(value)
+                payload, known, classes = encode(value, self.trust)
             except NotPlain:
                 return self._store_other(value, output)
             if len(payload) <= self._limit:
+                if self._sieve is not None:
+                    self._look_at(payload)
                 return Artifact("data", kind.__name__, known, len(payload), payload, None, classes), None
             return self._put(self._data, Encoded([payload], digest=known, classes=classes), value)
         return self._store_other(value, output)
+
+    def _store_sifted(self, value: Any) -> tuple[Artifact, Description | None]:
+        self._sieve = Sieve()
+        try:
+            return self.store(value, output=True)
+        finally:
+            self._sieve = None
+
+    def _look_at(self, data: Any, *, begins: bool = True) -> None:
+        """Look for secrets in bytes that are about to be stored; with `begins`, they are the first of a value."""
+        if self._sieve is not None:
+            if begins:
+                self._sieve.begin_another()
+            self._sieve.feed(data)
 
     def load(self, argument: Argument) -> Any:
         """The value of an artifact, of a collection or record of several, or of a part of one.
@@ -106,7 +135,7 @@ class Values:
         """
         if type(argument) is Artifact:
             if argument.codec == "data" and argument.payload is not None:
-                return unpack(argument.payload)
+                return self._unpack(argument.payload)
             if argument.blob is not None:
                 self._remember(argument)
             return self._codec(argument).decode(self._bytes(argument))
@@ -215,11 +244,18 @@ class Values:
             entries = manifest_of(self._bytes(artifact)).entries
             yield from (entry.address for entry in entries if entry.address is not None)
 
-    def available(self, artifact: Artifact) -> bool:
-        """Whether all the bytes of an artifact, those of its parts included, are there as they were written."""
-        if artifact.codec == "data" and artifact.blob is None:
-            return True
-        if artifact.blob is not None and not self._blobs.sound(artifact.blob):
+    def sound_among(self, artifacts: Iterable[Artifact]) -> set[bytes]:
+        """The blobs of artifacts that are there as they were written; of their parts nothing is said."""
+        blobs = {artifact.blob for artifact in artifacts if artifact.blob is not None}
+        return self._blobs.sound_among(blobs) if blobs else blobs
+
+    def available(self, artifact: Artifact, sound: Set[bytes] = frozenset()) -> bool:
+        """Whether all the bytes of an artifact, those of its parts included, are there as they were written. Of the blobs
+        in `sound` that is known."""
+        if artifact.blob is None:
+            if artifact.codec == "data":
+                return True
+        elif artifact.blob not in sound and not self._blobs.sound(artifact.blob):
             return False
         try:
             return all(address == artifact.blob or self._blobs.sound(address) for address in self.addresses(artifact))
@@ -235,6 +271,13 @@ class Values:
         if artifact.codec == "frame":
             return artifact if is_pickled(self._bytes(artifact)) else None
         return artifact if artifact.codec in _PICKLED else None
+
+    def sealed(self, pickled: bytes) -> bytes | None:
+        """A pickle of something else than a value, signed; None where there is no key to sign it with."""
+        try:
+            return self.trust.seal(pickled)
+        except UntrustedError:
+            return None
 
     def note(self, text: str) -> None:
         """Add to what the user should be told."""
@@ -297,10 +340,11 @@ class Values:
         if artifact.blob is None:
             return artifact, None
         self._remember(artifact)
-        return artifact, Description(artifact.digest, encoded.preview or codec.preview(value))
+        return artifact, Description(artifact.digest, masking.masked(encoded.preview or codec.preview(value)))
 
     def _written(self, codec: Codec, encoded: Encoded, value: Any) -> Artifact:
-        with Spool(self._blobs, self._limit) as spool:
+        look = None if self._sieve is None else self._look_at
+        with Spool(self._blobs, self._limit, look) as spool:
             if callable(encoded.content):
                 encoded.content(spool)
             else:
@@ -392,7 +436,7 @@ class Values:
         if isinstance(argument, Artifact):
             if argument.codec == "tree":
                 return self._tree.peek(self._bytes(argument))
-            return unpack(self._bytes(argument)) if argument.codec == "data" else Leaf(argument)
+            return self._unpack(self._bytes(argument)) if argument.codec == "data" else Leaf(argument)
         if isinstance(argument, Collection):
             leaves = [Leaf(item) for item in argument.items]
             return (

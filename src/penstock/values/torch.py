@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from penstock.errors import OutputError
 from penstock.fingerprint.framing import digest, frame
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values import arrays
 from penstock.values.codec import Encoded, Sink, loaded, module, type_name, with_suffix
 from penstock.values.jsonable import shown
@@ -20,8 +21,11 @@ class Torch:
 
     name = "torch"
 
-    def __init__(self, structure_of: Callable[[Any], tuple[bytes | None, tuple[str, ...]]]) -> None:
+    def __init__(
+        self, structure_of: Callable[[Any], tuple[bytes | None, tuple[str, ...]]], trust: Trust = NO_KEYS
+    ) -> None:
         self._structure_of = structure_of
+        self._trust = trust
 
     def accepts(self, value: Any) -> bool:
         torch = loaded("torch")
@@ -31,7 +35,8 @@ class Torch:
 
     def encode(self, value: Any) -> Encoded:
         def write(sink: Sink) -> None:
-            sink.write(_saved(value))
+            for piece in self._trust.sealed([_saved(value)]):
+                sink.write(piece)
 
         digest, classes = self._structure_of(value)
         return Encoded(write, digest=digest, classes=classes)
@@ -40,7 +45,7 @@ class Torch:
         torch = module("torch")
 
         place = None if torch.cuda.is_available() else "cpu"
-        return torch.load(io.BytesIO(data), map_location=place, weights_only=False)
+        return torch.load(io.BytesIO(self._trust.opened(data)), map_location=place, weights_only=False)
 
     def preview(self, value: Any) -> dict[str, Any]:
         torch = loaded("torch")

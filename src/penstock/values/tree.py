@@ -20,12 +20,11 @@ from penstock.fingerprint.framing import (
     NESTED,
     NotPlain,
     Unpacker,
-    locate,
-    pickled_class,
     reference,
     seal,
 )
 from penstock.model.value import Argument, Artifact
+from penstock.secrets.signing import NO_KEYS, Trust
 from penstock.values.codec import Encoded
 from penstock.values.data import NamingPacker, export_data
 from penstock.values.jsonable import NotJsonable, jsonable, shown
@@ -49,10 +48,13 @@ class Tree:
 
     name = "tree"
 
-    def __init__(self, store: Callable[[Any, bool], Artifact], load: Callable[[Artifact], Any]) -> None:
+    def __init__(
+        self, store: Callable[[Any, bool], Artifact], load: Callable[[Artifact], Any], trust: Trust = NO_KEYS
+    ) -> None:
         self._store = store
-        self._whole = _TreeUnpacker(load)
-        self._lazy = _TreeUnpacker(Leaf)
+        self._trust = trust
+        self._whole = _TreeUnpacker(load, trust)
+        self._lazy = _TreeUnpacker(Leaf, trust)
 
     def accepts(self, value: Any) -> bool:
         return type(value) in _CONTAINERS or take_apart(value) is not None
@@ -60,7 +62,7 @@ class Tree:
     def encode(self, value: Any, *, output: bool = False) -> Encoded:
         """Stores the leaves and gives the manifest. Raises NotPlain for a tree that contains itself."""
         leaves = _Leaves(lambda part: self._store(part, output))
-        wire = (packer := _TreePacker(leaves)).pack(value)
+        wire = (packer := _TreePacker(leaves, trust=self._trust)).pack(value)
         canonical = _TreePacker(leaves, canonical=True).pack(value)
         classes = tuple(sorted(packer.classes))
         preview = self.preview(value)
@@ -72,7 +74,7 @@ class Tree:
 
     def classes(self, peeked: Any) -> set[str]:
         """The names of the user's own classes and functions in a peeked tree."""
-        packer = _TreePacker(_Leaves(None))
+        packer = _TreePacker(_Leaves(None), trust=self._trust)
         packer.pack(peeked)
         return packer.classes
 
@@ -85,7 +87,7 @@ class Tree:
 
     def complete(self, peeked: Any) -> Any:
         """A peeked tree, or a part of one, with its leaves loaded."""
-        return self._whole.unpack(_TreePacker(_Leaves(None)).pack(peeked))
+        return self._whole.unpack(_TreePacker(_Leaves(None), trust=self._trust).pack(peeked))
 
     def leaves(self, data: Any) -> list[Artifact]:
         """The artifacts of all leaves, of records of classes that are gone as well."""
@@ -106,7 +108,7 @@ class Tree:
         except NotJsonable:
             path.mkdir(parents=True, exist_ok=True)
             for name, part in _entries(peeked):
-                self._export_part(part, path / (re.sub(r"[^\w.-]+", "_", name) or "_"), export)
+                self._export_part(part, path / _file_name(name), export)
             return path
         return export_data(peeked, path)
 
@@ -141,8 +143,8 @@ class _Leaves:
 
 
 class _TreePacker(NamingPacker):
-    def __init__(self, leaves: _Leaves, *, canonical: bool = False) -> None:
-        super().__init__(canonical=canonical)
+    def __init__(self, leaves: _Leaves, *, canonical: bool = False, trust: Trust = NO_KEYS) -> None:
+        super().__init__(canonical=canonical, trust=trust)
         self._leaves = leaves
 
     def other(self, value: Any) -> Any:
@@ -159,12 +161,12 @@ class _TreePacker(NamingPacker):
     def _record(self, kind: Any, parts: Parts) -> bytes:
         self.note(kind)
         named = [reference(kind), parts.form, self.tree(parts.identity)]
-        return self.encode(named if self.canonical else [*named, self.tree(parts.rest), pickled_class(kind)])
+        return self.encode(named if self.canonical else [*named, self.tree(parts.rest), self.pickled_class(kind)])
 
 
 class _TreeUnpacker(Unpacker):
-    def __init__(self, leaf: Callable[[Artifact], Any]) -> None:
-        super().__init__()
+    def __init__(self, leaf: Callable[[Artifact], Any], trust: Trust) -> None:
+        super().__init__(trust)
         self._leaf = leaf
 
     def other(self, code: int, data: memoryview) -> Any:
@@ -173,7 +175,7 @@ class _TreeUnpacker(Unpacker):
         if code != _RECORD:
             return super().other(code, data)
         name, form, identity, rest, pickled = self.unpack(data)
-        return put_together(locate(name, pickled), form, identity, rest)
+        return put_together(self.locate(name, pickled), form, identity, rest)
 
 
 def _leaves_in(data: Any) -> list[Artifact]:
@@ -202,6 +204,12 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
         yield from zip(value._fields, parts.identity, strict=True)
     elif parts is not None:
         yield from (parts.identity if parts.form == "fields" else parts.identity[0]).items()
+
+
+def _file_name(name: str) -> str:
+    """A name for a file: one that stays in its folder."""
+    plain = re.sub(r"[^\w.-]+", "_", name)
+    return plain if plain.strip(".") else plain.replace(".", "_") or "_"
 
 
 def _glance(part: Any) -> Any:

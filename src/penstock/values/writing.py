@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from penstock.errors import OutputError
+from penstock.secrets import Secret, private
 from penstock.values.arrays import Arrays, Scalars
 from penstock.values.codec import Codec, type_name
 from penstock.values.figures import Figures
@@ -20,7 +21,7 @@ from penstock.values.models import Estimators
 def write(value: Any, path: Path, *, link: bool = False) -> None:
     """Write a value to exactly this path.
 
-    Text and bytes are written as they are; of a Path, the file or folder that it leads to is copied (with `link`,
+    Text and bytes are written as they are, a secret by its value, for this user alone; of a Path, the file or folder that it leads to is copied (with `link`,
     linked). Frames are written as .csv, .parquet or .json (a list of objects), arrays as .npy or .csv, estimators as
     .joblib or .pkl, figures as .png and the like; everything else as .json. Raises OutputError for a suffix that the
     value cannot be written in, and for a file that is not there.
@@ -28,6 +29,8 @@ def write(value: Any, path: Path, *, link: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(value, Path):
         place(value, path, link=link)
+    elif isinstance(value, Secret):
+        private.write(path, value.reveal().encode())
     elif isinstance(value, str):
         path.write_text(value, encoding="utf-8")
     elif isinstance(value, (bytes, bytearray, memoryview)):

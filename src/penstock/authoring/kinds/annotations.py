@@ -17,7 +17,8 @@ from typing import Any
 
 from penstock.authoring.kinds.compounds import Anything, Either, Field, Fields, Fixed, Items, Model, Table
 from penstock.authoring.kinds.conversion import Kind
-from penstock.authoring.kinds.scalars import NOTHING, SCALARS, Choice, Enumeration, Instance, Nothing, path_kind
+from penstock.authoring.kinds.scalars import NOTHING, SCALARS, SECRET, Choice, Enumeration, Instance, Nothing, path_kind
+from penstock.secrets import Secret
 
 
 def kind_of(annotation: Any, known: dict[Any, Kind] | None = None) -> Kind:
@@ -40,6 +41,8 @@ def kind_of(annotation: Any, known: dict[Any, Kind] | None = None) -> Kind:
         return either(*(kind_of(member, known) for member in arguments))
     if not isinstance(origin, type):
         raise TypeError(f"{hint!r} is not a type of which a value can be given")
+    if origin is Secret:
+        return SECRET
     return SCALARS.get(origin) or _container(origin, arguments, known) or _class(origin, known)
 
 

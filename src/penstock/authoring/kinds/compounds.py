@@ -45,6 +45,9 @@ class Items(Kind):
     takes: tuple[type, ...]
     rank: ClassVar[int] = 50
 
+    def hides(self, within: frozenset[int] = frozenset()) -> bool:
+        return self.item.hides(within)
+
     def read(self, value: Any, form: Form) -> Any:
         given, form = unpacked(self, value, form, commas=self.item.flat())
         if not isinstance(given, self.takes):
@@ -63,6 +66,9 @@ class Fixed(Kind):
     items: tuple[Kind, ...]
     rank: ClassVar[int] = 49
 
+    def hides(self, within: frozenset[int] = frozenset()) -> bool:
+        return any(item.hides(within) for item in self.items)
+
     def read(self, value: Any, form: Form) -> Any:
         given, form = unpacked(self, value, form, commas=all(item.flat() for item in self.items))
         if not isinstance(given, (list, tuple)):
@@ -80,6 +86,9 @@ class Table(Kind):
     key: Kind
     value: Kind
     rank: ClassVar[int] = 51
+
+    def hides(self, within: frozenset[int] = frozenset()) -> bool:
+        return self.value.hides(within)
 
     def read(self, value: Any, form: Form) -> dict[Any, Any]:
         given, form = unpacked(self, value, form)
@@ -111,6 +120,11 @@ class Fields(Kind):
     #: whether a list can stand for it
     ordered: bool = False
     rank: ClassVar[int] = 45
+
+    def hides(self, within: frozenset[int] = frozenset()) -> bool:
+        # one that refers to itself hides nothing by that
+        around = within | {id(self)}
+        return id(self) not in within and any(field.kind.hides(around) for field in self.fields.values())
 
     def read(self, value: Any, form: Form) -> Any:
         if self.make is not dict and isinstance(value, self.python):
@@ -188,6 +202,9 @@ class Either(Kind):
 
     #: by rank
     members: tuple[Kind, ...]
+
+    def hides(self, within: frozenset[int] = frozenset()) -> bool:
+        return any(member.hides(within) for member in self.members)
 
     def flat(self) -> bool:
         return all(member.flat() for member in self.members)

@@ -62,13 +62,18 @@ class Kind(msgspec.Struct):
         """Whether a list of it can be written as text with commas."""
         return False
 
+    def hides(self, within: frozenset[int] = frozenset()) -> bool:
+        """Whether what is given for it is not to be shown, right or wrong. `within` are the ids of records around it."""
+        return False
+
     def read(self, value: Any, form: Form) -> Any:
         """The value as one of this kind. Raises Mismatch with everything that is wrong with it."""
         raise NotImplementedError
 
     def refuse(self, value: Any, form: Form, remark: str = "") -> Mismatch:
         """What to raise for a value that is something else altogether."""
-        return Mismatch(Problem("", f"expected {self.words}; got {shown(value, form)}{remark}"))
+        given = "something else, which is not shown" if self.hides() else shown(value, form)
+        return Mismatch(Problem("", f"expected {self.words}; got {given}{remark}"))
 
 
 def shown(value: Any, form: Form) -> str:

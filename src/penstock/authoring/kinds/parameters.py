@@ -28,6 +28,7 @@ from penstock.authoring.source import location_of
 from penstock.errors import DefinitionError, ParameterError
 from penstock.model.graph import ParameterPort
 from penstock.model.place import Location
+from penstock.secrets import Secret
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -102,7 +103,8 @@ class Signature(msgspec.Struct, frozen=True):
             try:
                 values[name] = kind.read(source.values[name], source.form)
             except Mismatch as mismatch:
-                faults += [f"{name}{path}: {text} ({source.label(name)})" for path, text in mismatch.problems]
+                label = f"-p {name}=..." if kind.hides() and source.values is texts else source.label(name)
+                faults += [f"{name}{path}: {text} ({label})" for path, text in mismatch.problems]
         unknown = self._unknown(sources)
         if faults or unknown:
             missing = not partial and any(not any(name in source.values for source in sources) for name in self.kinds)
@@ -195,7 +197,7 @@ def _unresolved(what: str, error: Exception, function: Callable[..., Any]) -> De
 def to_json(value: Any) -> Any:
     """The JSON-able form of a value, which `resolve` reads back from a configuration file.
 
-    Paths, UUIDs and decimals become text, dates and times ISO 8601, durations ISO 8601 (`PT5400S`), infinite floats and
+    Secrets become their references; paths, UUIDs and decimals text, dates and times ISO 8601, durations ISO 8601 (`PT5400S`), infinite floats and
     NaN the text `inf`, `-inf`, `nan`; members of an Enum their value (their name, when the value is not a text or a
     number); dataclasses, named tuples and models a dict; sets a sorted list; the keys of a dict text. Any other object
     becomes its repr, which nothing reads back.
@@ -214,6 +216,8 @@ def to_json(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return msgspec.to_builtins(value)
+    if isinstance(value, Secret):
+        return value.reference
     return _compound_json(value)
 
 

@@ -18,6 +18,8 @@ from uuid import UUID
 import msgspec
 
 from penstock.authoring.kinds.conversion import Form, Kind, Mismatch
+from penstock.secrets import Secret
+from penstock.secrets.secret import is_reference
 
 
 class Scalar(Kind):
@@ -171,6 +173,29 @@ SCALARS: Mapping[Any, Scalar] = {
         _scalar(str, "text", 70, str, _only(str)),
     )
 }
+
+
+class Hidden(Kind):
+    """A secret: by a reference to it, and never by itself."""
+
+    rank: ClassVar[int] = 6
+
+    def flat(self) -> bool:
+        return True
+
+    def hides(self, within: frozenset[int] = frozenset()) -> bool:
+        return True
+
+    def read(self, value: Any, form: Form) -> Secret:
+        if isinstance(value, Secret):
+            return value
+        if isinstance(value, str) and is_reference(value):
+            return Secret(value)
+        remark = ": a value given here would stay in the history of the shell and in the records of the run"
+        raise self.refuse(value, form, remark)
+
+
+SECRET = Hidden("Secret", "a reference to a secret, such as env:NAME or file:/run/secrets/name", Secret)
 
 
 class Nothing(Kind):

@@ -16,6 +16,7 @@ from penstock.authoring.options.reading import Refused, one_of_two, seconds, tex
 from penstock.authoring.source import caller
 from penstock.errors import DefinitionError
 from penstock.model.policy import Caching, Policy, Resources, Retries, Timeouts
+from penstock.secrets import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +101,10 @@ class TaskOptions(TypedDict, total=False):
     threads: bool
     #: a Python environment of its own: requirements, the name of a requirements, lock or pyproject file, an Environment
     environment: Any
+    #: secrets that it finds in environment variables: names of variables, or variables with references to the secrets
+    secrets: Iterable[str | Secret] | Mapping[str, str | Secret]
+    #: its results may contain secrets that it has read, which fails it otherwise
+    allow_secrets: bool
     #: a task with the same inputs, or a value, that takes the place of one that has failed for good
     fallback: Any
     on_start: Hook
@@ -198,6 +203,27 @@ def _pools(value: Any) -> dict[str, int]:
     return dict.fromkeys(texts(value), 1)
 
 
+def _secrets(value: Any) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        given = dict(cast(Mapping[Any, Any], value))
+    else:
+        listed = cast("Iterable[Any]", [value] if isinstance(value, str) or not isinstance(value, Iterable) else value)
+        given = {_variable(each): each for each in listed}
+    if any(type(name) is not str or not name.isidentifier() for name in given):
+        raise Refused("names of environment variables, or a dict from them to references")
+    return {
+        name: each.reference if isinstance(each, Secret) else Secret(each).reference for name, each in given.items()
+    }
+
+
+def _variable(secret: Any) -> str:
+    """The variable for a secret that is one already."""
+    scheme, _, name = (secret if isinstance(secret, Secret) else Secret(secret)).reference.partition(":")
+    if scheme != "env":
+        raise Refused('a dict where a secret is no variable yet: {"NAME": "file:PATH"}')
+    return name
+
+
 def _environment(value: Any) -> Any:
     from penstock.authoring.options.environments import environment_of
 
@@ -234,6 +260,8 @@ _FIELDS: dict[str, tuple[type[msgspec.Struct], str, Callable[[Any], Any]]] = {
     "priority": (Policy, "priority", _whole),
     "deadline": (Policy, "deadline", _optional_seconds),
     "tags": (Policy, "tags", texts),
+    "secrets": (Policy, "secrets", _secrets),
+    "allow_secrets": (Policy, "allow_secrets", one_of_two),
 }
 _READERS: dict[str, Callable[[Any], Any]] = {name: read for name, (_, _, read) in _FIELDS.items()} | {
     "cache_key": caching.function,
@@ -300,11 +328,19 @@ def policy_of(options: Mapping[str, Any], *, asynchronous: bool = False) -> Poli
         parts[Caching]["keyed"] = True
     if options.get("effects"):
         parts[Policy]["cache"] = False
+    run_in = "loop" if asynchronous else "thread" if options.get("threads") else "process"
+    if options.get("secrets") and run_in != "process":
+        raise DefinitionError(
+            "secrets= sets environment variables, which a task that runs beside others in one process does not have for "
+            "itself",
+            where=str(caller()),
+            remedy='Let it take a parameter, `password: Secret = Secret("env:NAME")`, and call password.reveal().',
+        )
     return Policy(
         **parts[Policy],
         caching=Caching(**parts[Caching]),
         retries=Retries(**parts[Retries]),
         timeouts=Timeouts(**parts[Timeouts]),
         resources=resources,
-        run_in="loop" if asynchronous else "thread" if options.get("threads") else "process",
+        run_in=run_in,
     )

@@ -22,6 +22,7 @@ from msgspec import structs
 from penstock.errors import OutputError, Retry, Signal, Skip
 from penstock.executors.attempts.devices import visible
 from penstock.executors.attempts.streams import run_to_end, values_of
+from penstock.executors.attempts.variables import secret_variables, variables
 from penstock.executors.context import Context, Listener, reset_current, set_current
 from penstock.executors.watching.descendants import own_memory
 from penstock.executors.watching.limits import Overdue, alarm, want_of_memory
@@ -44,6 +45,7 @@ from penstock.model.work import (
     Work,
     WorkerSettings,
 )
+from penstock.secrets import masking
 from penstock.values import Values
 
 if TYPE_CHECKING:
@@ -164,6 +166,10 @@ class _Known:
 _LATER = object()
 
 
+def _has_secrets(work: Work) -> bool:
+    return bool(work.secrets) or work.allow_secrets
+
+
 def _before_args(work: Work, name: str) -> bool:
     names = [port.name for port in work.ports]
     kinds = [port.kind for port in work.ports]
@@ -216,7 +222,7 @@ class Attempts:
         if work.environment is not None and not isinstance(work.code, Program):
             return self._made_elsewhere(work, job)
         with self._bounds(work, job, self._processor) as bounds:
-            if job.devices is None and (work.timeout is None or not self._alarms):
+            if job.devices is None and (work.timeout is None or not self._alarms) and not _has_secrets(work):
                 bounds.result = self._result(work, job)
             else:
                 bounds.result = self._limited_result(work, job)
@@ -234,6 +240,7 @@ class Attempts:
             scratch=self._scratch,
             memory=job.memory,
             cpu=work.cpu,
+            secrets=work.secrets,
         )
         return Bounds(self, work, job, context, processor)
 
@@ -274,6 +281,10 @@ class Attempts:
                 limits.enter_context(visible(job.devices))
             if self._alarms:
                 limits.enter_context(alarm(work.timeout))
+            if work.secrets:
+                limits.enter_context(variables(secret_variables(work.secrets)))
+            if work.allow_secrets:
+                limits.callback(masking.allowed.reset, masking.allowed.set(True))
             return self._result(work, job)
 
     def _result(self, work: Work, job: Job) -> Result:
@@ -312,6 +323,8 @@ class Attempts:
         if isinstance(error, Overdue):
             return error.fault()
         fault = fault_of(error)
+        if fault.pickled is not None and self.values.trust.checks:
+            fault = structs.replace(fault, pickled=self.values.sealed(fault.pickled))
         if isinstance(error, MemoryError):
             # what has been torn apart by it may never work again
             self.spent = True
@@ -473,8 +486,9 @@ def _ended_early(job: Job, verdict: Fault | Signal, usage: Usage) -> End:
     if isinstance(verdict, Fault):
         return Erred(job.work, job.item, job.attempt, verdict, usage)
     if isinstance(verdict, Retry):
-        return NotYet(job.work, job.item, job.attempt, usage, verdict.after, verdict.why[:_LONGEST_WHY])
-    return Declined(job.work, job.item, job.attempt, verdict.why, usage)
+        why = masking.mask(verdict.why)[:_LONGEST_WHY]
+        return NotYet(job.work, job.item, job.attempt, usage, verdict.after, why)
+    return Declined(job.work, job.item, job.attempt, masking.mask(verdict.why), usage)
 
 
 def peak_memory() -> int:

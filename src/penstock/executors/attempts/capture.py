@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from penstock.model.work import Line
+from penstock.secrets import masking
 
 
 class Speaker(Protocol):
@@ -41,6 +42,7 @@ class Channel(io.TextIOBase):
         self._whose: Whose = whose
         self._original = original
         self._through = original if through else None
+        self._masked = masking.Stream()
         #: what has no line end yet, by speaker and thread
         self._rests: dict[tuple[Speaker, int], str] = {}
         self.buffer = _Bytes(self)
@@ -48,7 +50,7 @@ class Channel(io.TextIOBase):
     def write(self, text: str, /) -> int:
         speaker = self._whose()
         if self._original is not None and (speaker is None or self._through is not None):
-            self._original.write(text)
+            self._original.write(self._masked.feed(text))
         if speaker is None:
             return len(text)
         voice = speaker, threading.get_ident()
@@ -64,10 +66,14 @@ class Channel(io.TextIOBase):
     def _keep(self, voice: tuple[Speaker, int], rest: str) -> None:
         if "\r" in rest:
             rest = _visible(rest) + ("\r" if rest.endswith("\r") else "")
-        if len(rest) > _LONGEST:
-            voice[0].line(Line(self._stream, rest, time.time()))
-        else:
+        if len(rest) <= _LONGEST:
             self._rests[voice] = rest
+            return
+        # what may be the beginning of a secret waits for the rest of it
+        whole = masking.Stream()
+        voice[0].line(Line(self._stream, whole.feed(rest), time.time()))
+        if begun := whole.end():
+            self._rests[voice] = begun
 
     def flush(self) -> None:
         if self._through is not None:
@@ -75,6 +81,8 @@ class Channel(io.TextIOBase):
 
     def finish(self, speaker: Speaker | None) -> None:
         """Hand on what has no line end yet; with a speaker, only what that one has said."""
+        if self._original is not None and (begun := self._masked.end()):
+            self._original.write(begun)
         for voice in list(self._rests) if self._rests else ():
             if speaker is None or voice[0] is speaker:
                 rest = self._rests.pop(voice, "")

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any
 
+from msgspec import structs
+
 from penstock.model.value import Artifact, Description
 from penstock.model.work import Attachment, Job, Line, Metric, Told, Yield
+from penstock.secrets import masking
 from penstock.values import Values
 
 #: how long something said may wait to be handed on, in seconds
@@ -68,7 +71,18 @@ class Speech:
             self.progress,
         )
         self._clear()
-        return told
+        return _masked(told) if masking.active() else told
+
+
+def _masked(told: Told) -> Told:
+    """The same without the secrets that this process has read."""
+    mask = masking.mask
+    return structs.replace(
+        told,
+        lines=tuple(structs.replace(line, text=mask(line.text)) for line in told.lines),
+        metrics=tuple(structs.replace(metric, name=mask(metric.name)) for metric in told.metrics),
+        attachments=tuple(structs.replace(each, name=mask(each.name)) for each in told.attachments),
+    )
 
 
 _speech: ContextVar[Speech | None] = ContextVar("penstock_speech", default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from penstock.errors import CommandError, OutputError, Skip
@@ -64,7 +64,13 @@ def _caught(name: str, catch: Catch, ended: Ended, folder: Path, inputs: Mapping
         return ended.exit_code
     if catch.source == "stdout":
         return _read(catch, ended.stdout, f"the output {name!r}, read from stdout,")
-    file = folder / rendered(catch.path, inputs)
+    path = PurePath(rendered(catch.path, inputs))
+    if path.is_absolute() or ".." in path.parts:
+        raise OutputError(
+            f"the output {name!r} would be read from {str(path)!r}, which is not in the folder that the command runs in",
+            remedy="Name a relative path, without '..', also by what the inputs put into it.",
+        )
+    file = folder / path
     if not file.exists():
         raise OutputError(
             f"the command did not write {file.relative_to(folder)}, which its output {name!r} is read from",

@@ -98,7 +98,11 @@ def _options(engine: str, action: ContainerAction, prepared: Prepared) -> list[s
         options.append(f"--network={action.network}")
     options += _limits()
     # by name only: a value among the arguments is there for all users of the machine to see
-    names = [*prepared.environment, *(name for name in ("CUDA_VISIBLE_DEVICES",) if name in os.environ)]
+    names = [
+        *prepared.environment,
+        *current().secrets,
+        *(name for name in ("CUDA_VISIBLE_DEVICES",) if name in os.environ),
+    ]
     options += [f"--env={name}" for name in names]
     return [*options, *shlex.split(os.environ.get(ARGUMENTS, "")), *action.arguments]
 

@@ -32,7 +32,7 @@ class Prepared(NamedTuple):
 
 def prepare(command: CommandAction, inputs: Mapping[str, Any]) -> Prepared:
     """The command with its inputs in their places. Raises OutputError for an input that has no text."""
-    environment = {name: rendered(text, inputs) for name, text in command.environment.items()}
+    environment = {name: rendered(text, inputs, revealing=True) for name, text in command.environment.items()}
     if not command.shell:
         argv = [rendered(argument, inputs) for argument in command.argv]
         return Prepared(argv, environment, shlex.join(argv))

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from penstock.errors import OutputError
+from penstock.errors import OutputError, SecretError
 from penstock.model.template import Piece, pieces
+from penstock.secrets import Secret
 from penstock.values.codec import type_name
 from penstock.values.jsonable import NotJsonable, jsonable
 
@@ -18,10 +19,18 @@ from penstock.values.jsonable import NotJsonable, jsonable
 _HARMLESS = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
-def rendered(template: str, inputs: Mapping[str, Any]) -> str:
-    """A template with its inputs in their places. Raises OutputError for a value that has no text."""
+def rendered(template: str, inputs: Mapping[str, Any], *, revealing: bool = False) -> str:
+    """A template with its inputs in their places; with `revealing`, secrets among them by their values.
+
+    Raises OutputError for a value that has no text, SecretError for a secret that is not to be shown there, or missing.
+    """
+
+    def given(name: str) -> Any:
+        value = inputs[name]
+        return value.reveal() if revealing and isinstance(value, Secret) else value
+
     return "".join(
-        piece.text + ("" if piece.name is None else _text(piece, inputs[piece.name])) for piece in pieces(template)
+        piece.text + ("" if piece.name is None else _text(piece, given(piece.name))) for piece in pieces(template)
     )
 
 
@@ -90,6 +99,12 @@ def _pass_over(text: str, open_: list[str]) -> None:
 
 
 def _text(piece: Piece, value: Any) -> str:
+    if isinstance(value, Secret) and piece.name:
+        raise SecretError(
+            f"the secret {piece.name!r} would stand in the command itself, where all users of the machine can read it",
+            remedy=f'Hand it over in a variable: environment={{"{piece.name.upper()}": "{{{piece.name}}}"}}, or in a '
+            f'file: files={{"{piece.name}": "{piece.name}.txt"}}.',
+        )
     try:
         text = format(value, piece.spec) if piece.spec else _plain(value)
     except NotJsonable:

@@ -16,7 +16,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -25,6 +24,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from penstock.executors.attempts.attempt import load_module
+from penstock.executors.watching import scratch
 from penstock.executors.watching.descendants import children, end_trees, is_spared
 from penstock.executors.watching.page import Page
 from penstock.executors.workers.wire import Exited, Fork, Forked, Incoming, Kill, Release, Settings, frame
@@ -77,7 +77,7 @@ class ForkServer:
         #: processes that outlive the worker they come from: the user's modules have started them, or a worker that left
         self._kept: set[int] = set()
         self._values: Values | None = None
-        self._scratch = Path(tempfile.gettempdir(), f"penstock-{os.urandom(6).hex()}")
+        self._scratch = scratch.new()
         self._wake, self._woken = socket.socketpair()
         self._woken.setblocking(False)
         signal.set_wakeup_fd(self._woken.fileno(), warn_on_full_buffer=False)
@@ -138,7 +138,12 @@ class ForkServer:
         link, recall, page = descriptors
         child = _Child(number, Page(page), self._scratch.with_name(f"{self._scratch.name}-{number}"))
         os.close(page)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            # whoever asked hears that this process is gone, and tries again with another one, a few times
+            print(f"penstock: no worker can be started: {error.strerror}", file=sys.stderr, flush=True)
+            os._exit(os.EX_OSERR)
         if pid == 0:
             try:
                 self._become_worker(child, link, recall, shared=message.shared)

@@ -81,7 +81,7 @@ class Interpreters:
         self._values = values
         self._ear = ear
         self._scratch = scratch
-        self._environments = Environments(Path(settings.environments))
+        self._environments = Environments(Path(settings.environments), settings.needs)
         self._running: dict[str, Interpreter] = {}
 
     def make(self, work: Work, job: Job) -> End:

@@ -28,6 +28,7 @@ from penstock.executors.watching.page import Page
 from penstock.executors.workers.wire import Batch, Break, Define, Incoming, Reports, Settings, frame, receive
 from penstock.model.fault import fault_of
 from penstock.model.work import AnyReport, Erred, Job, Local, Pickled, Usage, Work, WorkerSettings
+from penstock.secrets import masking
 
 T = TypeVar("T")
 
@@ -243,6 +244,9 @@ class LoopAttempts(Attempts):
         return bounds.end()
 
     async def _awaited_result(self, work: Work, job: Job) -> Result:
+        if work.allow_secrets:
+            # the context is that of this attempt alone
+            masking.allowed.set(True)
         known, inputs = self._prepared(work, job)
         value = known.begin(inputs)
         if not work.yields:

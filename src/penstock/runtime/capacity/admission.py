@@ -158,6 +158,10 @@ class Admission:
         self.waiting_count = 0
         self._pools.close()
 
+    def abandon(self) -> None:
+        """Leave what the run holds of pools to another driver of it."""
+        self._pools.abandon()
+
     @property
     def _pool_of_runs(self) -> str:
         return f"pipeline:{self._pipeline}"

@@ -65,12 +65,22 @@ class Pools:
 
     def close(self) -> None:
         """Give back everything. Closing twice does no harm."""
-        self._closed.set()
-        if self._renewer is not None:
-            self._renewer.join()
-            self._renewer = None
+        if self._end_renewals():
             self._store.release(Holder(self._run_id))
         self._holders.clear()
+
+    def abandon(self) -> None:
+        """Renew nothing any longer, and give nothing back: it is held for another driver of the run."""
+        self._end_renewals()
+
+    def _end_renewals(self) -> bool:
+        """Whether there were any."""
+        self._closed.set()
+        if self._renewer is None:
+            return False
+        self._renewer.join()
+        self._renewer = None
+        return True
 
     def taken(self, names: Iterable[str]) -> set[str]:
         """Those of the pools of which somebody holds something."""

@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,8 @@ from penstock.values.parts import artifacts_in
 
 #: entries of the cache that are dropped in one transaction, for which running pipelines may have to wait
 _PIECE = 1000
+#: what is counted besides records
+_KINDS = ("blobs", "files", "environments", "hashes", "unfinished", "journals")
 #: how many of the largest things are told
 _LARGEST = 5
 
@@ -66,7 +69,7 @@ class Collected(msgspec.Struct):
     """What a collection has removed, or, a dry one, would remove."""
 
     dry: bool
-    #: `runs`, `results`, `blobs`, `files`, `environments`, `hashes`, `unfinished`
+    #: `runs`, `results`, `blobs`, `files`, `environments`, `hashes`, `unfinished`; and `journals`, which lose only in size
     kinds: dict[str, Kind] = {}
     largest: list[Thing] = []
     #: ids of the runs that go
@@ -97,15 +100,33 @@ class Collected(msgspec.Struct):
     def empty(self) -> bool:
         return not any(kind.count for kind in self.kinds.values())
 
+    @property
+    def loses_nothing(self) -> bool:
+        """Whether journals are made smaller at most."""
+        return not any(kind.count for name, kind in self.kinds.items() if name != "journals")
+
+
+def _none_left(before: float) -> Iterable[tuple[int, Path]]:
+    return ()
+
 
 class Collector:
-    """Collects what a project has recorded and stored. `name_of` tells what the environment of a task is filed under."""
+    """Collects what a project has recorded and stored. `name_of` tells what the environment of a task is filed under,
+    `scratch` the scratch folders of attempts that have not been changed since a time, with the processes they are of."""
 
-    def __init__(self, store: Store, blobs: Blobs, project: Project, name_of: Callable[[Environment], str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        project: Project,
+        name_of: Callable[[Environment], str],
+        scratch: Callable[[float], Iterable[tuple[int, Path]]] = _none_left,
+    ) -> None:
         self._store = store
         self._blobs = blobs
         self._project = project
         self._name_of = name_of
+        self._scratch = scratch
 
     def collect(self, retention: Retention, *, dry: bool = False) -> Collected:
         """Remove what is not kept, or with `dry` only tell what that is. Raises StoreError, also where another
@@ -117,12 +138,19 @@ class Collector:
                 raise StoreError("another collection is under way here", remedy="Wait for its end.")
             return self._collected(retention, Collected(dry))
 
+    def leftovers(self, before: float, *, dry: bool = False) -> Collected:
+        """Remove what processes were writing when they died, unless it has changed since the time `before`, or with `dry`
+        only tell what that is. Raises StoreError."""
+        collected = Collected(dry, {"unfinished": Kind()})
+        self._clear_up(before, collected)
+        return collected
+
     def _collected(self, retention: Retention, collected: Collected) -> Collected:
         # why this is safe, which depends on the order of the steps, is told at the top of this module
         now = time.time()
         earliest = self._earliest_under_way()
         before = min(now - retention.grace, math.inf if earliest is None else earliest.started_at)
-        collected.kinds = {name: Kind() for name in ("blobs", "files", "environments", "hashes", "unfinished")}
+        collected.kinds = {name: Kind() for name in _KINDS}
         self._clear_up(now - retention.grace, collected)
         addresses = list(self._blobs.addresses())
         laid_out = folders.laid_out(self._project.workspace)
@@ -147,6 +175,7 @@ class Collector:
         since = min(before, now - retention.cache_older_than)
         self._collect_environments(environments, selection.kept, since, collected)
         self._collect_hashes(before, since, collected)
+        self._compact(now - retention.compact_older_than, collected)
         if not collected.dry:
             self._store.sweep(before)
         return collected
@@ -164,12 +193,12 @@ class Collector:
                 collected.add(Thing("unfinished", f"blobs of process {process}", size))
                 if not collected.dry:
                     self._blobs.discard(process)
-        for folder in (self._project.workspace, self._project.environments):
-            for process, path in folders.drafts(folder, before):
-                if not _is_alive(process):
-                    collected.add(Thing("unfinished", path.name, folders.size_of(path)))
-                    if not collected.dry:
-                        folders.remove(path)
+        made = (folders.drafts(folder, before) for folder in (self._project.workspace, self._project.environments))
+        for process, path in chain(*made, self._scratch(before)):
+            if not _is_alive(process):
+                collected.add(Thing("unfinished", path.name, folders.size_of(path)))
+                if not collected.dry:
+                    folders.remove(path)
 
     def _names(self, runs: Iterable[RunRecord]) -> dict[bytes, str]:
         """What the blobs of runs are, for people."""
@@ -187,6 +216,7 @@ class Collector:
         """Drop what is recorded, in transactions that nobody has to wait for long."""
         for run in selection.runs:
             self._store.remove([run.run_id])
+            (self._project.logs / f"{run.run_id}.log").unlink(missing_ok=True)
         fingerprints = list(selection.fingerprints)
         for start in range(0, len(fingerprints), _PIECE):
             self._store.forget(fingerprints[start : start + _PIECE])
@@ -229,6 +259,15 @@ class Collector:
                 collected.add(Thing("hashes", f"hash of {name}", path.stat().st_size))
             if not collected.dry:
                 folders.remove_file(path)
+
+    def _compact(self, before: float, collected: Collected) -> None:
+        going = set(collected.runs)
+        for run_id in self._store.compactable(before):
+            # what goes is still there when nothing is really removed
+            if run_id.partition(".")[0] in going:
+                continue
+            if saved := self._store.compact(run_id, dry=collected.dry):
+                collected.add(Thing("journals", f"journal of run {run_id}", saved))
 
     def _environments_of(self, run: RunRecord) -> set[str]:
         tasks = from_json(self._store.graph(run.run_id)).tasks.values()

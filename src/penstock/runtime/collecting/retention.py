@@ -11,6 +11,8 @@ import msgspec
 _DAY = 86_400.0
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": _DAY, "w": 7 * _DAY}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+#: settings that are lengths of time
+_AGES = ("older_than", "cache_older_than", "compact_older_than", "grace")
 #: the tag of runs that always stay
 PINNED = "pinned"
 
@@ -28,6 +30,8 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     cache_older_than: float = 30 * _DAY
     #: whether results stay in the cache when the run that made them goes
     cache_of_removed: bool = True
+    #: journals of runs that ended more than so many seconds ago are made smaller, without loss
+    compact_older_than: float = _DAY
     #: what was written or found less than so many seconds ago stays, whatever refers to it
     grace: float = 3600.0
 
@@ -35,7 +39,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
 def retention(given: Mapping[str, Any]) -> Retention:
     """What the settings and the command line say; ages may be texts. Where only one of `keep` and `older_than` is given,
     the other one keeps nothing. Raises ValueError for what is no age."""
-    ages = {name: age(given[name]) for name in ("older_than", "cache_older_than", "grace") if name in given}
+    ages = {name: age(given[name]) for name in _AGES if name in given}
     said: dict[str, Any] = {**given, **ages, "keep_tags": tuple(given.get("keep_tags", ()))}
     if ("keep" in said) != ("older_than" in said):
         said = {"keep": None, "older_than": None, **said}
@@ -71,6 +75,7 @@ SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "older_than": _AN_AGE,
     "keep_tags": (_are_texts, "a list of texts"),
     "cache_older_than": _AN_AGE,
+    "compact_older_than": _AN_AGE,
     "cache_of_removed": (lambda value: type(value) is bool, "true or false"),
     "grace": _AN_AGE,
 }

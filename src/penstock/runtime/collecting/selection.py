@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from penstock.model.generation import root_of
 from penstock.model.graph import from_json
 from penstock.model.growth import Instances
 from penstock.model.run import NodeState, RunRecord, RunState
@@ -63,7 +64,7 @@ def select(store: Store, retention: Retention, now: float) -> Selection:
         for key, origin in store.origins(list(taken)).items():
             if (origin.node, origin.item, origin.attempt) in logged(origin.run_id):
                 shown.add(key)
-                kept += filter(None, [going.pop(origin.run_id, None)])
+                kept += filter(None, [going.pop(root_of(origin.run_id), None)])
     fingerprints = {
         key
         for key, entry in entries.items()
@@ -106,8 +107,10 @@ def _doubtful(store: Store, retention: Retention, now: float, going: Mapping[str
         age = now - result.created_at
         expired = age >= lifetime(result)
         old = age >= retention.cache_older_than
-        if expired or old or result.run_id is None or result.run_id in going:
-            found[result.fingerprint] = _Entry(result.run_id, expired, old)
+        # an earlier generation goes with its run
+        run_id = None if result.run_id is None else root_of(result.run_id)
+        if expired or old or run_id is None or run_id in going:
+            found[result.fingerprint] = _Entry(run_id, expired, old)
     return found
 
 

@@ -17,7 +17,7 @@ from penstock.model.instruction import Ready
 from penstock.ports import Claimant, Clock, Recorded, Store
 from penstock.runtime.driving.attempts import Attempts
 from penstock.runtime.driving.nodes import Cell
-from penstock.runtime.surroundings.processes import has_lost_its_driver
+from penstock.runtime.surroundings.leases import Fate, Watch
 
 #: seconds between two looks for a result that another run makes
 _LOOK = 0.2
@@ -47,6 +47,7 @@ class Claims:
         self._held: dict[Cell, Ready] = {}
         self._next = 0.0
         self._looks = 0
+        self._watch = Watch(store, monotonic=clock.monotonic)
         #: attempts that have come back unstarted, which the kernel is yet to be told
         self.returned: list[AnyEvent] = []
 
@@ -55,10 +56,11 @@ class Claims:
 
     def give_way(self, claims: Mapping[bytes, Cell], refused: frozenset[bytes]) -> None:
         """Take attempts back that were about to start, because others make their results."""
-        for fingerprint in refused:
-            cell = claims[fingerprint]
-            self._awaited[cell] = fingerprint
-            self.returned.append(Returned(*cell, self._attempts.withdraw(cell)))
+        # in the order in which they were to start
+        for fingerprint, cell in claims.items():
+            if fingerprint in refused:
+                self._awaited[cell] = fingerprint
+                self.returned.append(Returned(*cell, self._attempts.withdraw(cell)))
         self._next = 0.0
 
     def take_returned(self) -> list[AnyEvent]:
@@ -108,7 +110,7 @@ class Claims:
         """Take away the claims of runs that nobody drives any longer."""
         for run_id in {claimant.run_id for claimant in claimants.values()}:
             try:
-                if not has_lost_its_driver(self._store, self._store.find(run_id)):
+                if self._watch.fate(self._store.find(run_id)) is not Fate.GONE:
                     continue
                 gone = [key for key, claimant in claimants.items() if claimant.run_id == run_id]
                 self._store.disclaim(gone, run_id)

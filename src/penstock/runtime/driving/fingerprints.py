@@ -13,7 +13,7 @@ from penstock.fingerprint.framing import digest, frame
 from penstock.kernel.state import NodeProgress
 from penstock.model.action import Environment
 from penstock.model.graph import Graph, Node
-from penstock.model.policy import Caching
+from penstock.model.policy import Caching, Policy
 from penstock.model.value import Argument
 from penstock.runtime.driving.contents import CodeOf, Contents
 from penstock.runtime.inputs.resolve import Resolver
@@ -57,6 +57,13 @@ def counted(caching: Caching, inputs: Iterable[str]) -> list[str]:
     if caching.keyed:
         return []
     return sorted(set(inputs).difference(caching.ignored) if caching.ignored else inputs)
+
+
+def versioned(policy: Policy) -> str:
+    """The author's version, and where the secrets come from that are in the task's environment; not what they are."""
+    if not policy.secrets:
+        return policy.caching.version
+    return msgspec.json.encode([policy.caching.version, sorted(policy.secrets.items())]).decode()
 
 
 def check_files(graph: Graph) -> None:
@@ -159,9 +166,9 @@ class Fingerprints:
         varying: Iterable[str],
     ) -> Recipe:
         """How the fingerprints of a node are made."""
-        caching = node.policy.caching
-        composition = Composition(identity=identity, environment=environment, version=caching.version)
-        bases = {} if caching.version else self._bases.setdefault(node.task, {})
+        version = versioned(node.policy)
+        composition = Composition(identity=identity, environment=environment, version=version)
+        bases = {} if version else self._bases.setdefault(node.task, {})
         of = self.contents.digest
         return Recipe(node, composition, {name: of(value) for name, value in fixed.items()}, varying, of, bases)
 

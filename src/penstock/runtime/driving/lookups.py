@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from typing import TYPE_CHECKING
 
 from penstock.errors import RunFailedError
 from penstock.kernel.state import NodeProgress, Phase
@@ -13,13 +14,17 @@ from penstock.model.fault import fault_as, fault_of
 from penstock.model.instruction import Check
 from penstock.model.options import RunOptions
 from penstock.model.run import NodeState
-from penstock.model.value import Argument, Artifact, Collection, Record
+from penstock.model.value import Argument, Artifact
 from penstock.ports import Clock, Recorded, Store
 from penstock.runtime.driving.claims import Late
 from penstock.runtime.driving.nodes import Cell, Nodes, Prepared, is_at
 from penstock.runtime.driving.recording import Recorder, end_record
 from penstock.runtime.driving.refreshing import Refreshing
 from penstock.values import Values
+from penstock.values.parts import artifacts_in
+
+if TYPE_CHECKING:
+    from penstock.runtime.generations.keeping import Keeping
 
 #: how many nodes and items to pass over that need not be looked up yet
 _PASSED_OVER = 100
@@ -31,7 +36,8 @@ Full = Callable[[NodeProgress, int], bool]
 
 
 class Lookups:
-    """What waits to be looked up. Of the options, those count that are about the cache."""
+    """What waits to be looked up. Of the options, those count that are about the cache. `keeping` decides what is kept of
+    an earlier generation of the run, before the cache is asked."""
 
     def __init__(
         self,
@@ -41,6 +47,7 @@ class Lookups:
         clock: Clock,
         options: RunOptions,
         full: Full,
+        keeping: Keeping | None = None,
     ) -> None:
         self._run = nodes.run
         self._nodes = nodes
@@ -53,6 +60,7 @@ class Lookups:
         #: whether anything is made anew that does not say so itself
         self._refreshing = bool(options.refresh) or not options.cache
         self._full = full
+        self._keeping = keeping
         #: whether nothing of what waits was to be looked up when that was last tried
         self.stalled = False
         self._waiting: deque[Check] = deque()
@@ -60,6 +68,8 @@ class Lookups:
         self.prepared: dict[Cell, Prepared] = {}
         #: fingerprints under which there is a result that is not to be used
         self._outdated: set[bytes] = set()
+        #: fingerprints of what is to run again although there may be a result
+        self._fresh: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -92,7 +102,7 @@ class Lookups:
                 if items.stop < check.stop:
                     self._waiting.appendleft(Check(check.node, items.stop, check.stop))
             seen += len(items)
-            self._prepare(progress, items, wanted, events)
+            self._prepare(progress, items, wanted, events, turn)
             turn.notice(progress.id, items[0], self._values.take_notices(), self._clock.now())
         # at the back, so that what is behind them has its turn
         self._waiting.extend(passed_over)
@@ -104,8 +114,10 @@ class Lookups:
             for key in wanted.keys() & turn.results.keys():
                 # it is recorded with this very turn
                 recorded[key] = Recorded(turn.results[key].outputs, self._clock.now())
+            sound = self._values.sound_among(each for made in recorded.values() for each in _artifacts(made.outputs))
             for key, cells in wanted.items():
-                events += [self._found(progress, item, key, recorded.get(key), turn) for progress, item in cells]
+                made = recorded.get(key)
+                events += [self._found(progress, item, key, made, sound, turn) for progress, item in cells]
         return events
 
     def _prepare(
@@ -114,6 +126,7 @@ class Lookups:
         items: Sequence[int],
         wanted: dict[bytes, list[tuple[NodeProgress, int]]],
         events: list[AnyEvent],
+        turn: Recorder,
     ) -> None:
         name = progress.id
         template = None
@@ -127,17 +140,36 @@ class Lookups:
             except Exception as error:
                 events.append(Broken(name, item, fault_of(error)))
                 continue
+            fresh = False
+            if self._keeping is not None:
+                kept, fresh = self._kept(self._keeping, progress, item, prepared, turn)
+                if kept is not None:
+                    events.append(kept)
+                    continue
             if template.question is not None:
                 events.append(Asked(name, item))
                 continue
             self.prepared[name, item] = prepared
             key = prepared.fingerprint
-            if key is None or template.refresh or (self._refreshing and self._refreshes(progress, item)):
+            if fresh and key is not None:
+                self._fresh.add(key)
+            if key is None or fresh or template.refresh or (self._refreshing and self._refreshes(progress, item)):
                 events.append(self._missed(progress, item, key, self._why(progress, key)))
             elif key in wanted:
                 wanted[key].append((progress, item))
             else:
                 wanted[key] = [(progress, item)]
+
+    def _kept(
+        self, keeping: Keeping, progress: NodeProgress, item: int, prepared: Prepared, turn: Recorder
+    ) -> tuple[AnyEvent | None, bool]:
+        """The result of an earlier generation in the place of an attempt, if it is kept; and if not, whether the cache is
+        not to be asked either."""
+        verdict = keeping.verdict(progress, item, prepared, self._nodes)
+        record = verdict.record
+        if record is None or self.gone(record.outputs):
+            return None, verdict.fresh
+        return self._hit(progress, item, record.fingerprint, record.outputs, turn, record.reason), False
 
     def found_late(self, progress: NodeProgress, late: Late, turn: Recorder) -> AnyEvent | None:
         """What follows from a result that another run has made by now; None where it is of no use."""
@@ -150,7 +182,7 @@ class Lookups:
 
     def may_claim(self, progress: NodeProgress, item: int, key: bytes) -> bool:
         """Whether the result of an attempt is one that other runs would take, and that this one would take from them."""
-        if key in self._outdated or self._nodes.template(progress).refresh:
+        if key in self._outdated or key in self._fresh or self._nodes.template(progress).refresh:
             return False
         return not (self._refreshing and self._refreshes(progress, item))
 
@@ -159,7 +191,13 @@ class Lookups:
         return not self._use_cache or self.refreshing.covers(progress, item)
 
     def _found(
-        self, progress: NodeProgress, item: int, key: bytes, recorded: Recorded | None, turn: Recorder
+        self,
+        progress: NodeProgress,
+        item: int,
+        key: bytes,
+        recorded: Recorded | None,
+        sound: Set[bytes],
+        turn: Recorder,
     ) -> AnyEvent:
         name, at = progress.id, self._clock.now()
         if recorded is None:
@@ -169,7 +207,7 @@ class Lookups:
         if lifetime is not None and at - made_at > lifetime:
             self._outdated.add(key)
             return self._missed(progress, item, key, f"what is recorded is older than {span(lifetime)} (cache_for)")
-        gone = self.gone(outputs)
+        gone = self.gone(outputs, sound)
         if gone:
             self._outdated.add(key)
             return self._missed(progress, item, key, gone)
@@ -177,10 +215,16 @@ class Lookups:
         return self._hit(progress, item, key, outputs, turn)
 
     def _hit(
-        self, progress: NodeProgress, item: int, key: bytes, outputs: tuple[Argument, ...], turn: Recorder
+        self,
+        progress: NodeProgress,
+        item: int,
+        key: bytes | None,
+        outputs: tuple[Argument, ...],
+        turn: Recorder,
+        reason: str = "",
     ) -> AnyEvent:
-        at = self._clock.now()
-        turn.expect(progress, end_record(progress, item, NodeState.CACHED, at, fingerprint=key, outputs=outputs))
+        at, state = self._clock.now(), NodeState.CACHED
+        turn.expect(progress, end_record(progress, item, state, at, fingerprint=key, outputs=outputs, reason=reason))
         return Hit(progress.id, item, key, outputs)
 
     def _missed(self, progress: NodeProgress, item: int, key: bytes | None, why: str) -> AnyEvent:
@@ -209,17 +253,19 @@ class Lookups:
             else "one of its inputs cannot be hashed"
         )
 
-    def gone(self, outputs: Sequence[Argument]) -> str:
-        """What of a recorded result is not there any more, in words; empty where all of it is."""
-        if not all(map(self._available, outputs)):
+    def gone(self, outputs: Sequence[Argument], sound: Set[bytes] = frozenset()) -> str:
+        """What of a recorded result is not there any more, in words; empty where all of it is. The blobs in `sound` are
+        known to be there."""
+        if not all(self._values.available(artifact, sound) for artifact in _artifacts(outputs)):
             return "the bytes of what is recorded are gone or damaged"
         name = self._nodes.fingerprints.contents.gone(outputs)
         return "" if name is None else f"there is no {name} now, which is in what is recorded"
 
-    def _available(self, argument: Argument) -> bool:
-        """Whether all bytes of an argument are still there."""
+
+def _artifacts(arguments: Iterable[Argument]) -> Iterator[Artifact]:
+    """The artifacts that arguments consist of."""
+    for argument in arguments:
         if isinstance(argument, Artifact):
-            return self._values.available(argument)
-        if isinstance(argument, (Collection, Record)):
-            return all(map(self._available, argument.items))
-        return self._available(argument.of)
+            yield argument
+        else:
+            yield from artifacts_in(argument)

@@ -109,6 +109,7 @@ class Nodes:
         self._values = values
         self._ledger = ledger
         self._attached = attached
+        self.code_of = code_of
         self.fingerprints = Fingerprints(values, self.resolver, self._key_of, code_of)
         self._numbers = {id(node): number for number, node in enumerate(run.graph.nodes)}
         self._further = count(len(run.graph.nodes))
@@ -267,6 +268,11 @@ class Nodes:
         """Whether workers run other code than that which is known here, so that no fingerprint would hold."""
         return self._tasks[progress.node.task].stale
 
+    def identity(self, progress: NodeProgress) -> bytes | None:
+        """The digest of the code of a node's task; None where there is none."""
+        known = self._tasks.get(progress.node.task)
+        return None if known is None else known.identity
+
     def _key_of(self, progress: NodeProgress) -> CacheKey:
         owner = progress.frame.owner
         assert self._attached is not None
@@ -293,6 +299,8 @@ class Nodes:
             yields=task.yields,
             environment=task.environment,
             cpu=node.policy.resources.cpu,
+            secrets=node.policy.secrets,
+            allow_secrets=node.policy.allow_secrets,
         )
 
 

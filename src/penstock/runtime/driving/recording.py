@@ -116,13 +116,14 @@ class Recorder:
             lines = tuple(Line(NOTICE, text, at) for text in notices)
             self.said.append(Said(node, item, 0, lines))
 
-    def turn(self, number: int, at: float, state: RunState, outputs: Mapping[str, Argument]) -> Turn | None:
-        """The turn to commit; None if there is nothing to record."""
+    def turn(self, number: int, at: float, token: int, state: RunState, outputs: Mapping[str, Argument]) -> Turn | None:
+        """The turn to commit by the driver with a token; None if there is nothing to record."""
         if not (self.events or self.said or self.tasks or self.classes) and state is RunState.RUNNING:
             return None
         return Turn(
             number=number,
             at=at,
+            token=token,
             events=self.events,
             attempts=self.attempts,
             results=self.results,

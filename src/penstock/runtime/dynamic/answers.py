@@ -80,7 +80,7 @@ class Answers:
             called, fault = self._failure(nodes[0])
             if fault is None:
                 fault = Fault("penstock.errors.RunFailedError", f"{called} failed")
-            return Refusal(exception_for(called, fault, self._run_id), nodes, fault)
+            return Refusal(exception_for(called, fault, self._run_id, self._values.trust), nodes, fault)
         if any(node.phase is Phase.CANCELLED for node in missing):
             return None
         return Refusal(

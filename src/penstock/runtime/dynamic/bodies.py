@@ -14,13 +14,13 @@ from penstock.authoring.bodies import Source, result_of
 from penstock.authoring.dynamic import Body, Ended, Question, Word, composed, heard
 from penstock.authoring.pipeline import returned_by
 from penstock.errors import NondeterministicError
-from penstock.kernel.state import Frame, RunProgress
+from penstock.kernel.state import Frame, NodeProgress, RunProgress
 from penstock.model.event import AnyEvent, Fault, Grown, Handled
 from penstock.model.expression import Expression, describe, references
 from penstock.model.fault import fault_of
 from penstock.model.graph import Node
 from penstock.runtime.dynamic.answers import Answers, Faults, Refusal
-from penstock.runtime.dynamic.calls import Calls, difference
+from penstock.runtime.dynamic.calls import Calls, counterparts, difference
 from penstock.runtime.inputs.resolve import Resolver
 from penstock.values import Values
 
@@ -47,7 +47,7 @@ class _Recorded(NamedTuple):
 class _Running:
     """A body under way."""
 
-    __slots__ = ("body", "ended", "frame", "recorded", "refusal")
+    __slots__ = ("body", "ended", "frame", "recorded", "refusal", "used")
 
     def __init__(self, body: Body, frame: str, recorded: _Recorded) -> None:
         self.body = body
@@ -58,6 +58,8 @@ class _Running:
         self.ended = recorded.ended
         #: the failure that it was given last
         self.refusal: Refusal | None = None
+        #: the nodes whose values it was given
+        self.used: dict[str, None] = {}
 
 
 class Bodies:
@@ -85,6 +87,8 @@ class Bodies:
         self._recorded: dict[str, _Recorded] = {}
         #: what happened while bodies were replayed
         self._pending: list[AnyEvent] = []
+        #: by the id of a node: those whose values its body had been given when it called it
+        self._used: dict[str, tuple[str, ...]] = {}
 
     def attach(self, run: RunProgress, resolver: Resolver, faults: Faults, run_id: str) -> None:
         """Name the run that the bodies are of, before anything else. `faults` is the latest fault of every node or item
@@ -103,6 +107,10 @@ class Bodies:
         """What those bodies want to know that wait for an answer, by frame."""
         found = {running.frame: running.body.question for running in self._running.values()}
         return {frame: question for frame, question in found.items() if question is not None}
+
+    def used_by(self, progress: NodeProgress) -> list[NodeProgress]:
+        """The nodes whose values a body had been given when it called a node; none where no body did."""
+        return [progress.frame.nodes[name] for name in self._used.get(progress.id, ())]
 
     def begin(self, frame: str) -> None:
         """Let the body of a frame begin, at once or as soon as there is room; once is enough."""
@@ -198,6 +206,7 @@ class Bodies:
         if found is None:
             self._end(running, events)
             return
+        running.used.update(dict.fromkeys(references(question.expression)))
         self._give_word(body)
         if isinstance(found, Refusal):
             running.refusal = found
@@ -231,6 +240,9 @@ class Bodies:
     def _taken(self, running: _Running, word: Word) -> tuple[Node, ...]:
         """The nodes that a body has called and that are not recorded yet, in the form of the journal."""
         nodes = running.body.take()
+        if running.used and running.frame in self._run.frames:
+            used, frame = tuple(running.used), self._run.frames[running.frame]
+            self._used.update((frame.instance(node.id), used) for node in nodes)
         tasks = running.body.build.tasks
         aliases: dict[str, str] = {}
         while nodes and running.recorded:
@@ -238,7 +250,7 @@ class Bodies:
             told = difference(old, new, self._run.tasks, tasks)
             if told is not None:
                 raise _nondeterministic(new.location, told)
-            aliases[old.task] = new.task
+            aliases |= counterparts(old, new, self._run.tasks, tasks)
         if nodes and running.ended:
             raise _nondeterministic(nodes[0].location, f"{nodes[0].id} is called, and before, the body had ended")
         if running.recorded and isinstance(word, Ended):

@@ -100,6 +100,19 @@ def difference(old: Node, new: Node, old_tasks: Mapping[str, Task], new_tasks: M
     return None
 
 
+def counterparts(old: Node, new: Node, old_tasks: Mapping[str, Task], new_tasks: Mapping[str, Task]) -> dict[str, str]:
+    """The tasks that a call brings with it, its fallback and those in its body included, of one that is the same as
+    before: key then -> key now."""
+    found = {old.task: new.task}
+    if old.fallback is not None and old.fallback.task and new.fallback is not None and new.fallback.task:
+        found[old.fallback.task] = new.fallback.task
+    before, now = old_tasks[old.task].action, new_tasks[new.task].action
+    if isinstance(before, PipelineAction) and isinstance(now, PipelineAction):
+        for inner, same in zip(before.nodes, now.nodes, strict=False):
+            found |= counterparts(inner, same, old_tasks, new_tasks)
+    return found
+
+
 def _identity(task: Task) -> Any:
     action = task.action
     if isinstance(action, PipelineAction) and action.dynamic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from penstock.errors import DefinitionError
 from penstock.model.graph import Graph, Node, from_json
-from penstock.model.run import RunRecord
+from penstock.model.run import RunRecord, RunState
 from penstock.ports import Store
 from penstock.runtime.dynamic.calls import difference
 
@@ -24,9 +24,16 @@ def check_same(store: Store, run: RunRecord, graph: Graph) -> None:
         raise _changed(run, new, f"{new.id} is new")
 
 
+#: whether the run is paused -> what to do
+_REMEDIES = {
+    False: "Begin it anew, with the results that it has: penstock retry {run}",
+    True: "End it, and begin it anew with the results that it has: penstock cancel {run} --now, then penstock retry {run}",
+}
+
+
 def _changed(run: RunRecord, node: Node, told: str) -> DefinitionError:
     return DefinitionError(
         f"{run.pipeline} is no longer the pipeline that run {run.run_id} was begun with: {told}",
         where=str(node.location),
-        remedy="Run it anew: what has not changed comes from the cache.",
+        remedy=_REMEDIES[run.state is RunState.PAUSED].format(run=run.run_id),
     )

@@ -174,6 +174,7 @@ def _of_settings(before: Account, after: Account) -> Iterator[Difference]:
     if before.environment != after.environment:
         yield _environment(before.environment, after.environment)
     yield from _text("version", "version", old.version, new.version)
+    yield from _text("setting", "secrets", _secrets(before.node), _secrets(after.node))
     yield from _text("setting", "cache_ignore", ", ".join(old.ignored), ", ".join(new.ignored))
     yield from _text("setting", "cache_key", _keyed(old), _keyed(new))
     # their order counts, and what they are called does not
@@ -194,6 +195,10 @@ def _in_lines(environment: Environment | None) -> list[str]:
         return []
     files = [f"{name}: {line}" for name, text in environment.files.items() for line in text.splitlines()]
     return [*([f"python {environment.python}"] if environment.python else []), *environment.requirements, *files]
+
+
+def _secrets(node: Node) -> str:
+    return ", ".join(f"{name} from {reference}" for name, reference in sorted(node.policy.secrets.items()))
 
 
 def _keyed(caching: Caching) -> str:

@@ -12,6 +12,7 @@ from penstock.ports import Store
 from penstock.runtime.driving.nodes import Cell
 from penstock.runtime.explaining.account import Account, Comparison, account_of
 from penstock.runtime.explaining.difference import Difference
+from penstock.runtime.generations.earlier import generations_before
 from penstock.runtime.reading.past import Past
 from penstock.values import Values
 
@@ -52,6 +53,8 @@ class History:
         found = self._store.runs(pipeline=self._pipeline, limit=1000 if before is not None else _RUNS)
         if before is not None:
             found = [run for run in found if run.started_at < before.started_at and run.run_id != before.run_id]
+            # the generations before are not listed
+            found = [*generations_before(self._store, before), *found]
         return found[:_RUNS]
 
     def past(self, run: RunRecord) -> Past:

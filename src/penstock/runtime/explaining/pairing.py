@@ -5,6 +5,7 @@ from __future__ import annotations
 from penstock.errors import DefinitionError, NotFoundError
 from penstock.model.run import RunRecord
 from penstock.ports import Store
+from penstock.runtime.generations.earlier import generations_before
 
 
 def check_two(before: RunRecord, after: RunRecord) -> None:
@@ -14,7 +15,9 @@ def check_two(before: RunRecord, after: RunRecord) -> None:
 
 
 def run_before(store: Store, run: RunRecord) -> RunRecord:
-    """The latest run of the same pipeline that began before a run. Raises NotFoundError if there is none."""
+    """The generation of a run before it, or else the latest run of the same pipeline that began before it. Raises NotFoundError if there is none."""
+    for each in generations_before(store, run):
+        return each
     for each in store.runs(pipeline=run.pipeline, limit=_LOOKED_AT):
         if each.started_at <= run.started_at and each.run_id != run.run_id:
             return each

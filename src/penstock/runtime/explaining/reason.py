@@ -26,6 +26,10 @@ Cause = Literal[
     "failed_before",
     "expired",
     "gone",
+    "again",
+    "invalidated",
+    "undone",
+    "unfinished",
 ]
 
 

@@ -22,8 +22,8 @@ from penstock.runtime.reading.document import metrics_document
 from penstock.runtime.reading.origins import logged_in
 from penstock.runtime.reading.past import Past
 
-#: options that only say how a run is shown, or where
-_PRIVATE = frozenset({"progress", "logs", "home", "wait"})
+#: options that only say how a run is shown, or where, or what it keeps of the generation before
+_PRIVATE = frozenset({"progress", "logs", "home", "wait", "generation"})
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):

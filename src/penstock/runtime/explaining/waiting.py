@@ -9,7 +9,7 @@ import msgspec
 from penstock.kernel.state import NodeProgress, Phase
 from penstock.model.action import ApprovalAction
 from penstock.model.amounts import size
-from penstock.model.run import RunState, item_id, timestamp
+from penstock.model.run import item_id, timestamp
 from penstock.ports import Holder, PoolState
 from penstock.runtime.driving.nodes import Cell
 from penstock.runtime.explaining.wording import listed, moment
@@ -48,15 +48,17 @@ def _waits(past: Past, cell: Cell, now: float) -> Iterator[Waiting]:
 
 
 def _without_driver(past: Past) -> Iterator[Waiting]:
-    from penstock.runtime.surroundings.processes import is_gone
+    from penstock.runtime.reading.drivers import driver_document
 
-    last_turn = past.journal[-1][0] if past.journal else past.run.started_at
-    if past.run.state is RunState.RUNNING and is_gone(past.run, last_turn):
-        yield Waiting(
-            "driver",
-            f"nobody drives the run any longer: the process {past.run.driver} is gone",
-            f"penstock resume {past.run.run_id}",
-        )
+    driver = driver_document(past.store, past.run)
+    resume = f"penstock resume {past.run.run_id}"
+    if driver["orphaned"]:
+        text = f"nobody drives the run any longer: the process {driver['driver']} is gone"
+        yield Waiting("driver", text, resume)
+    elif driver["unheard_s"] is not None:
+        heard_of = past.store.heard_of(past.run.run_id)
+        text = f"the process {driver['driver']} drives the run, and was last heard of at {moment(heard_of)}"
+        yield Waiting("driver", text, f"{resume} goes on with it if that process is gone")
 
 
 def _to_begin(past: Past) -> Iterator[Waiting]:

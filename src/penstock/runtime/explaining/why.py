@@ -11,13 +11,15 @@ import msgspec
 
 from penstock.errors import PenstockError
 from penstock.kernel.state import NodeProgress, Phase
+from penstock.model.generation import earlier_id, origin_of
 from penstock.model.run import AttemptRecord, NodeState, RunState, item_id
-from penstock.runtime.driving.nodes import Cell
+from penstock.runtime.driving.nodes import Cell, Prepared
 from penstock.runtime.driving.refreshing import Refreshing
 from penstock.runtime.explaining.account import account_of
 from penstock.runtime.explaining.conditions import condition_text
 from penstock.runtime.explaining.earlier import History
 from penstock.runtime.explaining.failing import Failing, failing_of
+from penstock.runtime.explaining.generations import Generations
 from penstock.runtime.explaining.reason import Reason, reason_to_run
 from penstock.runtime.explaining.told import lines_of
 from penstock.runtime.explaining.upstream import (
@@ -30,7 +32,9 @@ from penstock.runtime.explaining.upstream import (
 )
 from penstock.runtime.explaining.waiting import Waiting, waits_of
 from penstock.runtime.explaining.wording import listed, moment
+from penstock.runtime.generations.keeping import Keeping, keeping_of
 from penstock.runtime.reading.history import fallback_used
+from penstock.runtime.reading.origins import origins_of
 from penstock.runtime.reading.past import Past
 from penstock.runtime.reading.questions import approval_document
 
@@ -205,7 +209,10 @@ class Explainer:
     def _cached(self, cell: Cell, progress: NodeProgress) -> Parts:
         if cell[1] < 0 and progress.items is not None:
             return {"summary": self._summed_up(progress)}
-        fingerprint = self._last(cell).fingerprint or b""
+        record = self._last(cell)
+        if origin_of(record):
+            return self._kept(cell, progress, record)
+        fingerprint = record.fingerprint or b""
         origin = self._past.store.origins([fingerprint]).get(fingerprint)
         if origin is None:
             return {"summary": "its code, inputs and settings are those of a recorded result, whose run is gone"}
@@ -215,6 +222,29 @@ class Explainer:
             "summary": f"its code, inputs and settings are those of {there.id} in {where}, whose result it has",
             "cached": there,
         }
+
+    def _kept(self, cell: Cell, progress: NodeProgress, record: AttemptRecord) -> Parts:
+        """Why a result is that of an earlier generation."""
+        if self._keeping is None:
+            return {"summary": record.reason}
+        try:
+            prepared = Prepared(self._past.inputs(cell), record.fingerprint)
+            verdict = self._keeping.verdict(progress, cell[1], prepared, self._past.nodes)
+        except (PenstockError, LookupError):
+            return {"summary": record.reason}
+        summary = Generations(self._keeping).kept(record, verdict)
+        origin = origins_of(self._past.store, self._past.run.run_id, [record]).get(cell)
+        if origin is None:
+            return {"summary": summary}
+        name = self._name_there(origin.run_id, origin.node, origin.item)
+        return {"summary": summary, "cached": CachedFrom(origin.run_id, name, (record.fingerprint or b"").hex())}
+
+    @cached_property
+    def _keeping(self) -> Keeping | None:
+        keeping = keeping_of(self._past.store, self._past.values, self._past.run)
+        if keeping is not None:
+            keeping.attach(self._past.progress.tasks)
+        return keeping
 
     def _name_there(self, run_id: str, node: str, item: int) -> str:
         """What a node or an item is called in another run."""
@@ -270,6 +300,12 @@ class Explainer:
             account = account_of(self._past, cell)
         except (PenstockError, LookupError) as error:
             return str(error.args[0]) if error.args else type(error).__name__
+        if self._keeping is not None:
+            prepared = Prepared(dict(account.inputs), record.fingerprint)
+            generations, nodes = Generations(self._keeping), self._past.nodes
+            found = generations.to_run(self._past.progress_of(cell), cell[1], prepared, nodes, account)
+            if found is not None:
+                return found
         refreshed = self._refreshing.covers(self._past.progress_of(cell), cell[1])
         options = {**self._options, "refresh": refreshed}
         return reason_to_run(account, cell[0], record.fingerprint, self._history, options, record.started_at)
@@ -288,7 +324,8 @@ class Explainer:
 
     def _answered(self, cell: Cell, progress: NodeProgress) -> str:
         outputs = progress.outputs if cell[1] < 0 or progress.items is None else progress.items.outputs[cell[1]]
-        requests = self._past.store.requests(self._past.run.run_id)
+        run_id, kept = self._past.run.run_id, origin_of(self._last(cell))
+        requests = self._past.store.requests(earlier_id(self._past.run, kept) if kept else run_id)
         answer = approval_document(self._past.name(cell), outputs or (), requests, self._past.values)
         if answer is None:
             return "somebody answered its question"

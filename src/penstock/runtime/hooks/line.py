@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from penstock.model.fault import user_traceback
+from penstock.secrets import masking
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Call(NamedTuple):
     context: HookContext
 
     def complaint(self, text: str) -> Complaint:
-        told = f"the hook on_{self.context.event} ({getattr(self.hook, '__name__', self.hook)}) {text}"
+        told = f"the hook on_{self.context.event} ({getattr(self.hook, '__name__', self.hook)}) {masking.mask(text)}"
         item = self.context.item
         return Complaint(self.context.node, -1 if item is None else item, self.context.attempt, told)
 

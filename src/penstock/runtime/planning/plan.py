@@ -151,6 +151,8 @@ class Plan:
         failure: str = "",
         expected: float | None = None,
         unmeasured: int = 0,
+        generation: int | None = None,
+        kept: tuple[str, ...] = (),
     ) -> None:
         self.pipeline = pipeline
         #: JSON-able
@@ -169,6 +171,10 @@ class Plan:
         self.expected = expected
         #: how many nodes and items would run, or may, that never ran before, and are left out of that
         self.unmeasured = unmeasured
+        #: the generation that a run would have that begins anew; None for a new run
+        self.generation = generation
+        #: the ids of the nodes and items that would keep the result of an earlier generation; they count as cached
+        self.kept = list(kept)
         self.counts: Counter[State] = Counter()
         for task in tasks:
             self.counts.update(task.counts)
@@ -188,6 +194,12 @@ class Plan:
         """The ids of the nodes and items of which it is not yet known."""
         return list(self._in("unknown"))
 
+    @property
+    def invalidated(self) -> dict[str, Reason]:
+        """The ids of the nodes and items that would run though an earlier generation has a result, and why."""
+        told = (told for task in self.tasks for told in task.reasons if told.reason.cause in INVALIDATING)
+        return {name: each.reason for each in told for name in each.tasks}
+
     def _in(self, state: State) -> Iterator[str]:
         for task in self.tasks:
             if task.items is not None and not task.body:
@@ -206,9 +218,14 @@ class Plan:
     @property
     def document(self) -> dict[str, Any]:
         """The plan as JSON-able data, as `penstock plan --json` prints it."""
+        anew: dict[str, Any] = {}
+        if self.generation is not None:
+            invalidated = [{"id": name, "reason": msgspec.to_builtins(why)} for name, why in self.invalidated.items()]
+            anew = {"generation": self.generation, "kept": self.kept, "invalidated": invalidated}
         return {
             "pipeline": self.pipeline,
             "parameters": self.parameters,
+            **anew,
             "tasks": [task.document() for task in self.tasks],
             "summary": {
                 **{state: self.counts[state] for state in ("would_run", "cached", "unknown", "skipped")},
@@ -233,6 +250,9 @@ class Plan:
             f"<table><tr><th>task</th><th>plan</th><th></th></tr>{rows}</table>{more}"
         )
 
+
+#: why something runs in a run that begins anew, although it has a result
+INVALIDATING = frozenset({"invalidated", "gone", "undone"})
 
 #: state -> what a count of it says
 WORDS: Mapping[State, str] = {

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
+from penstock.kernel.state import NodeProgress
 from penstock.model.identity import TaskIdentity
 from penstock.model.options import RunOptions
 from penstock.model.run import RunRecord
 from penstock.ports import Store
+from penstock.runtime.driving.nodes import Cell
 from penstock.runtime.explaining.code import TextOf, Version
+from penstock.runtime.generations.keeping import Keeping
 from penstock.runtime.planning.forecast import Forecast, Needed
 from penstock.runtime.planning.plan import Plan, PlannedTask
 from penstock.runtime.planning.reasons import Reasons
@@ -30,8 +33,9 @@ def planned(
     text_of: TextOf,
     options: RunOptions,
     workers: int,
+    keeping: Keeping | None = None,
 ) -> Plan:
-    """The plan of a run that was rehearsed. `identities` are the code of its tasks, by key, `classes` that of classes in
+    """The plan of a run that was rehearsed; with `keeping`, of one that is begun anew. `identities` are the code of its tasks, by key, `classes` that of classes in
     inputs, by name, `text_of` finds the texts of their files."""
     states = States(rehearsed)
     tasks = states.tasks()
@@ -43,10 +47,11 @@ def planned(
         total = forecast.of_frame(rehearsed.progress.root)
         versions = {key: Version(identity, text_of) for key, identity in identities.items()}
         held = {name: Version(identity, text_of) for name, identity in classes.items()}
-        reasons = Reasons(rehearsed, run, store, values, versions, held, options)
+        reasons = Reasons(rehearsed, run, store, values, versions, held, options, keeping)
         limits = _limits(identities, store)
         tasks = [_explained(task, rehearsed, reasons, forecast, limits) for task in tasks]
     fault = rehearsed.progress.root.fault
+    nodes = rehearsed.progress.nodes
     return Plan(
         run.pipeline,
         run.parameters,
@@ -56,7 +61,15 @@ def planned(
         failure="" if fault is None else f"{fault.type}: {fault.message}",
         expected=total.span if total.work else None,
         unmeasured=total.unmeasured,
+        generation=None if keeping is None else keeping.earlier.past.run.generation + 1,
+        kept=tuple(nodes[node].cell_id(item) for node, item in sorted(rehearsed.kept, key=_places(nodes))),
     )
+
+
+def _places(nodes: Mapping[str, NodeProgress]) -> Callable[[Cell], tuple[int, int]]:
+    """By which cells come in the order of their nodes."""
+    numbers = {name: number for number, name in enumerate(nodes)}
+    return lambda cell: (numbers[cell[0]], cell[1])
 
 
 def _limits(identities: Mapping[str, TaskIdentity], store: Store | None) -> dict[str, tuple[str, ...]]:

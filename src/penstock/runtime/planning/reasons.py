@@ -14,9 +14,11 @@ from penstock.runtime.driving.refreshing import Refreshing
 from penstock.runtime.explaining.account import Account
 from penstock.runtime.explaining.code import Version
 from penstock.runtime.explaining.earlier import History
+from penstock.runtime.explaining.generations import Generations
 from penstock.runtime.explaining.reason import Reason, reason_to_run
 from penstock.runtime.explaining.sources import source_of
 from penstock.runtime.explaining.wording import moment
+from penstock.runtime.generations.keeping import Keeping
 from penstock.runtime.planning.plan import Told
 from penstock.runtime.planning.rehearsal import Rehearsed
 from penstock.values import Values
@@ -35,8 +37,10 @@ class Reasons:
         versions: Mapping[str, Version],
         classes: Mapping[str, Version],
         options: RunOptions,
+        keeping: Keeping | None = None,
     ) -> None:
         self._rehearsed = rehearsed
+        self._generations = None if keeping is None else Generations(keeping)
         self._store = store or cast("Store", _Nothing())
         self._values = values
         self._versions = versions
@@ -59,9 +63,6 @@ class Reasons:
 
     def _reason(self, progress: NodeProgress, item: int, name: str) -> Reason:
         prepared = self._rehearsed.prepared[progress.id, item]
-        found = self._unusable(progress, prepared.fingerprint)
-        if found is not None:
-            return found
         template = self._rehearsed.nodes.template(progress)
         node = progress.node
         account = Account(
@@ -76,6 +77,11 @@ class Reasons:
             source=partial(source_of, progress),
             classes=self._classes,
         )
+        nodes = self._rehearsed.nodes
+        found = self._generations and self._generations.to_run(progress, item, prepared, nodes, account)
+        found = found or self._unusable(progress, prepared.fingerprint)
+        if found is not None:
+            return found
         refreshed = self._refreshing and self._refreshing.covers(progress, item)
         options = {"cache": self._use_cache, "refresh": refreshed}
         return reason_to_run(account, progress.id, prepared.fingerprint, self._history, options, self._now)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from penstock.authoring.dynamic import Question
 from penstock.kernel.state import Frame, NodeProgress, RunProgress
+from penstock.model.generation import origin_of
 from penstock.model.graph import Graph, Node
 from penstock.model.instruction import Ready
 from penstock.model.policy import Policy
@@ -43,6 +44,8 @@ class Rehearsed(NamedTuple):
     files: Mapping[str, bytes]
     #: what the cache has of what was looked for, by fingerprint
     recorded: Mapping[bytes, Recorded]
+    #: the nodes and items that have the result of an earlier generation of the run
+    kept: frozenset[Cell] = frozenset()
 
 
 def rehearse(
@@ -80,7 +83,8 @@ def rehearse(
     )
     nodes, prepared = driver.rehearse()
     questions = {} if bodies is None else bodies.questions
-    return Rehearsed(driver.progress, nodes, prepared, script.ends, questions, script.files, script.found)
+    kept = frozenset(script.kept)
+    return Rehearsed(driver.progress, nodes, prepared, script.ends, questions, script.files, script.found, kept)
 
 
 class _Script:
@@ -92,11 +96,14 @@ class _Script:
         self.ends: dict[Cell, AttemptRecord] = {}
         self.files: dict[str, bytes] = {}
         self.found: dict[bytes, Recorded] = {}
+        self.kept: list[Cell] = []
 
     def commit(self, run_id: str, turn: Turn) -> frozenset[bytes]:
         for record in turn.attempts:
             if record.state is not NodeState.CACHED:
                 self.ends[record.node, record.item] = record
+            elif origin_of(record):
+                self.kept.append((record.node, record.item))
         if turn.basis is not None:
             self.files.update(turn.basis.files)
         return frozenset()

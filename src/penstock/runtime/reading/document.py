@@ -7,14 +7,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from penstock.errors import StoreError
+from penstock.errors import NotFoundError, StoreError
 from penstock.model.action import ApprovalAction
+from penstock.model.generation import earlier_id, is_earlier, origin_of, root_of
 from penstock.model.graph import from_json
 from penstock.model.run import AttemptRecord, NodeState, Provenance, RunRecord, RunState, timestamp
 from penstock.model.value import Argument, Artifact
 from penstock.ports import LoggedAttachment, LoggedMetric, Store
 from penstock.runtime.reading.argument_documents import argument_document
 from penstock.runtime.reading.cells import Cells
+from penstock.runtime.reading.drivers import driver_document
 from penstock.runtime.reading.failures import body_fault, expiry, handled_nodes, is_handled
 from penstock.runtime.reading.origins import logged_in
 from penstock.runtime.reading.questions import approval_document, open_questions, question_document
@@ -34,9 +36,13 @@ def run_document(store: Store, values: Values, run: RunRecord) -> dict[str, Any]
         origin = logged.origins.get((task["node"], -1 if task["item"] is None else task["item"]))
         if origin is not None:
             task["cached_from"] = origin.run_id
+    for record in attempts:
+        if generation := origin_of(record):
+            tasks[record.node, record.item]["kept_from"] = generation
     _add_answers(store, run.run_id, cells, attempts, tasks, values)
     _mark_handled(store, run.run_id, tasks.values())
-    document = run_header(run, store.tags([run.run_id]).get(run.run_id, ()))
+    document = run_header(run, store.tags([run.run_id]).get(run.run_id, ())) | driver_document(store, run)
+    document |= _generations(store, run)
     if run.state in (RunState.RUNNING, RunState.PAUSED):
         now = replayed(store, run.run_id, graph)
         for cell, waiting in unfinished_documents(now.progress, cells, paused=run.state is RunState.PAUSED).items():
@@ -54,6 +60,16 @@ def run_document(store: Store, values: Values, run: RunRecord) -> dict[str, Any]
             _attachment_document(attached, values, cells) for attached in _in_order(cells, logged.attachments)
         ],
     }
+
+
+def _generations(store: Store, run: RunRecord) -> dict[str, Any]:
+    """How many generations a run has, and the ids of those before the latest."""
+    try:
+        latest = store.find(root_of(run.run_id)) if is_earlier(run) else run
+    except NotFoundError:
+        latest = run
+    earlier = [earlier_id(run, number) for number in range(1, latest.generation)]
+    return {"generations": latest.generation, "earlier": earlier}
 
 
 def _own_failure(store: Store, run_id: str) -> dict[str, Any]:
@@ -88,7 +104,8 @@ def _add_answers(
         if origin is None or not isinstance(origin.task.action, ApprovalAction):
             continue
         name = cells.name(record.node, record.item)
-        answer = approval_document(name, record.outputs, store.requests(run_id), values)
+        asked = f"{root_of(run_id)}.{kept}" if (kept := origin_of(record)) else run_id
+        answer = approval_document(name, record.outputs, store.requests(asked), values)
         if answer is not None:
             tasks[record.node, record.item]["approval"] = answer
 
@@ -100,6 +117,7 @@ def run_header(run: RunRecord, tags: Sequence[str] = ()) -> dict[str, Any]:
         "run_id": run.run_id,
         "pipeline": run.pipeline,
         "state": run.state.value,
+        "generation": run.generation,
         "parameters": run.parameters,
         "started_at": timestamp(run.started_at),
         "finished_at": None if ended is None else timestamp(ended),

@@ -10,15 +10,17 @@ from penstock.model.event import Fault, Grown, Handled, RunExpired
 from penstock.model.fault import exception_of
 from penstock.model.graph import from_json
 from penstock.ports import Store
+from penstock.secrets.signing import Trust
 
 _CAUSES = {"timeout": TaskTimeoutError, "memory": OutOfMemoryError}
 #: penstock's own, which a process that is gone could not send itself
 _OWN = {kind.__name__: kind for kind in (OutputError, WorkerLostError, TaskTimeoutError, OutOfMemoryError)}
 
 
-def exception_for(task: str, fault: Fault, run_id: str) -> Exception:
-    """The exception to raise for a failed task: its own where that could be kept and is no more than an error."""
-    own = exception_of(fault)
+def exception_for(task: str, fault: Fault, run_id: str, trust: Trust) -> Exception:
+    """The exception to raise for a failed task: its own where that could be kept, may be loaded, and is no more than an
+    error."""
+    own = exception_of(fault, trust.open)
     # what a task raises to end its process (sys.exit) must not end this one
     if isinstance(own, Exception):
         return own

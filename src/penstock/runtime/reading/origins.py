@@ -7,7 +7,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from penstock.model.run import AttemptRecord, NodeState
+from penstock.errors import NotFoundError
+from penstock.model.generation import origin_of, root_of
+from penstock.model.run import FRUITFUL, AttemptRecord, NodeState
 from penstock.ports import LoggedAttachment, LoggedMetric, Origin, Store
 
 #: a node, or an item of one
@@ -28,7 +30,7 @@ class Logged(NamedTuple):
 
 def logged_in(store: Store, run_id: str, attempts: Sequence[AttemptRecord]) -> Logged:
     """What the nodes of a run logged, in this run or in the one that their result comes from."""
-    origins = _origins(store, attempts)
+    origins = origins_of(store, run_id, attempts)
     by_run: dict[str, _Takers] = {}
     for cell, origin in origins.items():
         takers = by_run.setdefault(origin.run_id, {})
@@ -40,14 +42,44 @@ def logged_in(store: Store, run_id: str, attempts: Sequence[AttemptRecord]) -> L
     return Logged(metrics, attachments, origins)
 
 
-def _origins(store: Store, attempts: Sequence[AttemptRecord]) -> dict[Cell, Origin]:
-    cached = {
-        (attempt.node, attempt.item): attempt.fingerprint
-        for attempt in attempts
-        if attempt.state is NodeState.CACHED and attempt.fingerprint is not None
-    }
+def origins_of(store: Store, run_id: str, attempts: Iterable[AttemptRecord]) -> dict[Cell, Origin]:
+    """Where results were made that are not of the run itself: those from the cache, and those that an earlier generation
+    has made. Of these, those are left out whose run is gone."""
+    cached: dict[Cell, bytes] = {}
+    kept: dict[int, list[AttemptRecord]] = {}
+    for attempt in attempts:
+        if generation := origin_of(attempt):
+            kept.setdefault(generation, []).append(attempt)
+        elif attempt.state is NodeState.CACHED and attempt.fingerprint is not None:
+            cached[attempt.node, attempt.item] = attempt.fingerprint
     known = store.origins(list(cached.values()))
-    return {cell: known[fingerprint] for cell, fingerprint in cached.items() if fingerprint in known}
+    found = {cell: known[fingerprint] for cell, fingerprint in cached.items() if fingerprint in known}
+    for generation, records in kept.items():
+        found |= _in_generation(store, f"{root_of(run_id)}.{generation}", records)
+    return found
+
+
+def _in_generation(store: Store, run_id: str, kept: Iterable[AttemptRecord]) -> dict[Cell, Origin]:
+    """Where the results were made that were kept from a generation, which may have had them from the cache."""
+    try:
+        there = {_called(each): each for each in store.attempts(run_id) if each.state in FRUITFUL}
+    except NotFoundError:
+        return {}
+    found: dict[Cell, Origin] = {}
+    cached: dict[Cell, bytes] = {}
+    for record in kept:
+        made = there.get(_called(record))
+        if made is None:
+            continue
+        found[record.node, record.item] = Origin(run_id, made.node, made.item, made.attempt)
+        if made.state is NodeState.CACHED and made.fingerprint is not None:
+            cached[record.node, record.item] = made.fingerprint
+    known = store.origins(list(cached.values()))
+    return found | {cell: known[fingerprint] for cell, fingerprint in cached.items() if fingerprint in known}
+
+
+def _called(record: AttemptRecord) -> tuple[str, int | str]:
+    return record.node, record.item if record.key is None else record.key
 
 
 def _taken_over(logged: Iterable[_Logged], takers: _Takers) -> Iterable[_Logged]:

@@ -263,7 +263,7 @@ class _Attempt:
         time that it is shown."""
         own = None if self._watch is None else self._watch.error
         if not isinstance(own, Exception):
-            return exception_for(self._name, fault, self._past.run.run_id)
+            return exception_for(self._name, fault, self._past.run.run_id, self._past.values.trust)
         own.__traceback__ = None
         own.add_note(f"\nIn the task:\n{fault.traceback.rstrip()}")
         return own

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, Self
 
+from penstock.errors import StoreError
 from penstock.fingerprint.origin import Origin, of_module
 from penstock.model.identity import TaskIdentity
 
@@ -72,6 +73,8 @@ class StoredCode:
         self._set_aside()
         for module in self._modules.values():
             file = self._folder / module.file
+            if not file.resolve().is_relative_to(self._folder.resolve()):
+                raise StoreError(f"what is stored of the module {module.name} leads out of its folder: {module.file}")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(module.text.encode("utf-8", "surrogatepass"))
             place = str(module.place)

@@ -1,13 +1,45 @@
-"""The process that drives a run, as others see it."""
+"""The process that drives a run, as others see it.
+
+A process is recorded as `host:pid@space-start`. Host names and numbers are for people; what tells processes apart is the
+`space` that the number counts in, which no other machine, container or boot has, and when the process began, in ticks of
+the machine since it was booted, which no setting of a clock changes. Runs that an earlier penstock recorded, and systems
+other than Linux, have `host:pid` alone.
+"""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import platform
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from penstock.model.run import RunRecord, RunState
 from penstock.ports import Store
+
+_NAME = re.compile(r"(?P<host>.*):(?P<pid>\d+)(?:@(?P<space>[0-9a-f]+)-(?P<start>\d+))?").fullmatch
+#: the number space of processes that are in no container
+_OUTERMOST = "pid:[4026531836]"
+#: where in what Linux says of a process, from its state on, its begin is
+_START = 19
+
+
+class Process(NamedTuple):
+    """A process, as it is recorded."""
+
+    host: str
+    pid: int
+    #: what its number counts in; empty where that is not known
+    space: str
+    #: ticks from the boot of the machine to its begin; None where that is not known
+    start: int | None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it could be seen from here: it is on this machine, and in no other container."""
+        return self.space == _space() if self.space else self.host == platform.node()
 
 
 def this_process() -> str:
@@ -16,8 +48,22 @@ def this_process() -> str:
 
 
 def driver_name(pid: int) -> str:
-    """How the driver of a run is recorded, by its process on this host: `host:pid`."""
-    return f"{platform.node()}:{pid}"
+    """How the driver of a run is recorded, by its number among the processes that can be seen from here."""
+    start = _start(pid)
+    space = "" if start is None else _space()
+    return f"{platform.node()}:{pid}" + (f"@{space}-{start}" if space else "")
+
+
+def shown(driver: str) -> str:
+    """A driver as people see it: `host:pid`."""
+    process = _process(driver)
+    return driver or "another process" if process is None else f"{process.host}:{process.pid}"
+
+
+def is_elsewhere(driver: str) -> bool:
+    """Whether a driver is on another machine, or in another container, so that nobody here can see it."""
+    process = _process(driver)
+    return process is None or not process.is_here
 
 
 def has_lost_its_driver(store: Store, run: RunRecord) -> bool:
@@ -25,22 +71,50 @@ def has_lost_its_driver(store: Store, run: RunRecord) -> bool:
     return is_gone(run, store.heard_of(run.run_id))
 
 
-def is_gone(run: RunRecord, last_turn: float) -> bool:
+def is_gone(run: RunRecord, heard_of: float) -> bool:
     """Whether a run is under way by its record, and the process that drove it is no more.
 
-    Of a process on another host nobody here can tell: it counts as there. `last_turn` is when the run was last heard
-    of, in seconds since the epoch: a process that began later only has the same number.
+    Of a process elsewhere nobody here can tell at once: it counts as there, and has to be watched. `heard_of` is when the
+    run was last heard of, in seconds since the epoch; it counts where nothing is recorded of when the process began.
     """
-    host, _, number = run.driver.rpartition(":")
-    if run.state is not RunState.RUNNING or host != platform.node() or not number.isdigit():
+    process = _process(run.driver)
+    if run.state is not RunState.RUNNING or process is None or not process.is_here:
         return False
     try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
+        os.kill(process.pid, 0)
+    except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:
         pass
-    return _is_zombie(int(number)) or _began(int(number)) > last_turn + 1
+    if _is_zombie(process.pid):
+        return True
+    if process.start is None:
+        # a process that began later only has the same number
+        return _began(process.pid) > heard_of + 1
+    return _start(process.pid) not in (process.start, None)
+
+
+def _process(driver: str) -> Process | None:
+    found = _NAME(driver)
+    if found is None:
+        return None
+    start = found["start"]
+    return Process(found["host"], int(found["pid"]), found["space"] or "", None if start is None else int(start))
+
+
+@functools.cache
+def _space() -> str:
+    """What the numbers of processes count in here: one boot of one machine, and one container; empty where that is not
+    known."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = _OUTERMOST
+    return hashlib.blake2s(f"{boot} {namespace}".encode(), digest_size=4).hexdigest() if boot else ""
 
 
 def _fields(process: int) -> list[str]:
@@ -57,16 +131,22 @@ def _is_zombie(process: int) -> bool:
     return _fields(process)[:1] == ["Z"]
 
 
+def _start(process: int) -> int | None:
+    """When a process began, in ticks since the machine was booted; None where that is not known."""
+    fields = _fields(process)
+    return int(fields[_START]) if len(fields) > _START else None
+
+
 def _began(process: int) -> float:
     """When a process began, in seconds since the epoch; 0 where that is not known."""
-    fields = _fields(process)
-    if len(fields) < 20:
+    start = _start(process)
+    if start is None:
         return 0.0
     booted = next(
         (float(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime")),
         0.0,
     )
-    return booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return booted + start / os.sysconf("SC_CLK_TCK")
 
 
-__all__ = ["driver_name", "has_lost_its_driver", "is_gone", "this_process"]
+__all__ = ["driver_name", "has_lost_its_driver", "is_elsewhere", "is_gone", "shown", "this_process"]

@@ -15,6 +15,8 @@ from penstock.errors import DefinitionError
 from penstock.model.options import RunOptions
 from penstock.runtime.capacity.demand import Limits
 from penstock.runtime.collecting.retention import SETTINGS as RETENTION
+from penstock.secrets.secret import is_reference
+from penstock.secrets.signing import anchored
 
 if TYPE_CHECKING:
     from penstock.runtime.capacity.machine import Machine
@@ -31,6 +33,10 @@ class Project(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
     #: the file the settings come from
     source: Path | None = None
+    #: where blobs are kept, if not in the folder `blobs`
+    blobs_url: str | None = None
+    #: the PostgreSQL database that the store is in, if not in the file `database`; there may be a password in it
+    store_url: str | None = None
 
     @property
     def database(self) -> Path:
@@ -41,9 +47,24 @@ class Project(msgspec.Struct, frozen=True):
         return self.home / "blobs"
 
     @property
+    def blob_cache(self) -> Path:
+        """Where copies of blobs are that are kept elsewhere."""
+        return self.home / "cache"
+
+    @property
+    def blob_cache_size(self) -> int:
+        """How many bytes these copies may take (10 GB)."""
+        return size(self.settings.get("blob_cache", "10GB"))
+
+    @property
     def workspace(self) -> Path:
         """Where files and folders that tasks returned are laid out for those who read them."""
         return self.home / "files"
+
+    @property
+    def logs(self) -> Path:
+        """Where what processes in the background print is kept, in a file for each run."""
+        return self.home / "logs"
 
     @property
     def hashes(self) -> Path:
@@ -71,6 +92,16 @@ class Project(msgspec.Struct, frozen=True):
         return tuple(self.settings.get("container_arguments", ()))
 
     @property
+    def keys(self) -> dict[str, Any]:
+        """References to the keys that pickles are signed with and that are trusted; empty where they are not signed."""
+        found = {name: self.settings[name] for name in ("signing_key", "trusted_keys") if name in self.settings}
+        if "signing_key" in found:
+            found["signing_key"] = anchored(found["signing_key"], self.folder)
+        if "trusted_keys" in found:
+            found["trusted_keys"] = [anchored(each, self.folder) for each in found["trusted_keys"]]
+        return found
+
+    @property
     def sizes(self) -> Limits:
         """The sizes of what all runs share: `[pools]`, and `[limits]` with `tasks`, `tags` and `pipelines`."""
         return Limits(pools=self.settings.get("pools", {}), **self.settings.get("limits", {}))
@@ -90,12 +121,23 @@ class Project(msgspec.Struct, frozen=True):
         return Machine(cores=given.get("cpu"), memory=None if memory is None else size(memory), gpus=given.get("gpus"))
 
 
+def _expanded(home: str) -> Path:
+    try:
+        return Path(home).expanduser()
+    except RuntimeError:
+        raise DefinitionError(
+            f"the project's state cannot be kept in {home}: there is no such home folder",
+            remedy="Name a folder without ~ with PENSTOCK_HOME, or in the settings.",
+        ) from None
+
+
 def find_project(start: Path, environ: Mapping[str, str], home: str | None = None) -> Project:
     """The project that a folder belongs to.
 
     It is the nearest folder upwards with a `penstock.toml`, a `pyproject.toml` with a `[tool.penstock]` table, or a
     `.penstock` folder; else `start` itself. The state is in its `.penstock`, unless `home`, the variable
-    PENSTOCK_HOME or the setting `home` says otherwise, in this order. Raises DefinitionError for settings that cannot
+    PENSTOCK_HOME or the setting `home` says otherwise, in this order; blobs are where PENSTOCK_BLOBS or the setting
+    `blobs` says, if anything does, and likewise the store with PENSTOCK_STORE and `store`. Raises DefinitionError for settings that cannot
     be read or are not known.
     """
     start = start.absolute()
@@ -109,12 +151,37 @@ def find_project(start: Path, environ: Mapping[str, str], home: str | None = Non
             folder = candidate
             break
     chosen = home or environ.get("PENSTOCK_HOME") or settings.get("home") or HOME
-    return Project(folder, (folder / Path(str(chosen)).expanduser()).absolute(), settings, source)
+    blobs = environ.get("PENSTOCK_BLOBS") or settings.get("blobs")
+    return Project(
+        folder,
+        (folder / _expanded(str(chosen))).absolute(),
+        settings,
+        source,
+        blobs,
+        _store_url(environ, settings, source),
+    )
+
+
+def _store_url(environ: Mapping[str, str], settings: Mapping[str, Any], source: Path | None) -> str | None:
+    """The address of the store that the variable or the setting gives, if it is not in a file."""
+    given = environ.get("PENSTOCK_STORE")
+    url = given or settings.get("store")
+    if url is not None and not str(url).startswith(("postgresql://", "postgres://")):
+        # it is not shown: there may be a password in it
+        raise DefinitionError(
+            "the store is not an address such as postgresql://user@host:5432/database",
+            where="PENSTOCK_STORE" if given else str(source),
+            remedy="Write one, or leave it out: then the store is a file in the project's .penstock.",
+        )
+    return url
 
 
 #: setting -> its type, and the type in words
 _KNOWN: dict[str, tuple[type, str]] = {
     "home": (str, "a text"),
+    "store": (str, 'an address such as "postgresql://user@host:5432/database"'),
+    "blobs": (str, 'a URL such as "s3://bucket/prefix"'),
+    "blob_cache": (str, 'a size such as "10GB"'),
     "workers": (int, "a whole number"),
     "executor": (str, "a text"),
     "pickle": (bool, "true or false"),
@@ -124,6 +191,8 @@ _KNOWN: dict[str, tuple[type, str]] = {
     "hooks": (dict, "a table"),
     "gc": (dict, "a table"),
     "container_arguments": (list, "a list of texts"),
+    "signing_key": (str, "a reference such as file:PATH or env:NAME"),
+    "trusted_keys": (list, "a list of references"),
 }
 #: tables in `limits`
 _LIMITS = ("tasks", "tags", "pipelines")
@@ -160,6 +229,18 @@ def _check(settings: dict[str, Any], file: Path) -> None:
     arguments = settings.get("container_arguments", [])
     if any(type(argument) is not str for argument in arguments):
         raise _refused("container_arguments", "a list of texts", arguments, file)
+    trusted = settings.get("trusted_keys", [])
+    if not all(type(each) is str and is_reference(each) for each in trusted):
+        raise DefinitionError(
+            "the setting 'trusted_keys' takes references such as file:PATH or env:NAME", where=str(file)
+        )
+    if "signing_key" in settings and not is_reference(settings["signing_key"]):
+        # what is there may be the key itself
+        raise DefinitionError(
+            "the setting 'signing_key' takes a reference such as file:PATH or env:NAME", where=str(file)
+        )
+    if not _is_size(settings.get("blob_cache", "10GB")):
+        raise _refused("blob_cache", 'a size such as "10GB"', settings["blob_cache"], file)
     _check_sizes("pools", settings.get("pools", {}), file)
     for name, sizes in settings.get("limits", {}).items():
         _check_name(name, _LIMITS, file, "limits.")

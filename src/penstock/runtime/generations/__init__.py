@@ -1,0 +1,1 @@
+"""Runs begun anew: what a generation keeps of the one before, and what it makes again."""

@@ -1,0 +1,54 @@
+"""What becomes of a store whose file is deleted, or replaced by another, while it is in use: whoever has it open still reads
+and writes it, but what is written is gone with the last of them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from penstock.errors import StoreError
+from penstock.stores import files
+
+
+class Rescue:
+    """Watches over the file of a connection, and puts what was in it into another one when it is no longer there."""
+
+    __slots__ = ("_connection", "_path", "_place", "_saved")
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+        self._place = _place_of(path)
+        self._saved: Path | None = None
+
+    def require_in_place(self) -> None:
+        """Raises StoreError if the file is no longer the one that was opened."""
+        if _place_of(self._path) != self._place:
+            raise StoreError(
+                f"{self._path} was deleted or replaced while it was in use",
+                remedy=f"What was recorded in it is in {self._rescued()}: put that in its place.",
+            )
+
+    def _rescued(self) -> Path:
+        if self._saved is None:
+            saved = self._path.with_name(f"{self._path.name}.rescued-{os.getpid()}")
+            files.copy(self._connection, saved)
+            if not self._path.exists():
+                # what is left beside it would be taken for a part of whatever is put in its place
+                for rest in ("-wal", "-shm"):
+                    self._path.with_name(f"{self._path.name}{rest}").unlink(missing_ok=True)
+            self._saved = saved
+        return self._saved
+
+
+def _place_of(path: Path) -> tuple[int, int] | None:
+    try:
+        # not Path.stat: this is asked in every turn
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+__all__ = ["Rescue"]

@@ -1,0 +1,51 @@
+"""A pipeline is killed again and again, and nothing of it is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.testing.postgres import UnavailableError, programs
+
+
+def chaos(*arguments: str, folder: Path) -> Any:
+    """The summary of trials in a process of their own, which may fork."""
+    command = [sys.executable, "-m", "penstock.testing.chaos", "--summary", "json", "--folder", str(folder), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_few_kills_lose_nothing(tmp_path: Path) -> None:
+    summary = chaos("--trials", "3", "--seed", "5", folder=tmp_path)
+    assert summary["trials"] == 3
+    assert summary["kills"] >= 3
+    assert (summary["rerun"], summary["failed"]) == (0, {})
+    assert list(tmp_path.iterdir()) == [], "trials that go well leave nothing behind"
+
+
+@pytest.mark.slow
+def test_hundreds_of_kills_lose_nothing(tmp_path: Path) -> None:
+    summary = chaos("--trials", "200", "--seed", "1", folder=tmp_path)
+    assert summary["kills"] >= 250
+    assert (summary["rerun"], summary["failed"]) == (0, {})
+    # kills at all kinds of moments: between the end of an attempt and its record, and elsewhere
+    assert summary["repeated"] > 0
+    assert {"driver", "worker", "server", "machine"} <= summary["by_kind"].keys()
+    assert len(summary["by_kind"]) > 35
+
+
+@pytest.mark.slow
+def test_kills_lose_nothing_of_what_a_database_server_keeps(tmp_path: Path) -> None:
+    try:
+        programs()
+    except UnavailableError as error:
+        pytest.skip(error.what)
+    summary = chaos("--postgres", "--trials", "30", "--seed", "2", folder=tmp_path)
+    assert summary["kills"] >= 30
+    assert (summary["rerun"], summary["failed"]) == (0, {})
