@@ -470,7 +470,6 @@ class Launch:
         from penstock.authoring.tasks.approvals import check_answer
         from penstock.runtime.driver import Driver
         from penstock.runtime.driving.lease import Lease
-        from penstock.runtime.generations.keeping import keeping_of
 
         definition, services, clock = self.definition, self.services, SystemClock()
         if not self.codes.tasks:
@@ -498,11 +497,20 @@ class Launch:
             code_of=self.codes.code_of,
             settle_hooks=hooks[0].settle if hooks else None,
             lease=Lease(store, services.existing_store, clock),
-            keeping=keeping_of(store, services.values, record),
+            keeping=self._keeping(store, record),
         )
         for each in hooks:
             each.follow(driver.progress)
         return driver
+
+    def _keeping(self, store: Store, record: RunRecord) -> Keeping | None:
+        """What decides which results of the generation before are kept; None in the first one."""
+        if record.generation == 1:
+            # most runs are, and need none of what this takes
+            return None
+        from penstock.runtime.generations.keeping import keeping_of
+
+        return keeping_of(store, self.services.values, record)
 
     def rehearsed(self, record: RunRecord, store: Store | None, keeping: Keeping | None) -> Rehearsed:
         """The run rehearsed, without anything of it being run or recorded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any, Final, cast
@@ -16,6 +17,12 @@ _CONTAINERS: Final = (list, tuple, set, frozenset, dict)
 def class_of(value: Any) -> type[Any]:
     """The type of a value, whatever the value itself says that its class is."""
     return cast("type[Any]", type(value))
+
+
+def is_logger(kind: type[Any]) -> bool:
+    """Whether a class is one of loggers. Where nobody has loaded `logging`, none is."""
+    logging = sys.modules.get("logging")
+    return logging is not None and issubclass(kind, logging.Logger | logging.LoggerAdapter)
 
 
 def is_plain(value: Any) -> bool:

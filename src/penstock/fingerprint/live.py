@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import logging
 import os
 import sys
 import types
@@ -15,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from penstock.fingerprint import bytecode
 from penstock.fingerprint.classes import additions_to, functions_of, members_of, variables_of
-from penstock.fingerprint.contents import class_of, code_within, is_plain, items_of, orders_of, state_of
+from penstock.fingerprint.contents import class_of, code_within, is_logger, is_plain, items_of, orders_of, state_of
 from penstock.fingerprint.framing import digest, digest_of
 from penstock.fingerprint.origin import Origin, file_of, of_file
 from penstock.fingerprint.reach import PYTHON, Extent, Link, Part, Walk, own
@@ -458,7 +457,7 @@ def links(walk: Walk, label: str, value: Any, key: str, where: str) -> Iterable[
 
 def _is_of_process(value: Any, kind: type[Any]) -> bool:
     """Whether something is about where the code runs: a logger, or the environment variables."""
-    return issubclass(kind, logging.Logger | logging.LoggerAdapter) or value is os.environ
+    return value is os.environ or is_logger(kind)
 
 
 def _constant(walk: Walk, value: Any, key: str, where: str) -> Constant | Value:

@@ -10,11 +10,10 @@ import ast
 import enum
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from logging import Logger, LoggerAdapter
 from types import FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
-from penstock.fingerprint.contents import class_of, is_plain, orders_of
+from penstock.fingerprint.contents import class_of, is_logger, is_plain, orders_of
 from penstock.fingerprint.framing import digest_of
 from penstock.fingerprint.modules import Modules
 from penstock.fingerprint.origin import Origin, of_file
@@ -104,7 +103,7 @@ class Outside:
         return None if text is None else text.source
 
     def _judge(self, source: Source, module: str, name: str, value: Any) -> Iterator[tuple[str, _Verdict]]:
-        if issubclass(class_of(value), ModuleType | Logger | LoggerAdapter):
+        if issubclass(class_of(value), ModuleType) or is_logger(class_of(value)):
             # nor does it count where lines go to
             return
         if "." not in name:

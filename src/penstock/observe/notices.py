@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from penstock.model.graph import Graph
 from penstock.model.run import RunRecord, item_id
 from penstock.model.work import NOTICE, AnyReport, Line
 from penstock.ports import Said, Turn
-
-_log = logging.getLogger("penstock")
 
 
 class Notices:
@@ -43,10 +40,17 @@ class LoggedNotices:
             for line in said.lines:
                 text = self._notices.new(said, line)
                 if text is not None:
-                    _log.warning("%s", text)
+                    _warn(text)
 
     def close(self) -> None:
         pass
+
+
+def _warn(text: str) -> None:
+    # most runs have nothing to log
+    import logging
+
+    logging.getLogger("penstock").warning("%s", text)
 
 
 __all__ = ["LoggedNotices", "Notices"]

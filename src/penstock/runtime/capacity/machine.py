@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -148,6 +147,8 @@ def _told(environ: Mapping[str, str]) -> list[tuple[int, str]]:
     program = shutil.which("nvidia-smi", path=environ.get("PATH"))
     if program is None:
         return []
+    import subprocess
+
     try:
         done = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=_PATIENCE, check=True)
     except (OSError, subprocess.SubprocessError):

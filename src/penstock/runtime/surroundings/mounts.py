@@ -7,7 +7,6 @@ file systems not even on one.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -70,13 +69,23 @@ OFF_NETWORK = (
 
 def mounts_here() -> list[Mount]:
     """What is mounted on this machine; empty where that cannot be told."""
+    if sys.platform == "darwin":
+        return _mounts_told()
     try:
-        if sys.platform == "darwin":
-            told = subprocess.run(["/sbin/mount"], check=False, capture_output=True, text=True, timeout=5)
-            return list(mounts_in_list(told.stdout))
         return list(mounts_in_table(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")))
+    except OSError:
+        return []
+
+
+def _mounts_told() -> list[Mount]:
+    """What the program for it says."""
+    import subprocess
+
+    try:
+        told = subprocess.run(["/sbin/mount"], check=False, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return []
+    return list(mounts_in_list(told.stdout))
 
 
 def mounts_in_table(text: str) -> Iterator[Mount]:

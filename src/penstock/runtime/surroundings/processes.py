@@ -9,12 +9,13 @@ other than Linux, have `host:pid` alone.
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import platform
 import re
 from pathlib import Path
 from typing import NamedTuple
+
+from blake3 import blake3
 
 from penstock.model.run import RunRecord, RunState
 from penstock.ports import Store
@@ -52,12 +53,6 @@ def driver_name(pid: int) -> str:
     start = _start(pid)
     space = "" if start is None else _space()
     return f"{platform.node()}:{pid}" + (f"@{space}-{start}" if space else "")
-
-
-def shown(driver: str) -> str:
-    """A driver as people see it: `host:pid`."""
-    process = _process(driver)
-    return driver or "another process" if process is None else f"{process.host}:{process.pid}"
 
 
 def is_elsewhere(driver: str) -> bool:
@@ -114,7 +109,7 @@ def _space() -> str:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         namespace = _OUTERMOST
-    return hashlib.blake2s(f"{boot} {namespace}".encode(), digest_size=4).hexdigest() if boot else ""
+    return blake3(f"{boot} {namespace}".encode()).hexdigest(4) if boot else ""
 
 
 def _fields(process: int) -> list[str]:
@@ -149,4 +144,4 @@ def _began(process: int) -> float:
     return booted + start / os.sysconf("SC_CLK_TCK")
 
 
-__all__ = ["driver_name", "has_lost_its_driver", "is_elsewhere", "is_gone", "shown", "this_process"]
+__all__ = ["driver_name", "has_lost_its_driver", "is_elsewhere", "is_gone", "this_process"]

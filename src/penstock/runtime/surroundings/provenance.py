@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -147,6 +146,11 @@ def _git(folder: Path) -> tuple[str | None, bool | None]:
 
 
 def _git_status(folder: Path) -> str | None:
+    if not any((each / ".git").exists() for each in (folder, *folder.absolute().parents)):
+        # as it is for most who try something out: asking git would take longer than all of their run
+        return None
+    import subprocess
+
     # A run can be started from a hook of git, whose variables point elsewhere; and a status may not lock the index,
     # nor start what the repository configures as its file system monitor.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
