@@ -92,12 +92,22 @@ class Services:
         if self.project.store_url is not None:
             return self._was_reached or _postgres(self.project).exists(self.project.store_url)
         try:
+            if self.project.home.is_file():
+                raise self._home_is_a_file()
             return self.project.database.is_file()
         except OSError as error:
             raise StoreError(
                 f"the project's state in {self.project.home} cannot be read: {error.strerror or error}",
                 remedy="Give yourself the right to read and write there, or name another folder with PENSTOCK_HOME.",
             ) from None
+
+    @property
+    def store_place(self) -> str:
+        """What messages call the store: its file, or its server without user and password. Raises StoreError for an address
+        that is none."""
+        if self.project.store_url is None:
+            return str(self.project.database)
+        return _postgres(self.project).place(self.project.store_url)
 
     @contextmanager
     def existing_store(self) -> Generator[RelationalStore]:
@@ -142,15 +152,18 @@ class Services:
                 with suppress(FileExistsError):
                     private.write(home / ".gitignore", b"*\n")
         except FileExistsError:
-            raise StoreError(
-                f"the project's state cannot be kept in {home}: that is a file",
-                remedy="Move it away, or name a folder with PENSTOCK_HOME.",
-            ) from None
+            raise self._home_is_a_file() from None
         except OSError as error:
             raise StoreError(
                 f"the project's state cannot be kept in {home}: {error.strerror or error}",
                 remedy="Name a folder that can be written with PENSTOCK_HOME.",
             ) from None
+
+    def _home_is_a_file(self) -> StoreError:
+        return StoreError(
+            f"the project's state cannot be kept in {self.project.home}: that is a file",
+            remedy="Move it away, or name a folder with PENSTOCK_HOME.",
+        )
 
     def log_folder(self) -> Path:
         """The folder for what processes in the background print, private to the user."""
@@ -219,7 +232,7 @@ class Services:
         kept = open_blobs(self.storage) if blobs or (blobs is None and self.project.blobs_url is None) else None
         return back_up(home, database, _opened_file, kept, path, version=version, replace=replace)
 
-    def restore(self, path: Path, *, replace: bool = False) -> Restored:
+    def restore(self, path: Path, *, replace: bool = False, say: Callable[[str], object]) -> Restored:
         """Put a backup back; see `runtime.backups`. Raises StoreError."""
         from penstock.runtime.backups.restoring import restore
 
@@ -230,7 +243,7 @@ class Services:
         blobs = self.project.blobs if self.project.blobs_url is None else None
         instead = f"pg_restore --clean --if-exists --dbname=ADDRESS {path}"
         database = self._file_of_store("penstock restore", instead)
-        return restore(self.project.home, database, blobs, _opened_file, opened, path, replace=replace)
+        return restore(self.project.home, database, blobs, _opened_file, opened, path, replace=replace, say=say)
 
     @contextmanager
     def looking(self) -> Generator[Services]:
@@ -239,7 +252,10 @@ class Services:
         from pathlib import Path
         from tempfile import TemporaryDirectory
 
-        with TemporaryDirectory(prefix="penstock-", ignore_cleanup_errors=True) as folder:
+        from penstock.executors.watching import scratch
+
+        # a process that is killed meanwhile leaves something that a collection knows
+        with TemporaryDirectory(prefix=scratch.prefix(), ignore_cleanup_errors=True) as folder:
             other = Services(self.options)
             other.values = self._values_to_look(Path(folder), self.options.pickle)
             yield other

@@ -22,6 +22,7 @@ from penstock.authoring.ref import is_open
 from penstock.authoring.source import caller
 from penstock.authoring.task import Task
 from penstock.errors import DefinitionError, Fail, RunFailedError
+from penstock.executors.watching import scratch
 
 #: seconds that a new run has to appear in the store
 _PATIENCE = 60.0
@@ -149,7 +150,7 @@ def run_pipeline(target: str, parameters: Mapping[str, Any], wait: bool, home: s
 
     Raises what the task raised that the run failed of, and Fail for a definition or parameters that are wrong.
     """
-    with tempfile.TemporaryDirectory(prefix="penstock-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=scratch.prefix(), ignore_cleanup_errors=True) as folder:
         settings = Path(folder, "parameters.json")
         settings.write_text(json.dumps({name: to_json(value) for name, value in parameters.items()}))
         errors = Path(folder, "errors")

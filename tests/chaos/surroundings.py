@@ -16,6 +16,11 @@ import pytest
 PROGRAM = str(Path(sys.executable).with_name("penstock"))
 #: root, but with no more rights to files than their modes give
 PLAIN = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
+#: a user who has no processes, and may still read what is root's; limits on processes do not hold for root
+NOBODY = (
+    *("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"),
+    *(f"--{kind}=-all,+dac_override" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
+)
 
 PIPELINE = """
 from pathlib import Path
@@ -82,9 +87,9 @@ class Place(NamedTuple):
         assert "Traceback" not in done.stderr, done.stderr
         return Answer(done.returncode, done.stdout, " ".join(done.stderr.split()))
 
-    def limited(self, limit: str, *words: str) -> Answer:
+    def limited(self, limit: str, *words: str, before: tuple[str, ...] = ()) -> Answer:
         """Run a command within a limit of `ulimit`."""
-        return self.command("bash", "-c", f'ulimit {limit}; exec "$@"', "-", PROGRAM, *words)
+        return self.command(*before, "bash", "-c", f'ulimit {limit}; exec "$@"', "-", PROGRAM, *words)
 
     @contextmanager
     def small_disk(self, size: str) -> Iterator[None]:
@@ -122,3 +127,12 @@ def require_plain_rights() -> None:
     """Skip where the rights of root cannot be given up."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root, and setpriv to give up its rights")
+
+
+def require_nobody() -> tuple[str, ...]:
+    """What a command is put behind that is to be run by another user; skips where that cannot be."""
+    require_plain_rights()
+    done = subprocess.run([*NOBODY, sys.executable, "-c", ""], check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"commands cannot be run by another user here: {done.stderr.strip()}")
+    return NOBODY

@@ -12,6 +12,7 @@ import pytest
 from surroundings import Place
 
 from penstock.executors.watching import scratch
+from penstock.services import Services
 
 DYNAMIC = """
 from penstock import current, pipeline, repeat, task
@@ -94,3 +95,15 @@ def test_scratch_folders_of_dead_processes_are_collected(tmp_path: Path, monkeyp
     scratch.discard(child.pid)
     assert not left.exists()
     assert mine.exists() and other.exists()
+
+
+def test_what_a_killed_resume_has_laid_out_to_look_is_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    with Services().looking():
+        [folder] = temporary.iterdir()
+        assert list(scratch.left(folder.stat().st_ctime + 1)) == [(os.getpid(), folder)]

@@ -17,7 +17,7 @@ from command_line import Answer, asleep, penstock, started
 from contract import check_run, states
 
 from penstock.model.graph import Graph
-from penstock.model.run import Provenance, RunRecord, RunState
+from penstock.model.run import Provenance, RunRecord, RunState, shown_driver
 from penstock.stores.sqlite import SqliteStore
 
 
@@ -184,11 +184,16 @@ def test_an_unknown_run_is_refused(paused: tuple[Path, Answer]) -> None:
 
 
 def test_a_number_that_another_process_has_by_now_is_not_the_driver(tmp_path: Path) -> None:
-    from penstock.runtime.surroundings.processes import is_gone, shown, this_process
+    from penstock.runtime.surroundings.processes import is_gone, this_process
 
     # as an earlier penstock recorded it
     run = RunRecord(
-        run_id="r", pipeline="p", state=RunState.RUNNING, parameters={}, started_at=1.0, driver=shown(this_process())
+        run_id="r",
+        pipeline="p",
+        state=RunState.RUNNING,
+        parameters={},
+        started_at=1.0,
+        driver=shown_driver(this_process()),
     )
     assert not is_gone(run, time.time())
     assert is_gone(run, 1.0) == Path("/proc/self/stat").exists()

@@ -8,12 +8,17 @@ import sqlite3
 import stat
 import tarfile
 import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from command_line import penstock as command
 from command_line import started
 from test_collection import asked, penstock, run
+
+from penstock.runtime.backups import restoring
+from penstock.runtime.orphans import orphans
 
 STEPS = """
 import time
@@ -143,6 +148,19 @@ def test_what_is_there_is_not_replaced_unasked(kept: tuple[Path, str]) -> None:
     asked(folder, "backup", "saved", "--force")
     told = asked(folder, "doctor", "--json").document["findings"]
     assert [each["level"] for each in told if "replaced-" in each["text"]] == ["warning"]
+
+
+def test_a_driver_elsewhere_is_watched_before_a_backup_takes_its_place(
+    kept: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, run_id = kept
+    asked(folder, "backup", "saved")
+    with closing(sqlite3.connect(folder / ".penstock" / "penstock.db")) as connection, connection:
+        connection.execute("UPDATE runs SET state = 'running', driver = 'elsewhere:7@00000000-1'")
+    monkeypatch.setattr(restoring, "orphans", partial(orphans, lease=0.05))
+    answer = asked(folder, "restore", "saved", "--force")
+    assert f"run {run_id} is driven by elsewhere:7 elsewhere; watching" in answer.err
+    assert "what was there is in" in answer.out
 
 
 def test_a_backup_without_blobs_leaves_those_that_are_there(slow_steps: Path) -> None:

@@ -439,3 +439,13 @@ def test_what_a_task_returns_must_be_what_it_declares(tmp_path: Path) -> None:
     said = "OutputError: case.py:2: pair() returned a tuple of 3 values, but declares a tuple of 2 values"
     assert f"✗ pair failed: {said}" in answer.err.splitlines()
     assert f"  {said}" in answer.out.splitlines()
+
+
+@pytest.mark.parametrize("command", [["runs"], ["show"], ["logs"], ["artifacts", "list"], ["gc", "--yes"]])
+def test_a_file_in_the_place_of_the_state_is_told_by_who_reads(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / ".penstock").write_text("mine")
+    message = (
+        f"error: the project's state cannot be kept in {tmp_path}/.penstock: that is a file\n"
+        "  Move it away, or name a folder with PENSTOCK_HOME.\n"
+    )
+    check_refused(command, message, tmp_path)

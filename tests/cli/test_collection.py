@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,18 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 def removed(folder: Path, *options: str) -> dict[str, Any]:
     return asked(folder, "gc", "--grace", "0", *options, "--json").document
+
+
+def test_a_driver_elsewhere_that_is_silent_is_told(folder: Path) -> None:
+    run_id = run(folder, 1)
+    with contextlib.closing(sqlite3.connect(folder / ".penstock" / "penstock.db")) as connection, connection:
+        change = "UPDATE runs SET state = 'running', driver = 'elsewhere:7@00000000-1', started_at = 1, beat_at = 1"
+        connection.execute(change)
+        connection.execute("UPDATE journal SET at = 1")
+    answer = asked(folder, *ALL)
+    assert f"run {run_id} is under way" in answer.out
+    assert "was not heard of for" in answer.out and f"penstock cancel {run_id}" in answer.out
+    assert removed(folder)["unheard_s"] > 3600
 
 
 # Tags.

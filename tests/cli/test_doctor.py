@@ -189,3 +189,40 @@ def test_compacted_journals_lead_to_the_same(folder: Path) -> None:
     for command in (("why", "latest", after["tasks"][0]["id"]), ("logs",)):
         assert penstock(*command, cwd=folder).code == 0
     shutil.rmtree(folder / ".penstock")
+
+
+def kept_in(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[tuple[str, str]]]:
+    """What the doctor says of the place of blobs: the row about it, and what it has found."""
+    monkeypatch.setenv("PENSTOCK_BLOBS", url)
+    [row] = [line for line in penstock("doctor", cwd=folder).out.splitlines() if line.startswith("blobs")]
+    return row, found(folder)
+
+
+def test_a_shared_folder_of_blobs_that_is_not_there_is_told(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = (stored / "shared").as_uri()
+    _, findings = kept_in(url, stored, monkeypatch)
+    assert [level for level, text in findings if f"{stored}/shared, where stored values are kept, is not" in text] == [
+        "warning"
+    ]
+    (stored / "shared").mkdir()
+    row, findings = kept_in(url, stored, monkeypatch)
+    assert f"{url}, reachable" in row
+    assert not [text for _, text in findings if "shared" in text]
+
+
+def test_a_bucket_that_cannot_be_reached_is_a_finding(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("obstore")
+    # nobody listens there
+    places = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    for name, value in places.items():
+        monkeypatch.setenv(name, value)
+    row, findings = kept_in("s3://bucket/x", stored, monkeypatch)
+    assert "s3://bucket/x, cannot be used" in row
+    [(level, text)] = findings
+    assert level == "problem" and "s3://bucket/x" in text
+    assert "1 runs" in asked_of_store(stored)
+
+
+def asked_of_store(folder: Path) -> str:
+    """What the doctor says of the store, whatever else is wrong."""
+    return next(line for line in penstock("doctor", cwd=folder).out.splitlines() if line.startswith("store"))

@@ -169,3 +169,7 @@ def test_items_of_bodies_are_told_together() -> None:
 )
 def test_an_expectation_is_told_roughly(seconds: float, words: str) -> None:
     assert about(seconds) == words
+
+
+def test_the_plan_of_a_run_that_is_gone_on_with_is_pointed_to(tmp_path: Path) -> None:
+    assert "`penstock resume RUN --plan`" in " ".join(penstock("plan", "--help", cwd=tmp_path).out.split())

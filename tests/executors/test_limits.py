@@ -319,6 +319,11 @@ def test_a_worker_that_the_kernel_killed_for_want_of_memory() -> None:
     assert fault_of_death(signal.SIGTERM, 17, out_of_memory=True).cause == "error"
 
 
+def test_a_worker_that_was_not_there_yet_has_no_number() -> None:
+    assert fault_of_death(signal.SIGTERM, 17).message == "the worker was ended by SIGTERM (worker process 17)"
+    assert fault_of_death(signal.SIGTERM, 0).message == "the worker was ended by SIGTERM"
+
+
 # Devices.
 
 

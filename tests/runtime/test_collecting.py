@@ -382,7 +382,7 @@ def test_only_one_collection_at_a_time(yard: Yard) -> None:
     yard.put(array(1))
     with (yard.project.home / "gc.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(StoreError, match="another collection"):
+        with pytest.raises(StoreError, match="a collection, a backup or a restore is under way here"):
             yard.collect()
         assert yard.collect(dry=True).kinds["blobs"].count == 1
     assert yard.collect().kinds["blobs"].count == 1

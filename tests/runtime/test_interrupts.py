@@ -99,7 +99,7 @@ def test_ctrl_c_once_ends_the_run_cleanly(slow: Project, executor: str) -> None:
     (slow.folder / "gate").touch()
     code, out, _ = outcome(process)
     assert code == 130
-    assert "penstock run slow.py" in out
+    assert f"penstock resume {shown(slow)['run_id']}" in out
     assert len(began(slow)) == len(list(slow.folder.glob("ended-*"))) == at_once
     document = shown(slow)
     assert document["state"] == "cancelled"

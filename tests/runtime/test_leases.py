@@ -16,13 +16,13 @@ from graphs import Bench, graph, node
 from penstock.app import SystemClock
 from penstock.errors import LeaseLostError, StoreError
 from penstock.model.expression import Output
-from penstock.model.run import Provenance, RunRecord, RunState
+from penstock.model.run import Provenance, RunRecord, RunState, shown_driver
 from penstock.ports import Pulse, Turn
 from penstock.runtime.driving.lease import Lease
 from penstock.runtime.interrupts import interruptible
 from penstock.runtime.orphans import check_undriven, is_orphaned, orphans
 from penstock.runtime.surroundings.leases import INTERVAL, LEASE, Fate, Watch
-from penstock.runtime.surroundings.processes import driver_name, is_elsewhere, is_gone, shown, this_process
+from penstock.runtime.surroundings.processes import driver_name, is_elsewhere, is_gone, this_process
 from penstock.stores.sqlite import SqliteStore
 
 _PROVENANCE = Provenance(penstock="0", python="3.11", platform="any", machine={}, packages={}, configuration={})
@@ -74,7 +74,7 @@ def test_a_driver_is_told_from_any_other_process() -> None:
     driver = this_process()
     process, _, rest = driver.partition("@")
     space, _, start = rest.partition("-")
-    assert shown(driver) == process
+    assert shown_driver(driver) == process
     assert not is_elsewhere(driver)
     assert not is_gone(record_of(driver), time.time())
     if not space:

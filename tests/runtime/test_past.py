@@ -11,6 +11,7 @@ import pytest
 
 import penstock
 from penstock import (
+    DefinitionError,
     NotFoundError,
     Outcome,
     Skip,
@@ -166,6 +167,20 @@ def test_maps_zips_products_and_spreads() -> None:
     past = past_of(mapped, n=3)
     assert check(past) == 1 + 3 + 3 + 3 + 6 + 2 + 2 + 1
     assert past.find("keyed[y]") == past.find("keyed[1]") == ("keyed", 1)
+
+
+def test_a_mapped_node_as_a_whole_has_no_inputs() -> None:
+    @pipeline
+    def mapped(n: int) -> Any:
+        return add.product(a=numbers(n), b=[10, 20])
+
+    with pytest.raises(LookupError, match="add is mapped: its items have inputs, and not it"):
+        past_of(mapped, n=2).inputs(("add", -1))
+    empty = mapped.run(n=0).task("add")
+    with pytest.raises(LookupError, match="add is mapped"):
+        _ = empty.inputs
+    with pytest.raises(DefinitionError, match="add is mapped"):
+        empty.replay()
 
 
 def test_generators_outputs_and_selections() -> None:

@@ -226,23 +226,6 @@ def test_a_forked_process_has_a_connection_of_its_own(postgres_cluster: Cluster,
     assert len(store.journal("run-1")) == 2
 
 
-def test_a_store_belongs_to_one_thread(store: PostgresStore) -> None:
-    raised: list[BaseException] = []
-
-    def read() -> None:
-        try:
-            store.runs()
-        except StoreError as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    thread.join()
-    assert len(raised) == 1
-    assert "thread" in str(raised[0])
-    assert [run.run_id for run in store.runs()] == ["run-1"]
-
-
 def test_two_that_wait_for_each_other_both_come_through(url: str, store: PostgresStore) -> None:
     store.create(run_record("run-2"), graph(), provenance())
     keys = [fingerprint(seed) for seed in range(40)]

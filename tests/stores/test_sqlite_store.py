@@ -7,9 +7,9 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,12 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def read_only(path: Path) -> Iterator[Path]:
     """A copy of the store file in a folder in which this process may not write."""
+    with _unwritable(path) as copy:
+        yield copy
+
+
+@contextmanager
+def _unwritable(path: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="penstock-"))
     copy = folder / "store.db"
     shutil.copyfile(path, copy)
@@ -150,30 +156,32 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the file permissions of POSIX")
-@pytest.mark.parametrize("name", ["store.db", "new.db", "new/store.db"])
+def test_a_file_without_the_right_to_write_can_be_read(read_only: Path) -> None:
+    store = SqliteStore(read_only)
+    assert len(store.attempts("run-1")) == 400
+    with pytest.raises(StoreError, match="cannot write to") as caught:
+        store.tag("run-1", add=["x"])
+    assert "right" in str(caught.value.remedy)
+    store.close()
+    assert [file.name for file in read_only.parent.iterdir()] == ["store.db"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the file permissions of POSIX")
+@pytest.mark.parametrize("changes", ["PRAGMA user_version = 1", "PRAGMA user_version = 0"])
+def test_a_file_without_the_right_to_write_is_not_brought_up_to_date(path: Path, changes: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(changes)
+    with _unwritable(path) as copy, pytest.raises(StoreError, match="cannot open"):
+        SqliteStore(copy)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the file permissions of POSIX")
+@pytest.mark.parametrize("name", ["new.db", "new/store.db"])
 def test_a_folder_without_the_right_to_write(read_only: Path, name: str) -> None:
     with pytest.raises(StoreError) as caught:
         SqliteStore(read_only.parent / name)
     assert str(read_only.parent / name) in caught.value.what
     assert "right" in str(caught.value.remedy)
-
-
-def test_a_store_belongs_to_one_thread(path: Path) -> None:
-    store = SqliteStore(path)
-    raised: list[BaseException] = []
-
-    def read() -> None:
-        try:
-            store.runs()
-        except StoreError as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    thread.join()
-    assert len(raised) == 1
-    assert "thread" in str(raised[0])
-    store.close()
 
 
 def test_what_cannot_be_stored_is_a_store_error(path: Path) -> None:

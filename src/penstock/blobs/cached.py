@@ -21,6 +21,7 @@ from penstock.blobs.cache import Cache
 from penstock.blobs.local import LocalWriter
 from penstock.blobs.objects import Objects
 from penstock.errors import ArtifactDamagedError, ArtifactMissingError, StoreError
+from penstock.model import hashing
 
 #: how many blobs are asked for at once
 _AT_ONCE = 32
@@ -46,7 +47,7 @@ class CachedBlobs:
     def put(self, data: Any) -> bytes:
         """Write a blob from one buffer, unless it is there; then it counts as found now. Returns its address."""
         view = memoryview(data).cast("B")
-        address = blake3(view, max_threads=blake3.AUTO).digest()
+        address = blake3(view, max_threads=hashing.threads()).digest()
         if self._cache.has(address):
             self._objects.add(address, view, len(view))
             return address

@@ -25,6 +25,7 @@ from typing import Any
 from blake3 import blake3
 
 from penstock.errors import ArtifactDamagedError, ArtifactMissingError, StoreError
+from penstock.model import hashing
 from penstock.secrets import private
 
 #: buffers below this many bytes are hashed faster by one thread
@@ -350,7 +351,7 @@ class LocalWriter:
         self._blobs = blobs
         self._file = file
         self._temporary = temporary
-        self._hasher = blake3(max_threads=blake3.AUTO)
+        self._hasher = blake3(max_threads=hashing.threads())
         self._size = 0
 
     def write(self, data: Any, /) -> int:
@@ -410,7 +411,7 @@ def _put_back(aside: Path, path: Path) -> None:
 
 
 def _hash(view: memoryview) -> bytes:
-    threads = blake3.AUTO if len(view) >= _PARALLEL else 1
+    threads = hashing.threads() if len(view) >= _PARALLEL else 1
     return blake3(view, max_threads=threads).digest()
 
 

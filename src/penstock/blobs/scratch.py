@@ -9,6 +9,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from penstock.model import hashing
 from penstock.ports import Blobs
 
 
@@ -28,7 +29,7 @@ class ScratchBlobs:
     def put(self, data: Any) -> bytes:
         """Keep a blob, unless it is there. Returns its address."""
         view = memoryview(data).cast("B")
-        address = blake3(view, max_threads=blake3.AUTO).digest()
+        address = blake3(view, max_threads=hashing.threads()).digest()
         if not self.has(address):
             self._written[address] = bytes(view)
         return address

@@ -75,9 +75,10 @@ def restore(path: Path, force: bool, as_json: bool) -> None:
     Nothing may be under way in the project. Runs that were under way when the backup was made can be resumed.
     """
     from penstock.app import Services
+    from penstock.cli.running import say
 
     services = Services()
-    restored = services.restore(path, replace=force)
+    restored = services.restore(path, replace=force, say=say)
     runs = [run.run_id for run in restored.unfinished]
     if as_json:
         aside = None if restored.aside is None else str(restored.aside)

@@ -135,7 +135,7 @@ def _view(collected: Collected) -> RenderableType:
 
     stays = [Text(line) for line in _staying(collected)]
     if collected.beside is not None:
-        stays.append(Text(f"run {collected.beside} is under way: all that was used since it began stays"))
+        stays += [Text(line) for line in _held_back(collected.beside, collected.unheard)]
     if collected.empty:
         return Group(Text("nothing to remove"), *stays)
     kinds = [
@@ -149,6 +149,16 @@ def _view(collected: Collected) -> RenderableType:
         parts += [Text(), *titled("the largest", columns(largest, right=("size",), wrap=("largest",)))[1:]]
     freed = "would be freed" if collected.dry else "freed"
     return Group(*parts, Text(), Text(f"{size(collected.size)} {freed}", style="bold"), *stays)
+
+
+def _held_back(run_id: str, unheard: float | None) -> Iterator[str]:
+    """That a run under way keeps things from being removed."""
+    from penstock.observe.measures import duration
+
+    yield f"run {run_id} is under way: all that was used since it began stays"
+    if unheard is not None:
+        yield f"  the process that drives it was not heard of for {duration(unheard)}; if it is gone, end the run, or go on:"
+        yield f"  penstock cancel {run_id}, or penstock resume {run_id}"
 
 
 def _staying(collected: Collected) -> Iterator[str]:
@@ -179,6 +189,7 @@ def _document(collected: Collected) -> dict[str, Any]:
         "grace_s": collected.grace,
         "kept_results": collected.left,
         "under_way": collected.beside,
+        "unheard_s": collected.unheard,
     }
 
 

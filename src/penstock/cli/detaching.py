@@ -102,7 +102,9 @@ def _typed(option: click.Option, value: Any) -> Iterator[str]:
 
 def _log(folder: Path, run: RunRecord | None) -> Path:
     """The file that the process prints to, for the user alone; what is there already of the run is added to."""
-    file = folder / f"{run.run_id if run is not None else f'begun-{os.urandom(8).hex()}'}.log"
+    from penstock.runtime.surroundings.project import BEGUN
+
+    file = folder / f"{run.run_id if run is not None else f'{BEGUN}{os.urandom(8).hex()}'}.log"
     make_file(file)
     return file
 

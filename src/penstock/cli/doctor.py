@@ -74,7 +74,9 @@ def diagnosis(*, full: bool = False, fix: bool = False) -> dict[str, Any]:
 
     services = Services()
     store: dict[str, Any] = {
+        "place": None,
         "home": str(services.project.home),
+        "blobs": services.project.blobs_url,
         "free_bytes": shutil.disk_usage(_there(services)).free,
         "sqlite": sqlite3.sqlite_version,
     }
@@ -119,22 +121,47 @@ def _findings(services: Any, store: dict[str, Any], *, full: bool, fix: bool) ->
 
 def _of_state(services: Any, told: dict[str, Any], *, full: bool) -> Iterator[Finding]:
     from penstock.runtime.examining import surroundings
-    from penstock.runtime.examining.finding import Finding
 
     home = services.project.home
     yield from surroundings.of_folder(home)
     if services.project.store_url is None:
         yield from surroundings.of_network(services.project.database)
+    told["blobs_usable"] = told["usable"] = False
     try:
+        yield from _of_place_of_blobs(services)
+        told["blobs_usable"] = True
+    except StoreError as error:
+        yield _of_error(error)
+    try:
+        told["place"] = services.store_place
         with services.store_as_it_is() as store:
             if store is not None:
+                yield from _of_records(services, store, with_blobs=told["blobs_usable"], full=full)
                 told.update(store.summary())
-                yield from _of_records(services, store, full=full)
+        told["usable"] = True
     except StoreError as error:
-        yield Finding(what=error.what, remedy=" ".join((error.remedy or "").split()))
+        yield _of_error(error)
 
 
-def _of_records(services: Any, store: Any, *, full: bool) -> Iterator[Finding]:
+def _of_error(error: StoreError) -> Finding:
+    from penstock.runtime.examining.finding import Finding
+
+    return Finding(what=error.what, remedy=" ".join((error.remedy or "").split()))
+
+
+def _of_place_of_blobs(services: Any) -> Iterator[Finding]:
+    """Where blobs are kept in a place of their own, whether that can be used. Raises StoreError for an object store that
+    cannot."""
+    from penstock.blobs.urls import folder_of
+    from penstock.runtime.examining import surroundings
+
+    services.check_blobs()
+    shared = None if services.project.blobs_url is None else folder_of(services.project.blobs_url)
+    if shared is not None:
+        yield from surroundings.of_shared(shared)
+
+
+def _of_records(services: Any, store: Any, *, with_blobs: bool, full: bool) -> Iterator[Finding]:
     from penstock.runtime.examining import records, surroundings
     from penstock.services import open_blobs
 
@@ -147,9 +174,11 @@ def _of_records(services: Any, store: Any, *, full: bool) -> Iterator[Finding]:
     yield from records.of_drivers(store)
     if full:
         yield from records.of_journals(store)
-    yield from records.of_blobs(store, open_blobs(services.storage, looking=True), full=full)
-    database = services.project.database
-    yield from surroundings.of_log(database.with_name(f"{database.name}-wal"), getattr(store, "settle", None))
+    if with_blobs:
+        yield from records.of_blobs(store, open_blobs(services.storage, looking=True), full=full)
+    if services.project.store_url is None:
+        database = services.project.database
+        yield from surroundings.of_log(database.with_name(f"{database.name}-wal"), store.settle)
     yield from surroundings.of_leftovers(services.project.home, services.collector(store))
 
 
@@ -202,6 +231,28 @@ def _version(module: str) -> str | None:
     return importlib.metadata.version(_INSTALLED_AS.get(module, module))
 
 
+def _kept(store: dict[str, Any]) -> dict[str, str]:
+    """Where records and stored values are, for people."""
+    from penstock.observe.measures import size
+
+    if "runs" in store:
+        state = f"{store['runs']} runs, {size(store['size'])}, schema {store['schema']}"
+    else:
+        state = "empty" if store["usable"] else "cannot be used"
+    free = f"{size(store['free_bytes'])} free"
+    # an address that cannot be read has none
+    place = store["place"] or "postgresql://"
+    if place.startswith("postgresql://"):
+        # what was looked at there
+        checked = "reachable, with all rights, " if "runs" in store else ""
+        facts = {"store": f"{place}, {checked}{state}", "home": f"{store['home']}, {free}"}
+    else:
+        facts = {"store": f"{store['home']}, {state}, {free}", "sqlite": store["sqlite"]}
+    if store["blobs"] is not None:
+        facts["blobs"] = f"{store['blobs']}, {'reachable' if store['blobs_usable'] else 'cannot be used'}"
+    return facts
+
+
 #: level of a finding -> the state whose symbol it has
 _MARKS = {"problem": "failed", "warning": "skipped", "mended": "succeeded"}
 
@@ -210,14 +261,10 @@ def _view(report: dict[str, Any]) -> Any:
     from rich.console import Group
 
     from penstock.cli.renderables import Marked, pairs, titled
-    from penstock.observe.measures import size
 
-    store = report["store"]
     facts = {name: str(report[name]) for name in ("penstock", "python", "platform", "project")}
     facts["settings"] = report["settings"] or "none (defaults)"
-    runs = f", {store['runs']} runs, {size(store['size'])}, schema {store['schema']}" if "runs" in store else ", empty"
-    facts["store"] = f"{store['home']}{runs}, {size(store['free_bytes'])} free"
-    facts["sqlite"] = store["sqlite"]
+    facts |= _kept(report["store"])
     facts["executors"] = ", ".join(f"{name} {state}" for name, state in report["executors"].items())
     optional = {
         name: report["optional"][name] or f"not installed: {use} (extra `{extra}`)" for name, use, extra in _OPTIONAL

@@ -21,6 +21,7 @@ Examples:
   penstock plan pipeline.py
   penstock plan pipeline.py:training -p depth=5 --json
   penstock plan pipeline.py --refresh train
+  penstock resume latest --plan            the same of a run that is gone on with
 
 \b
 Exit codes:
@@ -33,7 +34,7 @@ def plan(as_json: bool, **settings: Any) -> None:
     """Tell what a run of the pipeline in TARGET would do now, and why, without running anything.
 
     Which tasks are cached, which would run, and which are not yet known because of what comes before them. Takes the
-    options of run, and writes nothing.
+    options of run, and writes nothing. What resuming or retrying a run would keep, `penstock resume RUN --plan` tells.
     """
     from penstock.cli.plan_view import plan_view
     from penstock.cli.running import asked_for

@@ -47,7 +47,7 @@ class CommandLine(click.Group):
 def _answered(command: Callable[[], Any], *, as_json: bool) -> int:
     """Carry out a command. Returns the exit code."""
     try:
-        answer = command()
+        answer = _with_threads(command)
     except click.ClickException as error:
         error.show()
         code, document = error.exit_code, _document("UsageError", error.format_message())
@@ -69,6 +69,19 @@ def _answered(command: Callable[[], Any], *, as_json: bool) -> int:
     if as_json:
         print_json({"error": document})
     return code
+
+
+def _with_threads(command: Callable[[], Any]) -> Any:
+    """Carry out a command. Raises PenstockError where it may have no thread beside its own."""
+    try:
+        return command()
+    except RuntimeError as error:
+        # Python has no class of its own for this
+        if str(error) != "can't start new thread":
+            raise
+        raise PenstockError(
+            "no thread can be started", remedy="There may be no more processes: allow more (ulimit -u), or end some."
+        ) from error
 
 
 def _document(kind: str, message: str, where: str | None = None, remedy: str | None = None) -> dict[str, Any]:

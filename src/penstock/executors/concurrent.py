@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from penstock.errors import WorkerLostError
-from penstock.executors.watching.deaths import KernelKills, fault_of_death
+from penstock.executors.watching.deaths import KernelKills, fault_of_death, worker_named
 from penstock.executors.watching.limits import overtime
 from penstock.executors.workers.server import Ends, Server
 from penstock.executors.workers.wire import (
@@ -236,7 +236,7 @@ class ConcurrentExecutor:
         """The fault of an attempt whose process was ended because of another one, if it cannot just be made again."""
         if not self._works[name[0]].yields:
             return None
-        text = f"the process was ended because of another attempt in it (worker process {process.pid})"
+        text = f"the process was ended because of another attempt in it{worker_named(process.pid)}"
         return fault_as(WorkerLostError, text, infrastructure=True)
 
     def _death(self, process: _Process, status: int) -> Fault:
@@ -310,7 +310,7 @@ class ConcurrentExecutor:
         """Have an attempt end."""
         if name in process.ending:
             return
-        text = f"{fault.message} (worker process {process.pid})"
+        text = f"{fault.message}{worker_named(process.pid)}"
         process.ending[name] = msgspec.structs.replace(fault, message=text)
         process.due[name] = time.monotonic() + (_PATIENCE if process.ready else _PATIENCE_AT_START)
         process.outgoing += frame(Break([name]))

@@ -109,6 +109,11 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
 
 
+def shown_driver(driver: str) -> str:
+    """The driver of a run as people see it: `host:pid`."""
+    return driver.partition("@")[0] or "another process"
+
+
 def timestamp(seconds: float) -> str:
     """RFC 3339, in UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

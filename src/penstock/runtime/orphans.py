@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 
 from penstock.errors import NotFoundError, StoreError
-from penstock.model.run import RunRecord, RunState
+from penstock.model.run import RunRecord, RunState, shown_driver
 from penstock.ports import Store
 from penstock.runtime.surroundings.leases import LEASE, Fate, Watch
-from penstock.runtime.surroundings.processes import shown
 
 #: is told what takes a while
 Say = Callable[[str], object]
 
 #: seconds between two looks at a driver that is watched
 _LOOK = 0.25
-#: more runs than are ever under way at once
-_MANY = 1_000_000
 
 
 def log(text: str) -> None:
@@ -28,14 +26,14 @@ def log(text: str) -> None:
 
 def watching(run: RunRecord, lease: float = LEASE) -> str:
     """That it takes a while to tell whether a driver lives."""
-    return f"run {run.run_id} is driven by {shown(run.driver)} elsewhere; watching for {lease:.0f} s whether it still lives"
+    return f"run {run.run_id} is driven by {shown_driver(run.driver)} elsewhere; watching for {lease:.0f} s whether it still lives"
 
 
 def check_undriven(store: Store, run: RunRecord, say: Say = log, *, lease: float = LEASE) -> None:
     """Raise StoreError if somebody drives a run. A driver elsewhere is watched first, for as long as a lease at most."""
     if run.state is RunState.RUNNING and not is_orphaned(store, run, say, lease=lease):
         raise StoreError(
-            f"run {run.run_id} is under way, driven by {shown(run.driver)}",
+            f"run {run.run_id} is under way, driven by {shown_driver(run.driver)}",
             remedy=f"Wait for it (penstock wait {run.run_id}), or cancel it: penstock cancel {run.run_id}\n"
             f"If that process hangs: penstock resume {run.run_id} --take-over",
         )
@@ -45,7 +43,7 @@ def check_driver(run: RunRecord, driver: str) -> None:
     """Raise StoreError if somebody else than a driver has a run by now."""
     if run.driver != driver:
         raise StoreError(
-            f"run {run.run_id} is driven by {shown(run.driver)} by now, and not by {shown(driver)}",
+            f"run {run.run_id} is driven by {shown_driver(run.driver)} by now, and not by {shown_driver(driver)}",
             remedy=f"Leave it to that process. See: penstock show {run.run_id}",
         )
 
@@ -58,7 +56,7 @@ def is_orphaned(store: Store, run: RunRecord, say: Say = log, *, lease: float = 
 def orphans(store: Store, say: Say = log, *, lease: float = LEASE) -> list[RunRecord]:
     """The runs under way whose driver is gone, oldest first. Drivers elsewhere are watched, all at once, for as long as a
     lease at most."""
-    running = store.runs(state=RunState.RUNNING, limit=_MANY)
+    running = store.runs(state=RunState.RUNNING, limit=sys.maxsize)
     return _without_driver(store, running[::-1], say, lease)
 
 

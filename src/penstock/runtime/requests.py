@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,8 +27,6 @@ from penstock.runtime.surroundings.processes import has_lost_its_driver, this_pr
 
 #: seconds between two looks at a run that is to end
 _LOOK = 0.1
-#: more paused runs than anybody has
-_MANY = 1_000_000
 _ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 
@@ -81,7 +80,7 @@ def answer(
 def overdue(store: Store) -> list[RunRecord]:
     """The runs that are paused although the deadline of one of their questions has passed, oldest first."""
     now = time.time()
-    paused = store.runs(state=RunState.PAUSED, limit=_MANY)
+    paused = store.runs(state=RunState.PAUSED, limit=sys.maxsize)
     deadlines = {run.run_id: [each.deadline_at for each in questions(store, run.run_id)] for run in paused}
     return [run for run in reversed(paused) if any(at is not None and at <= now for at in deadlines[run.run_id])]
 

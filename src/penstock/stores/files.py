@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -28,11 +29,39 @@ _SMALL = 1 << 28
 
 
 def opened(path: Path) -> sqlite3.Connection:
-    """A connection to the store in a file, which is made with its folder, or brought up to date, where it has to be.
+    """A connection to the store in a file, which is made with its folder, or brought up to date, where it has to be. One that
+    may not be written can be read, unless it has to be brought up to date.
 
     Raises SchemaError and StoreError as `schema.require_known` does, before anything is changed.
     """
     _refuse_unknown(path)
+    try:
+        return _opened_to_write(path)
+    except (OSError, sqlite3.OperationalError) as error:
+        if not _is_for_want_of_rights(error) or not path.exists():
+            raise
+        connection = _opened_to_read(path)
+        if connection is None:
+            raise
+        return connection
+
+
+def _is_for_want_of_rights(error: OSError | sqlite3.OperationalError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return code_of(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+
+
+def _opened_to_read(path: Path) -> sqlite3.Connection | None:
+    """A connection to a file that may not be written; None where its tables are not those of now."""
+    connection = _connected(path, _reading(path))
+    if schema.is_current(connection, path):
+        return connection
+    connection.close()
+    return None
+
+
+def _opened_to_write(path: Path) -> sqlite3.Connection:
     private.make_folder(path.parent)
     if str(path) != ":memory:":
         # what SQLite keeps beside the file has the rights of the file
@@ -59,19 +88,29 @@ def _refuse_unknown(path: Path) -> None:
     """Raise if the file is of a newer penstock or another program, before anything could change it."""
     if not path.exists() or path.stat().st_size == 0:
         return
-    # Without a write-ahead log nobody has the file open, and it can be read as it lies there.
-    logged = log_of(path).exists()
+    mode = _reading(path)
     try:
-        _require_known(path, "mode=ro" if logged else "immutable=1")
+        _require_known(path, mode)
     except sqlite3.DatabaseError:
         # somebody may have opened it since, and have written to it while it was read
-        if logged or not log_of(path).exists():
+        if mode == _reading(path):
             raise
-        _require_known(path, "mode=ro")
+        _require_known(path, _reading(path))
+
+
+def _reading(path: Path) -> str:
+    """How a file is opened that is not to be changed."""
+    # Without a write-ahead log nobody has the file open, and it can be read as it lies there.
+    return "mode=ro" if log_of(path).exists() else "immutable=1"
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?{mode}"
+    return sqlite3.connect(address, timeout=0, isolation_level=None, uri=True, factory=PatientConnection)
 
 
 def _require_known(path: Path, mode: str) -> None:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout=0, uri=True, factory=PatientConnection)
+    connection = _connected(path, mode)
     try:
         schema.require_known(connection, path)
     finally:

@@ -43,6 +43,14 @@ _SIZE = """
     SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
     WHERE relnamespace = 'penstock'::regnamespace AND relkind = 'r'
 """
+_WITHOUT_RIGHTS = """
+    SELECT relname::text FROM pg_class
+    WHERE relnamespace = 'penstock'::regnamespace AND relkind = 'r' AND NOT (
+        has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+        AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
+    )
+    ORDER BY relname
+"""
 
 T = TypeVar("T")
 
@@ -79,6 +87,12 @@ class PostgresStore(RelationalStore):
             raise
         self._patience = patience
 
+    @staticmethod
+    def place(address: str) -> str:
+        """What messages call the database at an address: without user and password. Raises StoreError for an address that is
+        none."""
+        return place_of(address)
+
     @classmethod
     def exists(cls, address: str) -> bool:
         """Whether there is a store in the database at an address; where not, none is made. Raises StoreError."""
@@ -101,7 +115,11 @@ class PostgresStore(RelationalStore):
             return self._connection.execute(BEAT, (run_id, token, at)).rowcount > 0
 
     def check(self, *, full: bool = False) -> list[str]:
-        """What is wrong with the store, a sentence each; empty when it is sound. The rest is the server's own affair."""
+        """What is wrong with the store, a sentence each; empty when it is sound. The rest is the server's own affair. Raises
+        StoreError as well where this user lacks rights on the tables."""
+        with self._troubles("use"):
+            for (table,) in self._connection.execute(_WITHOUT_RIGHTS).fetchall():
+                raise psycopg.errors.InsufficientPrivilege(f"not all rights on the table {table}")
         count = "SELECT coalesce(sum(turns), 0) FROM journal WHERE run = runs.id"
         gaps = self._rows(f"SELECT run_id FROM runs WHERE {NEXT} <> ({count}) ORDER BY id")
         return [f"the journal of run {run_id} has gaps" for (run_id,) in gaps]
@@ -160,19 +178,11 @@ class PostgresStore(RelationalStore):
             self._connection.execute(_ADVANCE, (key, turn.number, turn.at, events, run_id, turn.token))
             if rows.grows(turn.events):
                 self._connection.execute(GROW, (key, turn.number))
-            if turn.end is not None:
-                self._end(key, turn)
-                claims.drop(self._connection, key, claimed)
-            self._record(key, turn)
-            if turn.disclaimed:
-                claims.drop(self._connection, key, turn.disclaimed)
+            self._record(key, turn, claimed)
             if turn.claims and turn.end is None:
                 self._add(claims.TAKE, claims.claim_rows(key, turn.claims))
                 refused = self._refused(key, turn)
-        claimed.difference_update(turn.results)
-        claimed.update(turn.claims)
-        if turn.end is not None:
-            self._claimed.pop(key, None)
+        self._note_claims(key, turn)
         return claims.NONE if refused is None else _fingerprints(refused)
 
     def _refused(self, key: int, turn: Turn) -> Cursor:

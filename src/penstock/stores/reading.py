@@ -110,15 +110,15 @@ class Records(ABC):
         return {row[0]: Origin(*row[1:]) for row in self._looked_up(query, fingerprints)}
 
     def find(self, name: str) -> RunRecord:
-        """The run with an id, an unambiguous start of one, or `latest`. Raises NotFoundError, naming near ones."""
+        """The run with an id, an unambiguous start of one, or `latest`; with a number after that (`latest.1`), an earlier
+        generation of it. Raises NotFoundError, naming near ones."""
         name = rows.plain(name)
-        found = self._runs("WHERE run_id = ?", name)
-        if not found and name == "latest":
-            found = self.runs(limit=1)
-        elif not found and name:
-            # A range takes the name as it is, without wildcards, and uses the index.
-            start = f"WHERE run_id >= ? AND run_id < ? AND NOT superseded {_NEWEST_FIRST} LIMIT ?"
-            found = self._runs(start, name, f"{name}\U0010ffff", naming.NAMED + 1)
+        found = self._named(name)
+        root, _, generation = name.rpartition(".")
+        if not found and generation.isdecimal():
+            found = self._named(root)
+            if len(found) == 1:
+                found = self._runs("WHERE run_id = ?", f"{found[0].run_id}.{generation}")
         if len(found) != 1:
             latest = [] if found else self.runs(limit=1000)
             raise naming.not_found(name, found, latest, self._place)
@@ -253,6 +253,17 @@ class Records(ABC):
     def _looked_up(self, query: str, keys: Sequence[bytes] | Sequence[str]) -> Iterator[Row]:
         with self._reported("read"):
             yield from looked_up(self._connection, query, keys)
+
+    def _named(self, name: str) -> list[RunRecord]:
+        """The runs that may be meant by a name: an id, the start of one, or `latest`."""
+        found = self._runs("WHERE run_id = ?", name)
+        if not found and name == "latest":
+            return self.runs(limit=1)
+        if not found and name:
+            # A range takes the name as it is, without wildcards, and uses the index.
+            start = f"WHERE run_id >= ? AND run_id < ? AND NOT superseded {_NEWEST_FIRST} LIMIT ?"
+            return self._runs(start, name, f"{name}\U0010ffff", naming.NAMED + 1)
+        return found
 
     def _run(self, run_id: str) -> RunRecord:
         [found] = self._runs("WHERE id = ?", self._key(run_id))

@@ -16,7 +16,7 @@ from penstock.errors import LeaseLostError, StoreError
 from penstock.model.graph import Graph
 from penstock.model.identity import Basis, SourceText, TaskIdentity
 from penstock.model.request import Request
-from penstock.model.run import Provenance, RunRecord, RunState
+from penstock.model.run import Provenance, RunRecord, RunState, shown_driver
 from penstock.ports import Holder, Turn
 from penstock.stores import claims, code, collection, compaction, pools, rows
 from penstock.stores.reading import NEXT, Records
@@ -139,7 +139,9 @@ class RelationalStore(Records):
             return rows.run_of(found[0])
         run = self._run(run_id)
         if run.state in (RunState.RUNNING, RunState.PAUSED):
-            raise StoreError(f"run {run_id} is driven by {run.driver} by now", remedy="Leave it to that process.")
+            raise StoreError(
+                f"run {run_id} is driven by {shown_driver(run.driver)} by now", remedy="Leave it to that process."
+            )
         raise StoreError(f"run {run_id} has ended: it {ENDINGS[run.state]}", remedy="Start a new run.")
 
     def regenerate(self, run: RunRecord, graph: Graph, provenance: Provenance, basis: Basis = NO_BASIS) -> RunRecord:
@@ -287,7 +289,7 @@ class RelationalStore(Records):
                 return StoreError(f"{refused} of run {run_id}: it {ENDINGS[state]}", remedy="Nothing was changed.")
             if turn.token not in (None, token):
                 return LeaseLostError(
-                    f"{refused} of run {run_id}: {driver or 'another process'} drives it by now",
+                    f"{refused} of run {run_id}: {shown_driver(driver)} drives it by now",
                     remedy=f"That process goes on with the run: penstock show {run_id}",
                 )
             return StoreError(
@@ -296,8 +298,11 @@ class RelationalStore(Records):
             )
         return StoreError(f"{refused}: there is no run {run_id} in {self._place}")
 
-    def _record(self, key: int, turn: Turn) -> None:
-        """Add what a turn holds, but for its events and claims."""
+    def _record(self, key: int, turn: Turn, claimed: set[bytes]) -> None:
+        """Add what a turn holds, but for its events and claims, and drop the claims that are over, of those of its run."""
+        if turn.end is not None:
+            self._end(key, turn)
+            claims.drop(self._connection, key, claimed)
         if turn.attempts:
             self._add(_ADD_ATTEMPT, rows.attempt_rows(key, turn))
         if turn.results:
@@ -310,6 +315,8 @@ class RelationalStore(Records):
             self._add(_ADD_LINE, rows.line_rows(key, turn))
             self._add(_ADD_METRIC, rows.metric_rows(key, turn))
             self._add(_ADD_ATTACHMENT, rows.attachment_rows(key, turn))
+        if turn.disclaimed:
+            claims.drop(self._connection, key, turn.disclaimed)
 
     def _end(self, key: int, turn: Turn) -> None:
         if turn.end is RunState.PAUSED:
@@ -323,6 +330,14 @@ class RelationalStore(Records):
         if key not in self._claimed:
             self._claimed[key] = claims.of_run(self._connection, key)
         return self._claimed[key]
+
+    def _note_claims(self, key: int, turn: Turn) -> None:
+        """Remember what a run has claimed after a turn."""
+        claimed = self._claimed[key]
+        claimed.difference_update(turn.results)
+        claimed.update(turn.claims)
+        if turn.end is not None:
+            del self._claimed[key]
 
     def _driven(self, run_id: str) -> int:
         """The number of a run that is under way."""

@@ -306,9 +306,14 @@ def require_known(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
+def is_current(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether a file has the newest schema. Only reads. Raises as `require_known` does."""
+    return require_known(connection, path) == len(MIGRATIONS)
+
+
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring a file to the newest schema, in one transaction. Raises as `require_known` does."""
-    if require_known(connection, path) == len(MIGRATIONS):
+    if is_current(connection, path):
         return
     connection.execute("BEGIN EXCLUSIVE")
     # asked again: another process may have been quicker to take the lock

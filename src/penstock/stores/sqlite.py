@@ -55,19 +55,10 @@ class SqliteStore(RelationalStore):
             self._rescue.require_in_place()
         with Transaction(self._path, self._file):
             key = self._advance(run_id, turn)
-            claimed = self._claims_of(key)
-            if turn.end is not None:
-                self._end(key, turn)
-                claims.drop(self._connection, key, claimed)
-            self._record(key, turn)
-            if turn.disclaimed:
-                claims.drop(self._connection, key, turn.disclaimed)
+            self._record(key, turn, self._claims_of(key))
             if turn.claims and turn.end is None:
                 refused = claims.take(self._file, key, turn.claims)
-        claimed.difference_update(turn.results)
-        claimed.update(turn.claims)
-        if turn.end is not None:
-            del self._claimed[key]
+        self._note_claims(key, turn)
         return refused
 
     def check(self, *, full: bool = False) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ class LeaseConformance(StoreCase):
         second = self.make_store(tmp_path)
         yield second
         second.close()
+
+    def test_a_store_belongs_to_one_thread(self, store: Store, run_id: str) -> None:
+        with ThreadPoolExecutor(1) as thread, pytest.raises(StoreError, match="thread"):
+            thread.submit(store.runs).result()
+        assert [run.run_id for run in store.runs()] == [run_id]
 
     def test_a_driver_that_lost_its_run_writes_nothing(self, store: Store, second: Store) -> None:
         store.commit("run-1", turn(0, token=1))
@@ -180,6 +186,19 @@ class GenerationConformance(StoreCase):
             store.commit(ended, turn(0, token=number, end=RunState.CANCELLED))
         assert [store.find(f"{ended}.{number}").generation for number in range(1, 11)] == list(range(1, 11))
         assert store.runs() == [store.find(ended)]
+
+    @pytest.mark.parametrize("name", ["latest", "run", "run-1"])
+    def test_an_earlier_generation_is_named_like_its_run(self, store: Store, ended: str, name: str) -> None:
+        with pytest.raises(NotFoundError, match="there is no run"):
+            store.find(f"{name}.1")
+        self.again(store)
+        assert store.find(f"{name}.1").run_id == f"{ended}.1"
+        for wrong in (f"{name}.2", f"{name}.", f"{name}.x", "other.1"):
+            with pytest.raises(NotFoundError, match="there is no run"):
+                store.find(wrong)
+        store.create(run_record(run_id="run-2"), graph(), provenance())
+        with pytest.raises(NotFoundError, match=r"several runs start with 'run\.1'"):
+            store.find("run.1")
 
     def test_earlier_generations_are_not_listed(self, store: Store, ended: str) -> None:
         self.again(store)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from penstock.errors import NotFoundError, StoreError
+from penstock.errors import LeaseLostError, NotFoundError, StoreError
 from penstock.model.action import ApprovalAction, Catch, CommandAction, ContainerAction, Environment, Field
 from penstock.model.event import (
     Answered,
@@ -255,10 +255,13 @@ class JournalConformance(StoreCase):
 
     def test_one_driver_takes_over_from_another(self, store: Store) -> None:
         store.create(run_record(driver="host:1"), graph(), provenance())
-        assert store.reopen("run-1", "host:2", "host:1").driver == "host:2"
-        with pytest.raises(StoreError, match="host:2"):
+        second = "host:2@0123abcd-77"
+        assert store.reopen("run-1", second, "host:1").driver == second
+        with pytest.raises(StoreError, match="is driven by host:2 by now"):
             store.reopen("run-1", "host:3", "host:1")
-        assert store.find("run-1").driver == "host:2"
+        with pytest.raises(LeaseLostError, match=": host:2 drives it by now"):
+            store.commit("run-1", turn(0, token=1))
+        assert store.find("run-1").driver == second
         assert store.reopen("run-1", "host:3").driver == "host:3"
         with pytest.raises(NotFoundError):
             store.reopen("run-2", "host:3")

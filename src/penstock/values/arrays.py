@@ -10,6 +10,7 @@ from typing import Any
 from blake3 import blake3
 
 from penstock.fingerprint.framing import digest, frame
+from penstock.model import hashing
 from penstock.values.codec import Encoded, loaded, module, with_suffix
 from penstock.values.jsonable import shown
 
@@ -105,7 +106,7 @@ def raw(array: Any) -> memoryview:
 
 def hashed(buffer: memoryview) -> bytes:
     """The BLAKE3 digest of a buffer, by all processors if it is large."""
-    return blake3(buffer, max_threads=blake3.AUTO if len(buffer) >= 1 << 20 else 1).digest()
+    return blake3(buffer, max_threads=hashing.threads() if len(buffer) >= 1 << 20 else 1).digest()
 
 
 def from_npy(data: memoryview) -> Any:

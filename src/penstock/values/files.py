@@ -18,6 +18,7 @@ from blake3 import blake3
 
 from penstock.errors import ArtifactDamagedError, OutputError, StoreError
 from penstock.fingerprint.framing import digest, frame
+from penstock.model import hashing
 from penstock.ports import Blobs
 from penstock.secrets import private
 from penstock.values.codec import Encoded
@@ -224,7 +225,7 @@ def _is_source(name: str) -> bool:
 
 def hash_file(file: Path) -> bytes:
     """The BLAKE3 digest of a file's bytes."""
-    return blake3(max_threads=blake3.AUTO).update_mmap(file).digest()
+    return blake3(max_threads=hashing.threads()).update_mmap(file).digest()
 
 
 def manifest_of(data: Any) -> Manifest:

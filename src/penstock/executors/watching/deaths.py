@@ -29,12 +29,17 @@ def fault_of_death(status: int, pid: int, *, out_of_memory: bool = False, begun:
     process for want of memory about then.
     """
     code = os.waitstatus_to_exitcode(status)
-    worker = f"(worker process {pid})"
+    worker = worker_named(pid)
     if code == -signal.SIGKILL and out_of_memory:
-        message = f"the machine, or its share of it, ran out of memory, and the kernel killed the worker {worker}"
+        message = f"the machine, or its share of it, ran out of memory, and the kernel killed the worker{worker}"
         return fault_as(OutOfMemoryError, message, cause="memory")
     outside = code < 0 and -code not in _CRASHES
-    return fault_as(WorkerLostError, f"{_reason(code)} {worker}", infrastructure=outside or not begun)
+    return fault_as(WorkerLostError, f"{_reason(code)}{worker}", infrastructure=outside or not begun)
+
+
+def worker_named(pid: int) -> str:
+    """What is added to a message about an attempt, to tell its worker process; empty for one that was not there yet."""
+    return f" (worker process {pid})" if pid else ""
 
 
 def _reason(code: int) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from penstock.errors import OutOfMemoryError, TaskTimeoutError
+from penstock.executors.watching.deaths import worker_named
 from penstock.executors.watching.descendants import memory_of
 from penstock.model.amounts import size
 from penstock.model.event import Fault
@@ -51,7 +52,7 @@ class Watch:
     def fault(self, limit: Limit, *, pid: int, began_at: float, now: float) -> Fault | None:
         """What an attempt is to be ended for, if it is."""
         if limit.seconds is not None and now - began_at >= limit.seconds:
-            return overtime(limit.seconds, f" (worker process {pid})")
+            return overtime(limit.seconds, worker_named(pid))
         if not limit.memory or now < self._next_look:
             return None
         used = memory_of(pid, limit.memory)
@@ -59,7 +60,7 @@ class Watch:
         self._next_look = now + max(_INTERVAL, (time.monotonic() - now) / _SHARE)
         if used <= limit.memory:
             return None
-        message = f"the attempt used {size(used)} of memory, {size(limit.memory)} are allowed (worker process {pid})"
+        message = f"the attempt used {size(used)} of memory, {size(limit.memory)} are allowed{worker_named(pid)}"
         return fault_as(OutOfMemoryError, message, cause="memory")
 
 

@@ -9,6 +9,7 @@ from collections import deque
 import msgspec
 
 from penstock.errors import WorkerLostError
+from penstock.executors.watching.deaths import worker_named
 from penstock.executors.watching.limits import Limit, Watch
 from penstock.executors.watching.page import Page
 from penstock.executors.workers.wire import Incoming, Reports
@@ -101,7 +102,7 @@ class RemoteWorker:
 
     def stop(self, job: Job) -> None:
         """Have a job ended because that was asked for."""
-        text = f"the attempt was stopped (worker process {self.pid})"
+        text = f"the attempt was stopped{worker_named(self.pid)}"
         self.ending.setdefault(name_of(job), fault_as(WorkerLostError, text, infrastructure=True))
 
     def erred(self, job: Job, fault: Fault) -> Erred:

@@ -29,6 +29,10 @@ from penstock.model.work import AnyReport, Job, Told, Unstarted, WorkerSettings,
 _GATHER = 0.002
 
 
+class UnfitError(Exception):
+    """This process cannot be a worker; the message says why."""
+
+
 class Worker:
     """One worker process, from its first message to the end of its socket."""
 
@@ -78,7 +82,11 @@ class Worker:
         self._capture = Capture(self._telling.speaker, through=False)
         self._capture.begin()
         os.register_at_fork(after_in_child=self._leave_to_parent)
-        threading.Thread(target=self._give_back, name="penstock-recall", daemon=True).start()
+        try:
+            threading.Thread(target=self._give_back, name="penstock-recall", daemon=True).start()
+        except RuntimeError as error:
+            # the process itself was the last one that there may be
+            raise UnfitError(str(error)) from None
 
     def _leave_to_parent(self) -> None:
         """In a child process that a task has forked: it is no worker, and must not speak for one."""
@@ -170,6 +178,9 @@ def be_worker(serve: Callable[[], None]) -> None:
         serve()
     except (BrokenPipeError, ConnectionResetError):
         status = 0
+    except UnfitError as error:
+        print(f"penstock: a worker cannot begin: {error}", file=sys.__stderr__, flush=True)
+        status = os.EX_OSERR
     except BaseException:
         import traceback
 

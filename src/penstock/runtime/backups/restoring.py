@@ -16,7 +16,7 @@ from penstock.runtime.backups import contents
 from penstock.runtime.backups.contents import Manifest
 from penstock.runtime.backups.writing import FileStore, Opening, unpack
 from penstock.runtime.collecting import folders
-from penstock.runtime.surroundings.processes import has_lost_its_driver
+from penstock.runtime.orphans import Say, log, orphans
 
 #: what SQLite keeps beside the file
 _BESIDE = ("-wal", "-shm")
@@ -41,23 +41,23 @@ def restore(
     path: Path,
     *,
     replace: bool = False,
+    say: Say = log,
 ) -> Restored:
     """Put a backup in the place of what a project has recorded and stored. What is there is moved aside, with `replace`;
     else nothing may be there. Raises StoreError, also where runs are under way; then nothing has changed.
 
     `blobs` is the folder that blobs are kept in; where they are kept elsewhere (None), those of the backup are added to
-    what is there. So is nothing moved that a backup without blobs has no others for.
+    what is there. So is nothing moved that a backup without blobs has no others for. `say` is told if it has to be seen first
+    whether the driver of a run lives.
     """
     if not path.exists():
         raise StoreError(f"there is no backup {path}")
     try:
         with (
-            folders.locked(home / "gc.lock") as alone,
+            folders.alone(home),
             tempfile.TemporaryDirectory(prefix=".restore-", dir=home) as folder,
         ):
-            if not alone:
-                raise StoreError("a collection or a backup is under way here", remedy="Wait for its end.")
-            _require_free(database, opening, path, replace=replace)
+            _require_free(database, opening, path, replace=replace, say=say)
             made = Path(folder) / database.name
             stored = None if blobs is None else Path(folder) / blobs.name
             manifest = unpack(path, made, open_blobs(stored))
@@ -81,7 +81,7 @@ def _checked(store: FileStore, path: Path) -> list[RunRecord]:
     return store.runs(state=RunState.RUNNING, limit=sys.maxsize)
 
 
-def _require_free(database: Path, opening: Opening, path: Path, *, replace: bool) -> None:
+def _require_free(database: Path, opening: Opening, path: Path, *, replace: bool, say: Say) -> None:
     if not database.exists():
         return
     if not replace:
@@ -92,8 +92,9 @@ def _require_free(database: Path, opening: Opening, path: Path, *, replace: bool
     # whoever opens and closes it last leaves one file; one that is damaged is moved aside with what is beside it
     try:
         with opening(database) as store:
+            gone = {run.run_id for run in orphans(store, say)}
             running = store.runs(state=RunState.RUNNING, limit=sys.maxsize)
-            driven = [run for run in running if not has_lost_its_driver(store, run)]
+            driven = [run for run in running if run.run_id not in gone]
     except StoreError:
         return
     if driven:

@@ -68,9 +68,7 @@ def back_up(
     """
     if path.exists() and not replace:
         raise StoreError(f"{path} is there already", remedy="Name another place, or replace it: --force.")
-    with folders.locked(home / "gc.lock") as alone:
-        if not alone:
-            raise StoreError("a collection is under way here", remedy="Wait for its end.")
+    with folders.alone(home):
         # beside the goal, so that it can be renamed to it
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from penstock.errors import StoreError
 from penstock.model.action import Environment
 from penstock.model.graph import from_json
 from penstock.model.run import NodeState, RunRecord, RunState, item_id
@@ -37,8 +36,9 @@ from penstock.runtime.collecting import folders
 from penstock.runtime.collecting.reach import Reach, arguments_of, reached_from
 from penstock.runtime.collecting.retention import Retention
 from penstock.runtime.collecting.selection import Selection, select
+from penstock.runtime.reading.drivers import driver_document
 from penstock.runtime.surroundings.processes import has_lost_its_driver
-from penstock.runtime.surroundings.project import Project
+from penstock.runtime.surroundings.project import BEGUN, Project
 from penstock.values.hashes import unused_hashes
 from penstock.values.parts import artifacts_in
 
@@ -83,6 +83,8 @@ class Collected(msgspec.Struct):
     left: int = 0
     #: the run under way for whose sake all stays that was used since it began; None where there is none
     beside: str | None = None
+    #: for how many seconds its driver was not heard of, where nobody here can see that and it is longer than it should be
+    unheard: float | None = None
 
     def add(self, thing: Thing) -> None:
         """Count something that goes."""
@@ -133,9 +135,7 @@ class Collector:
         collection is under way."""
         if dry:
             return self._collected(retention, Collected(dry))
-        with folders.locked(self._project.home / "gc.lock") as alone:
-            if not alone:
-                raise StoreError("another collection is under way here", remedy="Wait for its end.")
+        with folders.alone(self._project.home):
             return self._collected(retention, Collected(dry))
 
     def leftovers(self, before: float, *, dry: bool = False) -> Collected:
@@ -160,12 +160,15 @@ class Collector:
         collected.kept = len(selection.kept)
         collected.in_grace, collected.grace = selection.in_grace, retention.grace
         collected.left = selection.left
-        collected.beside = None if earliest is None else earliest.run_id
+        if earliest is not None:
+            collected.beside = earliest.run_id
+            collected.unheard = driver_document(self._store, earliest)["unheard_s"]
         counts = {"runs": Kind(len(selection.runs), None), "results": Kind(len(selection.fingerprints), None)}
         collected.kinds = {**counts, **collected.kinds}
         names = self._names(selection.runs)
         if not collected.dry:
             self._forget(selection)
+            self._collect_logs(selection.kept, before, alone=earliest is None)
         reach = Reach(self._blobs)
         for argument in self._remaining(selection) if collected.dry else self._store.arguments():
             reach.add(argument)
@@ -181,7 +184,11 @@ class Collector:
         return collected
 
     def _earliest_under_way(self) -> RunRecord | None:
-        """The earliest run that somebody drives."""
+        """The earliest run that somebody drives.
+
+        A driver elsewhere counts as there, however long it was not heard of: one that was suspended comes back, and records
+        what it has stored long before. It is kept from that only by whoever takes the run over, or ends it.
+        """
         running = self._store.runs(state=RunState.RUNNING, limit=sys.maxsize)
         driven = (run for run in running if not has_lost_its_driver(self._store, run))
         return min(driven, key=lambda run: run.started_at, default=None)
@@ -220,6 +227,14 @@ class Collector:
         fingerprints = list(selection.fingerprints)
         for start in range(0, len(fingerprints), _PIECE):
             self._store.forget(fingerprints[start : start + _PIECE])
+
+    def _collect_logs(self, kept: Iterable[RunRecord], before: float, *, alone: bool) -> None:
+        """Remove what is left of runs in the background that are gone, or that never began, unless it has changed since
+        the time `before`. What has no run yet may be that of any that is under way, so it stays if there are some."""
+        ids = {run.run_id for run in kept}
+        for path in folders.files(self._project.logs, before):
+            if path.stem not in ids and (alone or not path.name.startswith(BEGUN)):
+                folders.remove_file(path)
 
     def _remaining(self, selection: Selection) -> Iterator[Argument]:
         """What would still be referred to."""

@@ -77,6 +77,15 @@ def remove_file(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def files(folder: Path, before: float) -> Iterator[Path]:
+    """The files in a folder, which may not be there, that were not changed since a time."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        # somebody else may have removed it since
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and path.stat().st_mtime < before:
+                yield path
+
+
 def remove(path: Path) -> None:
     """Remove a folder with all that is in it, read-only folders included."""
     for folder, _, _ in os.walk(path):
@@ -105,10 +114,21 @@ def _changed(path: Path) -> float:
 
 
 @contextlib.contextmanager
+def alone(home: Path) -> Generator[None]:
+    """Let there be no other collection, backup or restore in the folder of a project's state, for the block. Raises StoreError
+    where there is one."""
+    with locked(home / "gc.lock") as free:
+        if not free:
+            raise StoreError("a collection, a backup or a restore is under way here", remedy="Wait for its end.")
+        yield
+
+
+@contextlib.contextmanager
 def locked(path: Path) -> Generator[bool]:
     """Hold a lock, by its file, for the block; whether nobody else had it. The file stays, for others wait for that very
-    one."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    one. Raises StoreError for one that cannot be made."""
+    with _reported(path):
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         yield _taken(descriptor)
     finally:
@@ -133,6 +153,7 @@ def _reported(path: Path) -> Generator[None]:
 
 __all__ = [
     "drafts",
+    "files",
     "environments",
     "laid_out",
     "locked",

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
 from penstock.errors import LeaseLostError, NotFoundError, PenstockError, StoreError
-from penstock.model.run import RunRecord, RunState
+from penstock.model.run import RunRecord, RunState, shown_driver
 from penstock.ports import Clock, Store
 from penstock.runtime.surroundings.leases import INTERVAL
-from penstock.runtime.surroundings.processes import shown
 
 #: opens the store for as long as it is needed
 OpenStore = Callable[[], AbstractContextManager[Store]]
@@ -82,7 +81,7 @@ class Lease:
         told = f"run {self._run_id} was taken over from this process"
         with suppress(StoreError, NotFoundError):
             run = self._store.find(self._run_id)
-            told += f" by {shown(run.driver)}"
+            told += f" by {shown_driver(run.driver)}"
             if run.state in _PAST:
                 told += f", and has {_PAST[run.state]}"
             elif run.state is RunState.RUNNING:

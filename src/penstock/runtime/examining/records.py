@@ -28,7 +28,10 @@ _APART = 60.0
 _LATEST = 100
 #: how many of a kind are told one by one
 _TOLD = 5
-_COPY = "Put a copy back: penstock restore, or, if there is none, move the file away and run the pipelines again."
+_COPY = (
+    "Put a copy back: penstock restore, or of a server pg_restore. If there is none, move the store away and run the "
+    "pipelines again."
+)
 
 
 def of_store(wrong: Iterable[str]) -> Iterator[Finding]:

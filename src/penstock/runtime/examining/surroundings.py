@@ -79,6 +79,22 @@ def of_network(path: Path) -> Iterator[Finding]:
         yield Finding(what=on_network(mount), remedy=OFF_NETWORK, is_problem=False)
 
 
+def of_shared(folder: Path) -> Iterator[Finding]:
+    """What is to be said of a folder that stored values are kept in and that others may share, which need not be there."""
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding(
+            what=f"{folder}, where stored values are kept, cannot be written",
+            remedy=f"Give yourself the right to read and write in {there}, or name another place with the setting `blobs`.",
+        )
+    elif there != folder:
+        yield Finding(
+            what=f"{folder}, where stored values are kept, is not there",
+            remedy="If it is on a disk that others share, mount that; else it is made when something is stored.",
+            is_problem=False,
+        )
+
+
 def of_log(log: Path, settle: object) -> Iterator[Finding]:
     """Whether the write-ahead log of the store has grown too large; `settle` moves it to the file."""
     grown = log.stat().st_size if log.exists() else 0
@@ -110,4 +126,4 @@ def of_leftovers(home: Path, collector: Collector) -> Iterator[Finding]:
         )
 
 
-__all__ = ["of_folder", "of_leftovers", "of_log", "of_network"]
+__all__ = ["of_folder", "of_leftovers", "of_log", "of_network", "of_shared"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from penstock.model.run import RunRecord, RunState
+from penstock.model.run import RunRecord, RunState, shown_driver
 from penstock.ports import Store
 from penstock.runtime.surroundings.leases import LEASE
-from penstock.runtime.surroundings.processes import is_elsewhere, is_gone, shown
+from penstock.runtime.surroundings.processes import is_elsewhere, is_gone
 
 
 def driver_document(store: Store, run: RunRecord) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def driver_document(store: Store, run: RunRecord) -> dict[str, Any]:
     unheard = time.time() - heard_of
     silent = is_elsewhere(run.driver) and unheard > LEASE
     return {
-        "driver": shown(run.driver),
+        "driver": shown_driver(run.driver),
         "orphaned": is_gone(run, heard_of),
         "unheard_s": round(unheard, 1) if silent else None,
     }

@@ -188,9 +188,11 @@ class Past:
         none.
 
         Raises what resolving it raises: MissingError for what something that did not run would have made; NotFoundError
-        where nothing is kept of the code.
+        where nothing is kept of the code; LookupError for a mapped node as a whole.
         """
         progress = self.progress_of(cell)
+        if progress.node.each is not None and cell[1] < 0:
+            raise LookupError(f"{self.name(cell)} is mapped: its items have inputs, and not it")
         task = self.progress.tasks[progress.node.task]
         if self.identity(cell) is None and not isinstance(task.action, (PipelineAction, ApprovalAction)):
             raise NotFoundError(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: name of the folder with a project's state
 HOME = ".penstock"
+#: what the name of a log begins with while it is not known which run it is of
+BEGUN = "begun-"
 
 
 class Project(msgspec.Struct, frozen=True):

@@ -9,15 +9,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from penstock.executors.watching.descendants import children, tree
+from penstock.runtime.driving.lease import Lease
 from penstock.testing.chaos.disturbances import Disturbance
 from penstock.testing.faults import Fault, struck
 from penstock.testing.faults.processes import forked, penstock
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PAUSE = 0.004
+#: seconds between two times that a driver says that it lives
+_INTERVAL = 0.02
 #: seconds that a command may take, and that processes may outlive the one they belong to
 PATIENCE, LINGERING = 60.0, 8.0
 
@@ -47,20 +50,28 @@ def carried_out(
     disturbance: Disturbance | None = None,
     faults: Sequence[Fault] = (),
     counts: Path,
+    detaches: bool = False,
 ) -> Ended:
-    """Carry out a command of penstock in the working folder, and wait until nothing of it runs any more. What it prints
-    is added to the file `output`. For a process that adopts orphans and has no other children."""
+    """Carry out a command of penstock in the working folder, and wait until nothing of it runs any more; unless it
+    `detaches`, which is when something goes on in the background. What it prints is added to the file `output`. For a
+    process that adopts orphans and has no other children."""
     if disturbance is not None and disturbance.fault is not None:
         faults = (*faults, disturbance.fault)
     began = time.monotonic()
     before = len(struck(counts))
-    driver = forked(lambda: _in_file(output, lambda: penstock(words, faults, counts if faults else None)))
+    driver = forked(lambda: _in_file(output, lambda: _hastened(words, faults, counts if faults else None)))
     watch = _Watch(driver, disturbance, began)
     status = watch.status()
-    left = _lingering()
+    left = [] if detaches else lingering()
     hits = struck(counts)[before:]
     killed = watch.killed or (str(disturbance) if hits and disturbance is not None else None)
     return Ended(os.waitstatus_to_exitcode(status), killed, left, time.monotonic() - began, watch.hung)
+
+
+def _hastened(words: Sequence[str], faults: Sequence[Fault], counts: Path | None) -> None:
+    # runs are too short here for a driver to say that it lives, as it does every few seconds
+    cast("Any", Lease.__init__).__kwdefaults__["interval"] = _INTERVAL
+    penstock(words, faults, counts)
 
 
 def _in_file(output: Path, command: object) -> None:
@@ -88,8 +99,9 @@ class _Watch:
     def status(self) -> int:
         """The status of the command, once it has ended."""
         while True:
-            pid, status = os.waitpid(self._driver, os.WNOHANG)
-            if pid:
+            # also what has been adopted and has ended: as long as nobody asks for it, it seems to live
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == self._driver:
                 return status
             passed = time.monotonic() - self._began
             if passed > PATIENCE:
@@ -116,6 +128,19 @@ class _Watch:
         _kill(victims)
 
 
+def kill_background() -> bool:
+    """Kill all processes that go on in the background. Returns whether there were any."""
+    found = [pid for pid in tree(os.getpid()) if pid != os.getpid()]
+    _kill(found)
+    return bool(found)
+
+
+def goes_on() -> bool:
+    """Whether something goes on in the background."""
+    _reap()
+    return bool(children(os.getpid()))
+
+
 def _kill(processes: Sequence[int]) -> None:
     for number in (signal.SIGSTOP, signal.SIGKILL) if len(processes) > 1 else (signal.SIGKILL,):
         for pid in processes:
@@ -125,7 +150,7 @@ def _kill(processes: Sequence[int]) -> None:
                 continue
 
 
-def _lingering() -> list[str]:
+def lingering() -> list[str]:
     """Wait until this process has no descendants. Returns those that there are after a while, by their commands, killed
     then."""
     until = time.monotonic() + LINGERING
@@ -156,4 +181,4 @@ def _words(pid: int) -> bytes:
         return b""
 
 
-__all__ = ["LINGERING", "PATIENCE", "Ended", "adopt_orphans", "carried_out"]
+__all__ = ["LINGERING", "PATIENCE", "Ended", "adopt_orphans", "carried_out", "goes_on", "kill_background", "lingering"]

@@ -39,10 +39,13 @@ class Chances:
         if not points:
             return Disturbance("driver", after=self._chance.uniform(0, self._lasts))
         if number is not None or self._chance.random() < 0.4:
-            point = self._chance.choice(points) if number is None else points[number % len(points)]
-            return Disturbance("point", Fault(point, self._occurrence(self._reached[point])))
+            return self.at(self._chance.choice(points) if number is None else points[number % len(points)])
         victim = self._chance.choice(VICTIMS)
         return Disturbance(victim, after=self._chance.uniform(0.02, self._lasts))
+
+    def at(self, point: str) -> Disturbance:
+        """A kill at a point, at one of the times that it is reached."""
+        return Disturbance("point", Fault(point, self._occurrence(self._reached[point])))
 
     def _occurrence(self, most: int) -> int:
         """Early ones as often as late ones: where something begins, more goes on than in its middle."""

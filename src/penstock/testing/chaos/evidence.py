@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from penstock.testing.chaos.reference import FAILING, NOTES, TIMED
+from penstock.testing.chaos.noting import NOTES
+from penstock.testing.chaos.reference import FAILING, TIMED
+
+#: what Python writes for a moment to see whether a folder is one for temporary files
+_PROBE = re.compile("[a-z0-9_]{8}")
 
 #: node and item
 Cell = tuple[str, int]
@@ -76,6 +82,16 @@ def result(run_id: str) -> Result:
     return Result(document["state"], tasks, msgspec.to_builtins(document["outputs"], enc_hook=str))
 
 
+def journals(run_id: str) -> list[str]:
+    """What the journals of a run and of its earlier generations come to."""
+    from penstock.services import Services
+
+    with Services().existing_store() as store:
+        last = store.find(run_id).generation
+        ids = [f"{run_id}.{number}" for number in range(1, last)] + [run_id]
+        return [hashlib.sha256(msgspec.json.encode(store.journal(each))).hexdigest() for each in ids]
+
+
 def differences(expected: Result, found: Result) -> list[str]:
     """In what results differ from those of the undisturbed run."""
     if found.state != expected.state:
@@ -125,8 +141,9 @@ def unsound() -> list[str]:
 
 def litter(home: Path, temporary: Path) -> list[str]:
     """Files that nobody will read any more, after a collection."""
-    folders = (home / "blobs" / "tmp", home / "blobs" / "trash", temporary)
-    return [str(path) for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    folders = (home / "blobs" / "tmp", home / "blobs" / "trash", home / "logs", temporary)
+    found = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
+    return [str(path) for path in found if path.parent != temporary or not _PROBE.fullmatch(path.name)]
 
 
 __all__ = [
@@ -135,6 +152,7 @@ __all__ = [
     "Result",
     "broken_off",
     "differences",
+    "journals",
     "litter",
     "missing",
     "notes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import random
 import shutil
 import time
 from collections import Counter
@@ -12,11 +13,15 @@ from pathlib import Path
 
 import msgspec
 
+from penstock.testing.chaos.story import UndisturbedStory, tell, undisturbed_story
 from penstock.testing.chaos.trial import Outcome, Undisturbed, conduct, undisturbed
+from penstock.testing.faults import points
 from penstock.testing.faults.processes import forked
 
 #: file in the folder of a trial with its outcome
 _OUTCOME = "outcome.json"
+#: of so many trials that follow one another, the last is a story
+_ROUND = 4
 _PAUSE = 0.01
 #: what every command imports
 _WARM = (
@@ -33,15 +38,36 @@ _WARM = (
 )
 
 
+class _Compared(msgspec.Struct):
+    """What the trials are compared with, by kind; those of a kind that none is of are not there."""
+
+    plain: Undisturbed
+    story: UndisturbedStory | None
+
+    def aimed(self) -> set[str]:
+        """The points that some kind of trial aims at."""
+        everywhere = (*self.plain.reached.values(), self.plain.collecting)
+        told = self.story.aims() if self.story is not None else []
+        return {point for reached in everywhere for point in reached} | {point for _, point in told}
+
+    def is_seldom(self, point: str) -> bool:
+        """Whether plain trials do not aim at a point."""
+        return point not in self.plain.collecting and not any(point in each for each in self.plain.reached.values())
+
+
 class Summary(msgspec.Struct):
     """What came of all trials."""
 
     seed: int
     trials: int
+    #: how many of them are stories
+    stories: int
     #: all kills
     kills: int
     #: point, or whom a kill at some moment was for -> how many times
     by_kind: dict[str, int]
+    #: points that no kind of trial aims at, because an undisturbed one does not reach them: has to be empty
+    never: list[str]
     #: commands that it took in all
     commands: int
     #: attempts that ended
@@ -70,7 +96,13 @@ def chaos(
     environment of a trial, by its name. For a process with a single thread."""
     began = time.monotonic()
     _warm_up()
-    compared = _reported(folder / "undisturbed", lambda at: undisturbed(at, variables), Undisturbed)
+    compared = _reported(
+        folder / "undisturbed",
+        lambda at: _Compared(
+            undisturbed(at, variables), undisturbed_story(at, variables) if any(map(_is_story, numbers)) else None
+        ),
+        _Compared,
+    )
     outcomes: list[Outcome] = []
     waiting = list(reversed(numbers))
     under_way: dict[int, int] = {}
@@ -85,13 +117,30 @@ def chaos(
             told(outcome)
         time.sleep(_PAUSE)
     shutil.rmtree(folder / "undisturbed", ignore_errors=True)
-    return _summary(seed, outcomes, time.monotonic() - began)
+    never = sorted(set(points()) - compared.aimed())
+    return _summary(seed, outcomes, never, time.monotonic() - began)
 
 
-def _conductor(
-    number: int, seed: int, compared: Undisturbed, variables: Mapping[str, str]
-) -> Callable[[Path], Outcome]:
-    return lambda at: conduct(number, seed, at, compared, variables)
+def _conductor(number: int, seed: int, compared: _Compared, variables: Mapping[str, str]) -> Callable[[Path], Outcome]:
+    chance = random.Random(f"{seed}/{number}")
+
+    def conducted(at: Path) -> Outcome:
+        began = time.monotonic()
+        round_, place = divmod(number, _ROUND)
+        if compared.story is not None and _is_story(number):
+            outcome = Outcome(number, kind="story")
+            tell(outcome, round_, chance, at, compared.story, compared.is_seldom, variables)
+        else:
+            outcome = Outcome(number)
+            conduct(outcome, round_ * (_ROUND - 1) + place, chance, at, compared.plain, variables)
+        outcome.seconds = time.monotonic() - began
+        return outcome
+
+    return conducted
+
+
+def _is_story(number: int) -> bool:
+    return number % _ROUND == _ROUND - 1
 
 
 def _warm_up() -> None:
@@ -111,7 +160,7 @@ def _begun(at: Path, work: Callable[[Path], msgspec.Struct]) -> int:
     return forked(written)
 
 
-def _reported(at: Path, work: Callable[[Path], Undisturbed], kind: type[Undisturbed]) -> Undisturbed:
+def _reported(at: Path, work: Callable[[Path], _Compared], kind: type[_Compared]) -> _Compared:
     os.waitpid(_begun(at, work), 0)
     return msgspec.json.decode((at / _OUTCOME).read_bytes(), type=kind)
 
@@ -127,13 +176,16 @@ def _outcome(folder: Path, number: int) -> Outcome:
     return outcome
 
 
-def _summary(seed: int, outcomes: Sequence[Outcome], seconds: float) -> Summary:
-    by_kind = Counter(kind for outcome in outcomes for kind in outcome.kills)
+def _summary(seed: int, outcomes: Sequence[Outcome], never: list[str], seconds: float) -> Summary:
+    by_kind = Counter(dict.fromkeys(points(), 0))
+    by_kind.update(kind for outcome in outcomes for kind in outcome.kills)
     return Summary(
         seed=seed,
         trials=len(outcomes),
+        stories=sum(outcome.kind == "story" for outcome in outcomes),
         kills=by_kind.total(),
         by_kind=dict(sorted(by_kind.items())),
+        never=never,
         commands=sum(outcome.commands for outcome in outcomes),
         attempts=sum(outcome.attempts for outcome in outcomes),
         rerun=sum(outcome.rerun for outcome in outcomes),
@@ -150,7 +202,7 @@ def table(summary: Summary) -> str:
     lines = [f"{kind:<{width}}  {count:>5}" for kind, count in summary.by_kind.items()]
     lines += [
         "",
-        f"{summary.kills:,} kills in {summary.trials:,} trials, {summary.commands:,} commands, {summary.seconds:,.0f} s (seed {summary.seed})",
+        f"{summary.kills:,} kills in {summary.trials:,} trials, {summary.stories:,} of them stories, {summary.commands:,} commands, {summary.seconds:,.0f} s (seed {summary.seed})",
         f"finished attempts                                    {summary.attempts:>7,}",
         f"finished and recorded, and run again                 {summary.rerun:>7,}",
         f"finished, and killed before it was recorded          {summary.repeated:>7,}",

@@ -1,13 +1,11 @@
 """The pipeline that chaos is let loose on: a bit of everything, each task short and with one right answer.
 
-Every task notes down that it begins and that it ends, in a file that penstock knows nothing of: a line each,
-`began|ended node item attempt pid`.
+Every task notes down that it begins and that it ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from array import array
 from collections.abc import Iterator
@@ -17,25 +15,14 @@ from typing import Any, TypedDict
 import pyarrow
 
 from penstock import approval, command, current, pipeline, repeat, stdout, task
+from penstock.testing.chaos.noting import note
 
 pa: Any = pyarrow
 
-NOTES = "notes"
 #: nodes whose results say when they were made
 TIMED = ("sign_off",)
 #: nodes of which attempts fail
 FAILING = ("flaky", "dear")
-
-
-def note(what: str) -> None:
-    """Append a line to the notes, whole, whoever else does."""
-    at = current()
-    line = f"{what} {at.node} {at.item} {at.attempt} {os.getpid()}\n"
-    descriptor = os.open(NOTES, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-    try:
-        os.write(descriptor, line.encode())
-    finally:
-        os.close(descriptor)
 
 
 class State(TypedDict):

@@ -56,7 +56,10 @@ PLACES: tuple[Place, ...] = (
     _stored("keep", "the identity of code is kept"),
     _stored("beat", "the driver says that it lives"),
     _stored("ask", "a request is left for a driver"),
+    _stored("tag", "tags are put on a run"),
     _stored("remove", "runs are forgotten"),
+    _stored("forget", "entries of the cache are dropped"),
+    _stored("compact", "the journal of a run that has ended is made smaller"),
     _stored("sweep", "what nothing recorded refers to is dropped"),
     Place(
         "migration",
@@ -64,7 +67,6 @@ PLACES: tuple[Place, ...] = (
         ("penstock.stores.schema:migrate", "penstock.stores.postgres_schema:migrate"),
         "the store is brought to the schema of today",
     ),
-    Place("blobs.put", "any", _of(_BLOBS, "put"), "a value becomes a blob", records=True),
     Place("blobs.collect", "driver", _of(_BLOBS, "collect"), "a blob that nobody needs is removed", records=True),
     Place(
         "blob.write",

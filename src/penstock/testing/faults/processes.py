@@ -5,11 +5,17 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from penstock.testing.faults.injection import Fault, injected
+
+T = TypeVar("T")
 
 
 def forked(command: Callable[[], object]) -> int:
@@ -37,6 +43,17 @@ def forked(command: Callable[[], object]) -> int:
         os._exit(code)
 
 
+def apart(work: Callable[[], object], kind: type[T]) -> T:
+    """What some work comes to that is done in a child process, which leaves no trace in this one: no thread, no connection.
+    Raises RuntimeError if it fails."""
+    with tempfile.TemporaryFile(buffering=0) as answer:
+        pid = forked(lambda: answer.write(msgspec.json.encode(work())))
+        if os.waitpid(pid, 0)[1]:
+            raise RuntimeError("what was to be done in a child process has failed")
+        answer.seek(0)
+        return msgspec.json.decode(answer.read(), type=kind)
+
+
 def penstock(command: Sequence[str], faults: Sequence[Fault] = (), counts: Path | None = None) -> None:
     """Carry out a command of penstock in this process, with faults in it, and leave it."""
     from penstock.cli import main
@@ -49,4 +66,4 @@ def penstock(command: Sequence[str], faults: Sequence[Fault] = (), counts: Path 
         main()
 
 
-__all__ = ["forked", "penstock"]
+__all__ = ["apart", "forked", "penstock"]
