@@ -13,26 +13,26 @@ import msgspec
 from penstock.authoring.building import current_building
 from penstock.authoring.decorated import check_function, check_name
 from penstock.authoring.kinds.conversion import nearest
+from penstock.authoring.options.pipelines import Options
 from penstock.authoring.options.running import EXECUTORS, checked_options, patterns
 from penstock.authoring.options.settings import PipelineOptions, Settings, settings_of
 from penstock.authoring.pipeline import Composition
-from penstock.authoring.placing import NodeOptions, split_options
+from penstock.authoring.placing import split_options
 from penstock.authoring.scopes import exit_tasks
 from penstock.authoring.source import caller
-from penstock.errors import DefinitionError, LeaseLostError, NondeterministicError, StoreError
+from penstock.errors import DefinitionError, LeaseLostError, NondeterministicError, StoreError, StoreGoneError
 from penstock.model.generation import Choice
 from penstock.model.options import RunOptions
-from penstock.services import Services, SystemClock, open_values
+from penstock.services import Services, SystemClock, find_run, open_values
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from penstock.model.graph import Graph, Node
     from penstock.model.identity import Basis
     from penstock.model.run import Provenance, RunRecord
     from penstock.ports import Observer, Store
     from penstock.runtime.driver import Driver
     from penstock.runtime.dynamic.bodies import Bodies
+    from penstock.runtime.generations.edits import Edits
     from penstock.runtime.generations.keeping import Keeping
     from penstock.runtime.planning.plan import Plan
     from penstock.runtime.planning.rehearsal import Rehearsed
@@ -47,6 +47,7 @@ __all__ = [
     "SystemClock",
     "checked_options",
     "find_run",
+    "is_edited",
     "launch",
     "open_values",
     "pipeline",
@@ -109,7 +110,7 @@ class Pipeline(Composition[P, R]):
         its id, or a start of it.
 
         One that has failed or was cancelled begins anew, as its next generation: what is finished is kept, unless its code
-        or its inputs changed. `keep` and `invalidate` (ids of nodes, or patterns) keep results though they did, or make
+        or its inputs changed. So does one whose process is gone, if code of what has finished was edited. `keep` and `invalidate` (ids of nodes, or patterns) keep results though they did, or make
         them anew though they did not. With `take_over`, also if that process seems to live: nothing that it does from now on is
         recorded.
 
@@ -182,22 +183,6 @@ class Pipeline(Composition[P, R]):
         return changed
 
 
-class Options(NodeOptions, total=False):
-    """All that `options(...)` of a pipeline takes."""
-
-    executor: str | None
-    workers: int | None
-    cache: bool | None
-    #: true for all, or ids of nodes or patterns for them, see `RunOptions`
-    refresh: bool | str | Sequence[str] | None
-    only_cached: bool | None
-    pickle: bool | None
-    home: str | Path | None
-    wait: bool | None
-    progress: bool | None
-    logs: bool | None
-
-
 def _uninterrupted(run: Run) -> Run:
     """The run. Raises KeyboardInterrupt if Ctrl-C has ended it."""
     if run.interrupted:
@@ -265,33 +250,44 @@ def resume(
     choice: Choice | None = None,
 ) -> Run:
     """Go on with a run that is paused, or whose driver is gone, here; one that has failed or was cancelled begins anew (see
-    `renew`), where a `choice` says what it keeps. With `take_over`, also if the driver that the record
-    names seems to live: what it does from now on is not recorded. `say` is told if a driver has to be watched first.
+    `renew`), where a `choice` says what it keeps, and so does one that was left, if code of what has finished was edited
+    since. With `take_over`, also if the driver that the record names seems to live: what it does from now on is not recorded. `say` is told if a driver has to be watched first.
 
     Raises DefinitionError if the pipeline is no longer the one that ran, NondeterministicError if its body does
     something else than before, and StoreError for a run that has succeeded or that another process drives.
     """
     if run.finished_at is not None:
         return renew(pipeline, run, options, choice or Choice(), observers=observers)
-    if choice is not None:
-        raise DefinitionError(
-            f"run {run.run_id} has not ended, and goes on with all that is recorded of it",
-            remedy="Leave out what is to be kept or made anew.",
-        )
-    from penstock.runtime.dynamic.resuming import check_same
-    from penstock.runtime.inputs.constants import with_stored_constants
     from penstock.runtime.orphans import check_undriven, log
     from penstock.runtime.surroundings.processes import this_process
 
-    parameters = pipeline.signature.resolve(given={}, config=run.parameters, config_source=f"run {run.run_id}")
-    with Launch(pipeline, parameters, options, observers) as launch, launch.services.store() as store:
+    with Launch(pipeline, _as_begun(pipeline, run), options, observers) as launch, launch.services.store() as store:
         launch.services.check_blobs()
-        check_same(store, run, with_stored_constants(launch.definition.graph, launch.services.values))
+        anew = launch.is_edited(store, run)
         if not take_over:
             check_undriven(store, run, say or log)
-        record = store.reopen(run.run_id, this_process(), run.driver)
-        driver = launch.driver(store, record)
-        return launch.drive(driver, driver.resume)
+        if not anew:
+            if choice is not None:
+                raise DefinitionError(
+                    f"run {run.run_id} has not ended, and goes on with all that is recorded of it",
+                    remedy="Leave out what is to be kept or made anew.",
+                )
+            driver = launch.driver(store, store.reopen(run.run_id, this_process(), run.driver))
+            return launch.drive(driver, driver.resume)
+    return renew(pipeline, run, options, choice or Choice(), observers=observers, take_over=True)
+
+
+def is_edited(pipeline: Composition[..., Any], run: RunRecord, options: RunOptions) -> bool:
+    """Whether `resume` would begin a run anew that was left in the middle: what has finished of it was edited since.
+
+    Raises DefinitionError if the pipeline is no longer the one that ran.
+    """
+    with Launch(pipeline, _as_begun(pipeline, run), options, ()) as launch, launch.services.existing_store() as store:
+        return launch.is_edited(store, run)
+
+
+def _as_begun(pipeline: Composition[..., Any], run: RunRecord) -> dict[str, Any]:
+    return pipeline.signature.resolve(given={}, config=run.parameters, config_source=f"run {run.run_id}")
 
 
 def renew(
@@ -303,9 +299,11 @@ def renew(
     target: str = "",
     observers: Sequence[Observer] = (),
     say: Callable[[str], object] | None = None,
+    take_over: bool = False,
 ) -> Run:
     """Begin a run that has ended anew, here, as its next generation: with the code as it is now, and its own parameters.
-    What is finished is kept if nothing of it has changed, as far as the `choice` does not say otherwise.
+    What is finished is kept if nothing of it has changed, as far as the `choice` does not say otherwise; `take_over` as for
+    `resume`.
 
     Raises NotFoundError for what is to run again and is not there, DefinitionError as `launch` does, and StoreError for a
     run that has not ended; nothing is recorded then. A run whose driver is gone is ended first.
@@ -314,7 +312,7 @@ def renew(
     from penstock.runtime.orphans import log
 
     with Launch(pipeline, given_again(pipeline, run), options, observers) as launch, launch.services.store() as store:
-        check_over(store, run, choice, say or log)
+        check_over(store, run, choice, say or log, take_over=take_over)
         driver = launch.driver(store, launch.new_generation(store, run, choice, target))
         return launch.drive(driver, driver.drive)
 
@@ -360,20 +358,6 @@ def plan(
         )
 
 
-def find_run(name: str = "latest", *, home: str | Path | None = None) -> Run:
-    """A run of the past: `name` is its id, the start of one, or `latest`. `home` is the folder of the project's state,
-    for one that is not that of the working folder.
-
-    Raises NotFoundError, naming near ones.
-    """
-    from penstock.runtime.run import Run
-
-    services = Services(RunOptions(home=None if home is None else str(home)))
-    with services.existing_store() as store:
-        record = store.find(name)
-    return Run(record, services.store, services.values, replayer=services.replayer)
-
-
 class Launch:
     """A pipeline about to run: its first part is defined, and its code can be reached by where attempts are made."""
 
@@ -390,6 +374,8 @@ class Launch:
         self.pipeline = pipeline
         self.options = options
         self.observers = observers
+        #: of a run that goes on
+        self.edits: Edits | None = None
         #: sizes of the pools that there are
         self.pools: dict[str, int] = {}
         self.definition = pipeline.begin(parameters)
@@ -465,6 +451,19 @@ class Launch:
         self.codes.identify(self.services.values, self.services.project.folder)
         return new_record(self.pipeline, self.definition, target)
 
+    def is_edited(self, store: Store, run: RunRecord) -> bool:
+        """Whether a run that was left is to begin anew. Raises DefinitionError if the pipeline is another one by now."""
+        from penstock.runtime.generations.edits import edits_of
+
+        self._identify(store)
+        self.edits = edits_of(store, self.services.values, run, self.definition.graph, self.codes)
+        return self.edits.anew
+
+    def _identify(self, store: Store) -> None:
+        if not self.codes.tasks:
+            self.codes.identify(self.services.values, self.services.project.folder)
+            self.pools = self.services.pools(store)
+
     def driver(self, store: Store, record: RunRecord) -> Driver:
         """What drives the run."""
         from penstock.authoring.tasks.approvals import check_answer
@@ -472,11 +471,10 @@ class Launch:
         from penstock.runtime.driving.lease import Lease
 
         definition, services, clock = self.definition, self.services, SystemClock()
-        if not self.codes.tasks:
-            self.codes.identify(services.values, services.project.folder)
-            self.pools = services.pools(store)
+        self._identify(store)
         executor = services.executor(self.codes, record.parameters, self.options)
         hooks, notices = services.hooks(definition, clock), services.notices()
+        said = [self.codes, notices, *hooks, *(() if self.edits is None else (self.edits,))]
         driver = Driver(
             run=record,
             graph=definition.graph,
@@ -492,8 +490,8 @@ class Launch:
             bodies=self.bodies(),
             admission=services.admission(definition.graph, record, store, executor, clock),
             convert=check_answer,
-            complaints=lambda: [each for said in (self.codes, notices, *hooks) for each in said.take_complaints()],
-            new_code=lambda: self.codes.keep_new(store),
+            complaints=lambda: [each for one in said for each in one.take_complaints()],
+            new_code=partial((self.edits or self.codes).keep_new, store),
             code_of=self.codes.code_of,
             settle_hooks=hooks[0].settle if hooks else None,
             lease=Lease(store, services.existing_store, clock),
@@ -580,8 +578,8 @@ class Launch:
             # nothing was done; with the body as it was, the run can still be resumed
             leave(driver.store, driver.run)
             raise
-        except LeaseLostError:
-            # the run is another driver's by now
+        except (LeaseLostError, StoreGoneError):
+            # the run is another driver's by now, or nothing can be said of it
             raise
         except BaseException as error:
             with suppress(StoreError):

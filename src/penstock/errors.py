@@ -144,6 +144,10 @@ class SchemaError(StoreError):
     """The store has a newer schema than this penstock knows; it was left untouched."""
 
 
+class StoreGoneError(StoreError):
+    """The server that the store is on could not be reached for as long as it is waited for."""
+
+
 class LeaseLostError(StoreError):
     """Another process drives the run by now; what this one had to record was refused."""
 

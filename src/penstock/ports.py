@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -502,3 +502,12 @@ class Observer(Protocol):
     def turn(self, turn: Turn, reports: Sequence[AnyReport]) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Latecomer(Protocol):
+    """An observer that wants to know of what was done of a run before another driver goes on with it."""
+
+    def catch_up(self, before: Turn) -> None:
+        """Called after `watch`, with all events and attempts there were so far."""
+        ...

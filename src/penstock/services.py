@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from penstock.runtime.collecting.collection import Collector
     from penstock.runtime.hooks.calls import HookCalls
     from penstock.runtime.replaying.replayer import Replayer
+    from penstock.runtime.run import Run
     from penstock.runtime.surroundings.notices import PlaceNotices
     from penstock.runtime.surroundings.project import Project
     from penstock.secrets.signing import Trust
@@ -459,6 +460,20 @@ def open_blobs(storage: Mapping[str, Any], *, looking: bool = False) -> Blobs:
     if folder is not None:
         return LocalBlobs(folder, looking=looking)
     return CachedBlobs(Objects(Bucket(place), looking=looking), Cache(Path(storage["cache"]), storage["cache_size"]))
+
+
+def find_run(name: str = "latest", *, home: str | Path | None = None) -> Run:
+    """A run of the past: `name` is its id, the start of one, or `latest`. `home` is the folder of the project's state,
+    for one that is not that of the working folder.
+
+    Raises NotFoundError, naming near ones.
+    """
+    from penstock.runtime.run import Run
+
+    services = Services(RunOptions(home=None if home is None else str(home)))
+    with services.existing_store() as store:
+        record = store.find(name)
+    return Run(record, services.store, services.values, replayer=services.replayer)
 
 
 def open_values(storage: Mapping[str, Any]) -> Values:

@@ -207,6 +207,16 @@ def test_a_damaged_backup_replaces_nothing(slow_steps: Path, harm: str) -> None:
     assert not list((folder / ".penstock").glob("replaced-*"))
 
 
+@pytest.mark.parametrize(
+    ("place", "told"), [("nowhere/saved.tar.gz", "mkdir -p nowhere"), ("saved.zip", ".tar.gz, .tgz or .tar")]
+)
+def test_a_place_that_is_hardly_meant_is_refused(kept: tuple[Path, str], place: str, told: str) -> None:
+    folder, _ = kept
+    answer = penstock("backup", place, cwd=folder)
+    assert answer.code == 2 and told in answer.err
+    assert not (folder / place).exists() and not (folder / "nowhere").exists()
+
+
 def test_what_was_never_recorded_cannot_be_backed_up(tmp_path: Path) -> None:
     answer = penstock("backup", "saved", cwd=tmp_path)
     assert answer.code == 2

@@ -367,7 +367,7 @@ def home(tmp_path: Path) -> Path:
 def test_a_store_that_is_garbage(home: Path) -> None:
     database = home / "penstock.db"
     database.write_bytes(b"garbage " * 100)
-    message = f"error: ...{database}: file is not a database\n  Put a copy back, or move the file away...\n"
+    message = f"error: ...{database}: file is not a database\n  Put a backup back: penstock restore FILE --force. If there is none, move the file away...\n"
     for command in (["run", "case.py", "-p", "depth=1"], ["runs"], ["show", "latest"]):
         check_refused(command, message, home.parent)
     doctor = penstock("doctor", "--json", cwd=home.parent)

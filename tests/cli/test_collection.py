@@ -89,6 +89,7 @@ def test_runs_shows_tags_and_finds_by_them(tagged: tuple[Path, list[str]]) -> No
         each["run_id"] for each in asked(folder, "runs", "--tag", "release", "--limit", "1", "--json").document
     ] == [first]
     assert asked(folder, "runs", "--tag", "other", "--json").document == []
+    assert asked(folder, "runs", "--tag", "other").out == "no runs with the tag other\n"
 
 
 def test_tags_are_put_on_and_taken_off(tagged: tuple[Path, list[str]]) -> None:
@@ -97,6 +98,19 @@ def test_tags_are_put_on_and_taken_off(tagged: tuple[Path, list[str]]) -> None:
     assert asked(folder, "tag", second, "pinned", "x", "pinned").out == f"run {second}: pinned, x\n"
     answer = asked(folder, "tag", "latest", "--remove", "x", "--remove", "pinned", "--remove", "never", "--json")
     assert answer.document == {"run_id": second, "tags": []}
+
+
+def test_tags_of_an_earlier_generation_are_those_of_the_run(folder: Path) -> None:
+    run_id = run(folder, 1)
+    asked(folder, "retry", run_id, "number", "--quiet")
+    answer = asked(folder, "tag", f"{run_id}.1", "pinned")
+    assert answer.out == f"run {run_id}: pinned\n"
+    assert f"{run_id}.1 is an earlier generation" in answer.err
+    assert removed(folder, "--keep", "0")["runs"] == []
+    assert asked(folder, "tag", f"{run_id}.1", "--remove", "pinned", "--json").document == {
+        "run_id": run_id,
+        "tags": [],
+    }
 
 
 @pytest.mark.parametrize("word", ["", " x", "a\nb", "x" * 101])

@@ -13,7 +13,10 @@ import pytest
 from test_backups import STEPS
 from test_collection import asked, penstock, run
 
+from penstock.blobs.local import LocalBlobs
+from penstock.runtime.examining.records import of_blobs
 from penstock.runtime.surroundings import mounts
+from penstock.stores.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def executed(folder: Path, statement: str, *values: Any) -> None:
 def test_a_sound_project_has_no_findings(stored: Path) -> None:
     assert found(stored, "--full") == []
     shown = asked(stored, "doctor").out
-    assert "1 runs" in shown and "schema 4" in shown and shown.endswith("all is well\n")
+    assert ", 1 run, " in shown and "schema 4" in shown and shown.endswith("all is well\n")
 
 
 def test_values_that_are_gone_are_found_and_their_results_dropped(stored: Path) -> None:
@@ -56,8 +59,11 @@ def test_values_that_are_gone_are_found_and_their_results_dropped(stored: Path) 
     gone.unlink()
     [(level, text)] = found(stored)
     assert level == "problem"
-    assert gone.name[:16] in text and "1 results in the cache cannot be used" in text and "penstock restore" not in text
-    assert found(stored, "--fix")[0][0] == "mended"
+    assert gone.name[:16] in text and "1 result in the cache cannot be used" in text and "penstock restore" not in text
+    [(level, text)] = found(stored, "--fix")
+    assert level == "mended" and "--fix" not in text
+    [(level, text)] = found(stored, "--full")
+    assert level == "warning" and "cannot show" in text and "--fix" not in text
     again = asked(stored, "run", "steps.py", "-p", "n=2", "--executor", "inline", "--json").document
     assert sorted(task["state"] for task in again["tasks"]) == ["cached", "cached", "succeeded"]
     assert found(stored) == []
@@ -71,6 +77,37 @@ def test_values_that_are_damaged_are_found_when_they_are_read(stored: Path) -> N
     [(level, text)] = found(stored, "--full")
     assert level == "problem" and blob.name[:16] in text
     assert blob.exists(), "looking changes nothing"
+
+
+def test_of_a_shared_store_values_elsewhere_are_not_taken_for_gone(stored: Path) -> None:
+    home = stored / ".penstock"
+    next((home / "blobs").glob("??/??/*")).unlink()
+    store = SqliteStore(home / "penstock.db")
+    [finding] = of_blobs(store, LocalBlobs(home / "blobs", looking=True), full=True, shared=True)
+    store.close()
+    assert (finding.is_problem, finding.mend) == (False, None)
+    assert "the setting `blobs`" in finding.text
+
+
+def test_values_without_records_are_found(stored: Path) -> None:
+    database = stored / ".penstock" / "penstock.db"
+    database.write_bytes(b"")
+    [(level, text)] = found(stored)
+    assert level == "warning"
+    assert "the store is empty, and 2 stored values belong to no record" in text and "penstock restore FILE" in text
+    database.unlink()
+    assert found(stored) == [(level, text)]
+
+
+@pytest.mark.parametrize("kept", [0, 5000])
+def test_a_store_that_is_no_store_is_restored_from_a_backup(stored: Path, kept: int) -> None:
+    asked(stored, "backup", "saved.tar.gz")
+    database = stored / ".penstock" / "penstock.db"
+    database.write_bytes(database.read_bytes()[:kept] or b"garbage, " * 1000)
+    levels = found(stored)
+    assert any("penstock restore FILE --force" in text for _, text in levels)
+    asked(stored, "restore", "saved.tar.gz", "--force")
+    assert [text for _, text in found(stored) if "is what a backup took the place of" not in text] == []
 
 
 def test_a_gap_in_a_journal_is_found(stored: Path) -> None:
@@ -220,7 +257,7 @@ def test_a_bucket_that_cannot_be_reached_is_a_finding(stored: Path, monkeypatch:
     assert "s3://bucket/x, cannot be used" in row
     [(level, text)] = findings
     assert level == "problem" and "s3://bucket/x" in text
-    assert "1 runs" in asked_of_store(stored)
+    assert "1 run, " in asked_of_store(stored)
 
 
 def asked_of_store(folder: Path) -> str:

@@ -86,7 +86,8 @@ def test_every_view_tells_of_an_orphan(folder: Path) -> None:
     assert re.search(r"! shifts orphaned .*\n  the process \S+:\d+ that drove it is gone", text)
     assert f"penstock resume {run_id}" in text
     assert penstock("why", "latest", "third", cwd=folder).out.count("is gone") == 1
-    assert penstock("logs", "latest", "--follow", cwd=folder).code == 0
+    followed = penstock("logs", "latest", "--follow", cwd=folder)
+    assert (followed.code, "the process that drove it is gone: penstock resume" in followed.err) == (0, True)
     awaited = penstock("wait", cwd=folder)
     assert (awaited.code, f"penstock resume {run_id}" in awaited.err) == (1, True)
     drive_from_elsewhere(folder, run_id)

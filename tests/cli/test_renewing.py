@@ -88,6 +88,8 @@ def test_a_run_goes_on_once_its_file_is_mended(folder: Path) -> None:
     assert "kept from generation 1" in shown
     assert "1 of 2" in penstock("show", f"{run_id}.1", cwd=folder).out
     assert len(json.loads(penstock("runs", "--json", cwd=folder).out)) == 1
+    assert penstock("show", "latest.2", cwd=folder).out == shown
+    assert f"{run_id} has generations 1 to 2" in penstock("show", f"{run_id}.9", cwd=folder).err
     assert penstock("diff", f"{run_id}.1", run_id, cwd=folder).code == 0
     why = penstock("why", run_id, "clean", cwd=folder).out
     assert "it ran because training:clean (training.py:20) changed since generation 1" in why
@@ -107,8 +109,41 @@ def test_keep_and_plan_and_json(folder: Path) -> None:
     assert not (folder / "calls").exists()
     document = penstock("resume", run_id, "--keep", "clean", "-q", "--json", cwd=folder).document
     assert document["outputs"]["result"]["value"] == 12
-    assert document["resumed"] == {"generation": 2, "kept": ["load", "clean"], "invalidated": []}
+    assert document["resumed"] == {
+        "generation": 2,
+        "kept": ["load", "clean"],
+        "invalidated": [],
+        "dropped": [],
+        "new": [],
+    }
     assert calls(folder) == ["train"]
+
+
+def test_what_is_no_longer_in_the_pipeline_is_told(folder: Path) -> None:
+    mend(folder, "clean(rows: list[int]) -> list[int]", "clean(rows: int) -> int")
+    mend(folder, "[2 * row for row in rows]", "2 * rows")
+    mend(folder, "train(clean(load(n)))", "train(clean.map(load(n)))")
+    run_id = failed(folder)
+    mend(folder)
+    mend(folder, "clean", "scrub")
+    plan = penstock("resume", run_id, "--plan", "--json", cwd=folder).document
+    assert (plan["dropped"], plan["new"]) == ([f"clean[{item}]" for item in range(4)], ["scrub"])
+    line = "  dropped: clean[0..3], no longer in the pipeline\n  new: scrub"
+    assert line in penstock("resume", run_id, "--plan", cwd=folder).out
+    for option in ("--keep", "--invalidate"):
+        answer = penstock("resume", run_id, option, "clean[2]", cwd=folder)
+        assert (answer.code, "'clean[2]': it is no longer in the pipeline" in answer.err) == (2, True)
+        answer = penstock("resume", run_id, option, "clan", cwd=folder)
+        assert (answer.code, "Did you mean clean" in answer.err) == (2, True)
+    answer = penstock("resume", run_id, "-q", cwd=folder)
+    assert (answer.code, line in answer.err) == (0, True)
+
+
+def test_a_pipeline_that_has_moved_is_asked_for(folder: Path) -> None:
+    run_id = failed(folder)
+    (folder / "training.py").rename(folder / "elsewhere.py")
+    answer = penstock("retry", run_id, cwd=folder)
+    assert (answer.code, "say where: --target FILE" in answer.err) == (2, True)
 
 
 @pytest.mark.slow

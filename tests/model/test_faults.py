@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import pickle
 import threading
 from collections.abc import Callable
@@ -178,6 +180,20 @@ def test_a_cause_that_was_hidden_stays_hidden() -> None:
             raise RuntimeError("gave up") from None
 
     assert "no luck" not in user_traceback(raised(function))
+
+
+def test_frames_of_the_standard_library_that_pass_on_to_ours_are_left_out() -> None:
+    text = user_traceback(raised(lambda: json.loads("{")))
+    assert "decoder.py" in text, "this is where it was raised"
+
+    def passed_on() -> None:
+        with contextlib.ExitStack() as stack:
+            # what penstock does when a block is left
+            stack.callback(evaluate, Output("fit"), Scope(lambda: 1 // 0))
+
+    text = user_traceback(raised(passed_on))
+    assert "ZeroDivisionError" in text and "in passed_on" in text
+    assert "contextlib.py" not in text
 
 
 def test_exceptions_in_a_group_are_told_without_our_frames() -> None:

@@ -71,7 +71,12 @@ def test_a_loop_goes_on_with_the_step_that_it_was_at(project: Any) -> None:
     project.write("pipes.py", PIPELINE)
     project.python("-c", RUN.format("climb"), code=9)
     project.write("go", "")
-    done = project.python("-c", RESUME.format("climb"))
+    done = project.python("-c", RESUME.format("climb").replace("executor=", "progress=True, executor="))
+    # what the body had called before it was killed is there for who watches
+    _, goes_on, lost, *ends, _ = done.stderr.splitlines()
+    assert goes_on == "goes on: 3 of 4 tasks are done"
+    assert "was lost, and is repeated" in lost
+    assert len(ends) == 2
     assert (project.folder / "log").read_text().split() == ["0", "1", "2", "3", "3", "4", "5"]
     # the body says again what it had said before
     assert done.stdout.split("\n")[:2] == ["at 2", "at 3"]

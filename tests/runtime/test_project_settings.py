@@ -66,6 +66,12 @@ def test_a_setting_that_cannot_be_is_named_with_its_file(tmp_path: Path, setting
     assert str(tmp_path / "penstock.toml") in str(raised.value)
 
 
+def test_a_heading_of_another_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        project(tmp_path, "[tool.penstock.pools]\ndb = 4\n")
+    assert "leave out the heading [tool.penstock]" in (caught.value.remedy or "")
+
+
 def test_a_name_that_is_nearly_right_is_put_right(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match=r"Did you mean 'limits\.tags'"):
         project(tmp_path, "[limits]\ntag.gpu = 2")

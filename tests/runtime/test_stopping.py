@@ -19,6 +19,9 @@ from penstock.model.graph import Each
 from penstock.model.policy import RunPolicy
 from penstock.model.request import CancelAsked
 from penstock.model.run import RunState
+from penstock.runtime import requests
+from penstock.runtime.ending import end_as_cancelled
+from penstock.runtime.surroundings.processes import this_process
 
 
 @task
@@ -90,6 +93,23 @@ def test_a_run_waits_for_others_of_its_pipeline(bench: Bench) -> None:
     (told,) = [logged.line.text for _, logged in bench.store.lines(second.run.run_id)]
     assert told.startswith("the run waits for ")
     assert first.run.run_id in told
+
+
+def test_who_ends_a_run_is_told_that_its_driver_does_not_answer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "_SILENCE", 0.05)
+    run_id = runs_at_once(bench).run.run_id
+    bench.store.reopen(run_id, this_process(), "test")
+    told: list[str] = []
+
+    def say(text: str) -> None:
+        told.append(text)
+        end_as_cancelled(bench.store, bench.store.find(run_id), "it was killed")
+
+    assert requests.cancel(bench.store, run_id, say=say).run.state is RunState.CANCELLED
+    assert [type(asked) for _, asked in bench.store.requests(run_id)] == [CancelAsked]
+    [text] = told
+    assert "has not answered for" in text
+    assert f"penstock resume {run_id} --take-over" in text
 
 
 def test_a_run_that_never_began_begins_when_it_is_resumed(bench: Bench) -> None:

@@ -75,3 +75,41 @@ def test_nothing_is_left_of_a_run_that_is_killed(canary: str, tmp_path: Path) ->
             said, _ = process.communicate(timeout=60)
         # with its write-ahead log as the dead process left it
         assert leaks(tmp_path, canary, said.decode(errors="replace")) == []
+
+
+LOUD = """
+import os
+import subprocess
+import sys
+from penstock import Secret, pipeline, task
+
+@task
+def loud(password: Secret) -> None:
+    value = password.reveal()
+    print("told", value)
+    subprocess.run(["echo", value], check=True)
+    subprocess.run(["echo", value], stdout=sys.stdout, check=True)
+    os.write(1, value.encode())
+    os.write(2, value.encode())
+
+@pipeline
+def main(password: Secret = Secret("env:CANARY")) -> None:
+    print("composed", file=sys.stderr)
+    loud(password)
+"""
+
+
+@pytest.mark.parametrize("executor", ["processes", "inline"])
+def test_the_log_of_a_run_in_the_background_has_nothing_that_is_not_masked(
+    executor: str, canary: str, tmp_path: Path
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "loud.py").write_text(LOUD)
+    left = penstock("run", "loud.py", "--executor", executor, "--logs", "--detach", "--json")
+    document = json.loads(left.partition("\n\n")[0])
+    told = penstock("wait", document["run_id"])
+    assert "succeeded" in told
+    log = Path(document["log"]).read_text()
+    assert "composed" in log
+    assert "told ***" in log
+    assert leaks(tmp_path, canary, told) == []

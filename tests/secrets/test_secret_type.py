@@ -77,7 +77,7 @@ def test_an_entry_of_a_file_is_read_only_where_it_is_named(tmp_path: Path) -> No
         ("file:/nowhere/db", "No such file"),
         ("file:bytes", "not text in UTF-8"),
         ("file:nothing", "it is empty"),
-        ("safe:team/db", "no provider safe is installed"),
+        ("safe:team/db", "no provider 'safe' is installed (entry points penstock.secrets)"),
     ],
 )
 def test_a_secret_that_is_missing_says_where_it_was_looked_for(

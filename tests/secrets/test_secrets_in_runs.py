@@ -340,3 +340,70 @@ def test_no_secret_stands_in_a_command_itself(which: str) -> None:
     with pytest.raises(SecretError, match="all users of the machine") as caught:
         _ = ended.result
     assert 'environment={"TOKEN": "{token}"}' in str(caught.value)
+
+
+@task
+def connected(address: Any) -> int:
+    return len(str(address))
+
+
+@task
+def three() -> int:
+    return 3
+
+
+@pipeline
+def revealing(how: str, password: Secret = Secret("env:CANARY")) -> Any:
+    value = password.reveal()
+    match how:
+        case "text":
+            return connected(f"postgresql://app:{value}@db")
+        case "tuple":
+            return connected((1, value))
+        case "bytes":
+            return connected({"key": value.encode()})
+        case "items":
+            return connected.map([value, "other"])
+        case "command":
+            return command(f"echo '{value}'", name="connected")()
+        case _:
+            return [connected(1), value]
+
+
+@pipeline
+def revealing_later(how: str, password: Secret = Secret("env:CANARY")) -> Any:
+    if three() == 3:
+        value = password.reveal()
+        if how == "returned":
+            return value
+        return connected(value if how == "text" else [{1: value}])
+    return None
+
+
+@pytest.mark.parametrize("how", ["text", "tuple", "bytes", "items", "command", "returned"])
+def test_a_secret_that_a_body_has_revealed_is_not_recorded(how: str, canary: str, tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match="the value of the secret env:CANARY") as caught:
+        run(revealing, how=how)
+    assert ("returns" if how == "returned" else "connected") in caught.value.what
+    assert "Pass on the Secret itself" in (caught.value.remedy or "")
+    assert leaks(tmp_path, canary, str(caught.value)) == []
+
+
+@pytest.mark.parametrize("how", ["text", "list", "returned"])
+def test_nor_is_one_that_was_revealed_while_the_run_goes_on(how: str, canary: str, tmp_path: Path) -> None:
+    ended = run(revealing_later, how=how)
+    assert ended.state == "failed"
+    with pytest.raises(DefinitionError, match="the value of the secret env:CANARY"):
+        _ = ended.result
+    assert leaks(tmp_path, canary) == []
+
+
+def test_nor_is_one_that_is_given_as_a_parameter(canary: str, tmp_path: Path) -> None:
+    @pipeline
+    def plain(address: str) -> int:
+        return connected(address)
+
+    address = f"at {Secret('env:CANARY').reveal()}"
+    with pytest.raises(DefinitionError, match="the parameter address has the value of the secret env:CANARY"):
+        run(plain, address=address)
+    assert leaks(tmp_path, canary) == []

@@ -7,13 +7,16 @@ story.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
 from penstock.testing.simulation import simulate
-from penstock.testing.simulation.__main__ import play_all, story
+from penstock.testing.simulation.__main__ import story
 from penstock.testing.simulation.faults import KINDS
+from penstock.testing.simulation.many import play_all
 
 SEEDS = int(os.environ.get("PENSTOCK_SEEDS", "150"))
 ALONE = os.environ.get("PENSTOCK_SEED")
@@ -44,6 +47,13 @@ def test_one_seed_is_played_again() -> None:
     outcome = simulate(int(ALONE or 0))
     print(story(outcome))
     assert not outcome.failure, story(outcome, shrink=True)
+
+
+def test_the_command_line_plays_in_several_processes() -> None:
+    command = [sys.executable, "-m", "penstock.testing.simulation", "--seeds", "6", "--jobs", "2"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "6 simulations in" in ended.stdout
 
 
 @pytest.mark.slow

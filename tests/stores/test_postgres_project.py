@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,9 +20,11 @@ from click.testing import CliRunner
 
 from penstock.app import Services
 from penstock.cli import doctor
-from penstock.errors import DefinitionError, NotFoundError, StoreError
+from penstock.cli.running import run_target
+from penstock.errors import DefinitionError, NotFoundError, RunFailedError, StoreError
 from penstock.runtime.surroundings.project import find_project
 from penstock.stores.postgres import PostgresStore
+from penstock.stores.sessions import Session
 from penstock.testing.postgres import Cluster
 
 PIPELINE = """
@@ -266,3 +270,47 @@ def test_a_run_outlives_its_server(postgres_cluster: Cluster, project: Path) -> 
         disturber.join()
     assert run.returncode == 0, run.stderr
     assert notes(project) == sorted(str(number) for number in range(150))
+
+
+def test_a_server_that_stays_away_is_waited_for_once(
+    postgres_cluster: Cluster, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres_cluster.emptied("away")
+    (project / "stop.py").write_text(
+        "from penstock import pipeline, task\n\n"
+        "@task\ndef away() -> None:\n    import test_hooks_of_away\n    test_hooks_of_away.stop()\n\n"
+        "@pipeline\ndef main() -> None:\n    away()\n"
+    )
+    stopping = types.ModuleType("test_hooks_of_away")
+    vars(stopping)["stop"] = postgres_cluster.stop
+    monkeypatch.setitem(sys.modules, stopping.__name__, stopping)
+    monkeypatch.setenv("PENSTOCK_STORE", url)
+    monkeypatch.setitem(PostgresStore.__init__.__kwdefaults__ or {}, "patience", 0.2)
+    given_up: list[BaseException] = []
+    ride_out = Session.ride_out
+
+    def noting(session: Session, *arguments: Any) -> Any:
+        try:
+            return ride_out(session, *arguments)
+        except psycopg.OperationalError as error:
+            if threading.current_thread() is threading.main_thread():
+                given_up.append(error)
+            raise
+
+    monkeypatch.setattr(Session, "ride_out", noting)
+    try:
+        with pytest.raises(RunFailedError, match=r"broke off: .* no connection for 0\.2 s") as caught:
+            run_target("stop.py", executor="inline", progress=False)
+    finally:
+        postgres_cluster.restart()
+    assert len(given_up) == 1
+    assert re.findall(r"penstock resume [\w-]+", str(caught.value)) == [f"penstock resume {latest(url)}"]
+
+
+def latest(url: str) -> str:
+    store = PostgresStore(url)
+    [run] = store.runs()
+    store.close()
+    # who goes on with it sees that nobody drives it
+    assert run.state == "running"
+    return run.run_id

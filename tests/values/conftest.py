@@ -22,8 +22,8 @@ def values(blobs: LocalBlobs, tmp_path: Path) -> Values:
 def trip(values: Values):
     """A value after it was stored and loaded again."""
 
-    def there_and_back(value: object, **options: bool) -> object:
-        return values.load(values.store(value, **options)[0])
+    def there_and_back(value: object, *, output: bool = False) -> object:
+        return values.load(values.store(value, output=output)[0])
 
     return there_and_back
 

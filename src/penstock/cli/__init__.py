@@ -17,8 +17,10 @@ def main() -> None:
         print(f"penstock {__version__}")
         return
     from penstock.cli.commands import penstock
+    from penstock.cli.detaching import keep_log_to_itself
     from penstock.cli.reporting import finish_stdout
 
+    keep_log_to_itself()
     try:
         penstock.main(prog_name="penstock")
     finally:

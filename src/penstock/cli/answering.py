@@ -140,7 +140,8 @@ def resume(run: str | None, due: bool, orphans: bool, instead_of: str | None, as
     """Go on with a RUN that is paused, whose process is gone, or that failed; without RUN, the latest.
 
     One that failed or was cancelled begins anew, as its next generation, with the code as it is now: what has succeeded is
-    kept, unless its code or its inputs changed, which is told first. In any other, what has ended stays so, and nothing that has finished runs twice. A question whose deadline has passed is answered
+    kept, unless its code or its inputs changed, which is told first. So does one whose process is gone, if code of what has
+    finished was edited. In any other, what has ended stays so, and nothing that has finished runs twice. A question whose deadline has passed is answered
     by its default. Whether a process on another machine lives is watched for a while.
     """
     if not (due or orphans):

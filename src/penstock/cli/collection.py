@@ -208,19 +208,23 @@ Examples:
 def tag(run: str, tags: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
     """Show the tags of a RUN, put TAGs on it, or take some off.
 
-    RUN is an id, the start of one, or `latest`.
+    RUN is an id, the start of one, or `latest`. All generations of a run have the same tags.
     """
     from penstock.app import Services
+    from penstock.model.generation import root_of
     from penstock.runtime.tags import checked_tags
 
     added = checked_tags(tags)
     with Services().existing_store() as store:
         record = store.find(run)
-        found = store.tag(record.run_id, add=added, remove=remove)
+        tagged = root_of(record.run_id)
+        found = store.tag(tagged, add=added, remove=remove)
     if as_json:
-        print_json({"run_id": record.run_id, "tags": list(found)})
+        print_json({"run_id": tagged, "tags": list(found)})
     else:
-        click.echo(f"run {record.run_id}: {', '.join(found) or 'no tags'}")
+        if tagged != record.run_id:
+            click.echo(f"tags are of the run as a whole, and {record.run_id} is an earlier generation of it", err=True)
+        click.echo(f"run {tagged}: {', '.join(found) or 'no tags'}")
 
 
 __all__ = ["gc", "tag"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -80,6 +81,30 @@ def take_descriptor() -> int | None:
     return int(text)
 
 
+class _Kept(io.TextIOWrapper):
+    """Writes to a file that nobody else has: processes that are given this stream get the `descriptor` instead."""
+
+    def __init__(self, descriptor: int) -> None:
+        kept = os.fdopen(os.dup(descriptor), "wb", buffering=0)
+        super().__init__(io.BufferedWriter(kept), "utf-8", "backslashreplace", line_buffering=True)
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
+def keep_log_to_itself() -> None:
+    """In a process in the background: let what it prints itself, which is masked, be all that its log has. What C code and
+    the processes that it starts write to the terminal by themselves is dropped, since secrets in it cannot be masked."""
+    if _ANNOUNCED not in os.environ:
+        return
+    sys.stdout, sys.stderr = _Kept(1), _Kept(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
 def arguments_of(command: click.Command, given: Mapping[str, Any]) -> list[str]:
     """The options of a command, by the names of its parameters, as they would be typed."""
     return [
@@ -130,4 +155,4 @@ def _told_of_end(process: subprocess.Popen[bytes], log: Path, answer: IO[bytes],
     return code if code > 0 else FAILED
 
 
-__all__ = ["announce", "arguments_of", "detach", "take_descriptor"]
+__all__ = ["announce", "arguments_of", "detach", "keep_log_to_itself", "take_descriptor"]

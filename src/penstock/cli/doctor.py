@@ -113,14 +113,14 @@ def _findings(services: Any, store: dict[str, Any], *, full: bool, fix: bool) ->
         if fix and finding.mend is not None:
             try:
                 finding.mend()
-                level = "mended"
+                level, text = "mended", finding.what
             except (PenstockError, OSError) as error:
                 text += f" It could not be mended: {error}"
         yield {"level": level, "text": text, "what": finding.what, "remedy": finding.remedy or None, "fixable": fixable}
 
 
 def _of_state(services: Any, told: dict[str, Any], *, full: bool) -> Iterator[Finding]:
-    from penstock.runtime.examining import surroundings
+    from penstock.runtime.examining import records, surroundings
 
     home = services.project.home
     yield from surroundings.of_folder(home)
@@ -138,6 +138,8 @@ def _of_state(services: Any, told: dict[str, Any], *, full: bool) -> Iterator[Fi
             if store is not None:
                 yield from _of_records(services, store, with_blobs=told["blobs_usable"], full=full)
                 told.update(store.summary())
+            elif services.project.blobs_url is None:
+                yield from records.of_orphaned(services.project.blobs)
         told["usable"] = True
     except StoreError as error:
         yield _of_error(error)
@@ -175,7 +177,10 @@ def _of_records(services: Any, store: Any, *, with_blobs: bool, full: bool) -> I
     if full:
         yield from records.of_journals(store)
     if with_blobs:
-        yield from records.of_blobs(store, open_blobs(services.storage, looking=True), full=full)
+        on_server = services.project.store_url is not None and services.project.blobs_url is None
+        yield from records.of_blobs(store, open_blobs(services.storage, looking=True), full=full, shared=on_server)
+    if services.project.blobs_url is None:
+        yield from records.of_emptiness(store, services.project.blobs)
     if services.project.store_url is None:
         database = services.project.database
         yield from surroundings.of_log(database.with_name(f"{database.name}-wal"), store.settle)
@@ -233,10 +238,10 @@ def _version(module: str) -> str | None:
 
 def _kept(store: dict[str, Any]) -> dict[str, str]:
     """Where records and stored values are, for people."""
-    from penstock.observe.measures import size
+    from penstock.observe.measures import counted, size
 
     if "runs" in store:
-        state = f"{store['runs']} runs, {size(store['size'])}, schema {store['schema']}"
+        state = f"{counted(store['runs'], 'run')}, {size(store['size'])}, schema {store['schema']}"
     else:
         state = "empty" if store["usable"] else "cannot be used"
     free = f"{size(store['free_bytes'])} free"

@@ -63,6 +63,8 @@ def runs(pipeline: str | None, state: str | None, tag: str | None, limit: int, a
             ]
     if as_json:
         print_json(documents)
+    elif tag is not None and not documents:
+        click.echo(f"no runs with the tag {tag}")
     else:
         show(run_table(documents))
 
@@ -128,6 +130,12 @@ def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
             silent = False
         if silent:
             click.echo(_silence(store, record.run_id, task), err=True)
+        if follow and store.find(record.run_id).state is RunState.RUNNING:
+            click.echo(
+                f"run {record.run_id} is unfinished, and the process that drove it is gone: "
+                f"penstock resume {record.run_id}",
+                err=True,
+            )
 
 
 def _lines(store: Store, run_id: str, wanted: Wanted, *, follow: bool) -> Iterator[LoggedLine]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.cli.difference_lines import difference_lines
+from penstock.cli.renewal_view import apart
 from penstock.observe.measures import size
 from penstock.observe.outline import clip
 from penstock.runtime.planning.plan import WORDS, in_words
@@ -109,7 +110,8 @@ def plan_view(document: Document) -> RenderableType:
     anew = f", generation {document['generation']}" if document.get("generation") else ""
     head = Text.assemble((str(document["pipeline"]), "bold"), f"({parameters}){anew}")
     column = max((len(row.name) for row in rows), default=0)
-    return Group(head, Text(), *_lines(rows, min(column, 40)), *_unknown(document), Text(), _summary(document))
+    told = [*_unknown(document), *(apart(document) if anew else ())]
+    return Group(head, Text(), *_lines(rows, min(column, 40)), *told, Text(), _summary(document))
 
 
 def _folded(rows: Sequence[_Row]) -> Iterator[_Row]:

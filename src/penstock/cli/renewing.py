@@ -24,15 +24,17 @@ def renew_run(
     target: str | None = None,
     plan: bool = False,
     as_json: bool = False,
+    take_over: bool = False,
     **flags: Any,
 ) -> int:
-    """Begin a run anew, and print what it keeps, then how it went. Returns the exit code. With `plan`, nothing runs."""
+    """Begin a run anew, and print what it keeps, then how it went. Returns the exit code. With `plan`, nothing runs; with
+    `take_over`, it is taken from whoever drives it."""
     from penstock.app import Services, renew
     from penstock.cli.running import begun, loaded, say, told
     from penstock.runtime.generations.choosing import check_over
 
     with Services().existing_store() as store:
-        check_over(store, run, choice, say)
+        check_over(store, run, choice, say, take_over=take_over)
     found, pipeline, options = loaded(run, target, **flags)
     document = _planned(pipeline, options, run, choice)
     if plan:
@@ -43,10 +45,12 @@ def renew_run(
         ended = begun(
             pipeline,
             options,
-            lambda observers: renew(pipeline, run, options, choice, target=target or "", observers=observers, say=say),
+            lambda observers: renew(
+                pipeline, run, options, choice, target=target or "", observers=observers, say=say, take_over=take_over
+            ),
         )
     again = shlex.join(["penstock", "run", found])
-    more = {"resumed": {key: document[key] for key in ("generation", "kept", "invalidated")}}
+    more = {"resumed": {key: document[key] for key in ("generation", "kept", "invalidated", "dropped", "new")}}
     return told(ended, found, again, progress=bool(flags.get("progress")), as_json=as_json, more=more)
 
 

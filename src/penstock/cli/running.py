@@ -141,6 +141,8 @@ def resume_run(
     if run.finished_at is not None:
         flags.pop("take_over", None)
         return renew_run(run, choice or Choice(), target=target, plan=plan, as_json=as_json, **flags)
+    if run.state is RunState.RUNNING and _is_edited(run, target, **flags):
+        return renew_run(run, choice or Choice(), target=target, plan=plan, as_json=as_json, **flags)
     if plan or choice is not None:
         raise DefinitionError(
             f"run {run.run_id} has not ended, and goes on with all that is recorded of it",
@@ -149,6 +151,15 @@ def resume_run(
     target, ended = resumed(run, target, **flags)
     again = shlex.join(["penstock", "run", target])
     return told(ended, target, again, progress=bool(flags.get("progress")), as_json=as_json)
+
+
+def _is_edited(run: RunRecord, target: str | None, *, take_over: bool = False, **flags: Any) -> bool:
+    """Whether a run that was left is to begin anew, since what has finished was edited."""
+    from penstock.app import is_edited
+
+    _, pipeline, options = loaded(run, target, **flags)
+    with stdout_kept_clean(), composing(pipeline):
+        return is_edited(pipeline, run, options)
 
 
 def resumed(
@@ -174,12 +185,22 @@ def loaded(record: RunRecord, target: str | None, **flags: Any) -> tuple[str, Pi
     """The target of a run, its pipeline, and how to go on with it: as before, unless `flags` say otherwise."""
     from penstock.app import Services
     from penstock.cli.targets import load_target, target_of
+    from penstock.errors import TargetError
 
     with Services().existing_store() as store:
         provenance = store.provenance(record.run_id)
     with stdout_kept_clean():
-        target = target or target_of(record, provenance)
-        pipeline = load_target(target)
+        named, target = target, target or target_of(record, provenance)
+        try:
+            pipeline = load_target(target)
+        except TargetError as error:
+            if named is not None:
+                raise
+            elsewhere = (
+                f"If it is elsewhere now, say where: --target FILE (run {record.run_id} was started from {target})"
+            )
+            remedy = f"{error.remedy}\n{elsewhere}" if error.remedy else elsewhere
+            raise TargetError(error.what, where=error.where, remedy=remedy) from error
         given = {name: value for name, value in flags.items() if value is not None}
         return target, pipeline, _options(pipeline, {**_as_before(provenance), **given})
 
@@ -273,9 +294,11 @@ def begun(pipeline: Pipeline[..., Any], options: RunOptions, go: Callable[[list[
         if beginning.run is None:
             raise
         known = isinstance(error, PenstockError)
-        remedy = " ".join(
-            [*((error.remedy or "").split() if known else ()), f"Then go on: penstock resume {beginning.run}"]
+        remedy = (error.remedy or "" if known else "").replace(
+            "penstock resume RUN", f"penstock resume {beginning.run}"
         )
+        if beginning.run not in remedy:
+            remedy = " ".join([*remedy.split(), f"Then go on: penstock resume {beginning.run}"])
         what = error.what if known else str(error)
         raise RunFailedError(f"run {beginning.run} broke off: {what}", remedy=remedy) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -17,6 +17,9 @@ from penstock.secrets.signing import NO_KEYS
 _LARGEST_PICKLE = 1 << 18
 
 _PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
+_LIBRARY = f"{Path(os.__file__).parent}{os.sep}"
+#: what is installed lies in the folder of the standard library
+_INSTALLED = tuple(f"{_LIBRARY}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -88,12 +91,9 @@ def user_traceback(error: BaseException) -> str:
     told = traceback.TracebackException.from_exception(error)
     _strip(told, set())
     if isinstance(error, StoreError) and told.__cause__ is not None:
-        # it says what its cause was; and where it came to light in the standard library tells nobody anything
+        # it says what its cause was
         told.__cause__ = None
         told.__suppress_context__ = True
-        told.stack = traceback.StackSummary.from_list(
-            [frame for frame in told.stack if not frame.filename.endswith("contextlib.py")]
-        )
     return masking.mask(_text("".join(told.format())))
 
 
@@ -101,12 +101,26 @@ def _strip(told: traceback.TracebackException | None, seen: set[int]) -> None:
     if told is None or id(told) in seen:
         return
     seen.add(id(told))
-    kept = [frame for frame in told.stack if not frame.filename.startswith(_PACKAGE)]
-    told.stack = traceback.StackSummary.from_list(kept)
+    told.stack = traceback.StackSummary.from_list(list(_users(told.stack)))
     _strip(told.__cause__, seen)
     _strip(told.__context__, seen)
     for inner in told.exceptions or ():
         _strip(inner, seen)
+
+
+def _users(stack: traceback.StackSummary) -> Iterator[traceback.FrameSummary]:
+    """The frames without penstock's own, and without those of the standard library that only pass on to these."""
+    passed: list[traceback.FrameSummary] = []
+    for frame in stack:
+        if frame.filename.startswith(_PACKAGE):
+            passed.clear()
+        elif frame.filename.startswith(_LIBRARY) and not frame.filename.startswith(_INSTALLED):
+            passed.append(frame)
+        else:
+            yield from passed
+            passed.clear()
+            yield frame
+    yield from passed
 
 
 def _pickled(error: BaseException) -> bytes | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 #: failures of one mapped node that are printed as they happen; the rest are counted
 _FAILURES_SHOWN = 10
+_UNFINISHED = (NodeState.PENDING, NodeState.WAITING, NodeState.RUNNING)
 #: seconds between two drawings
 _INTERVAL = 0.1
 #: a drawing that took long is not repeated before this many times as long has passed, so that drawing takes at most
@@ -67,6 +68,11 @@ class PlainProgress:
     def watch(self, run: RunRecord, graph: Graph) -> None:
         self._tally = Tally(graph)
         self._write([f"{run.pipeline}  run {run.run_id}"])
+
+    def catch_up(self, before: Turn) -> None:
+        if self._tally is not None:
+            self._tally.take(before, ())
+            self._write([_going_on(self._tally)])
 
     def turn(self, turn: Turn, reports: Sequence[AnyReport]) -> None:
         if self._tally is None:
@@ -131,6 +137,17 @@ class LiveProgress:
             console=self._console, auto_refresh=False, redirect_stdout=sys.stdout.isatty(), vertical_overflow="crop"
         )
         self._live.start()
+
+    def catch_up(self, before: Turn) -> None:
+        from rich.text import Text
+
+        if self._tally is None or self._live is None:
+            return
+        self._tally.take(before, ())
+        try:
+            self._console.print(Text(_going_on(self._tally), style="dim"), soft_wrap=True)
+        except OSError:
+            self._live = None
 
     def turn(self, turn: Turn, reports: Sequence[AnyReport]) -> None:
         if self._tally is None or self._live is None:
@@ -227,6 +244,13 @@ class _Speech:
                     yield f"{item_id(said.node, said.item)} | {line.text}"
             elif (notice := self._notices.new(said, line)) is not None:
                 yield notice
+
+
+def _going_on(tally: Tally) -> str:
+    """How far a run was when another driver left it."""
+    total = sum(tally.states.values())
+    done = total - sum(tally.states[state] for state in _UNFINISHED)
+    return f"goes on: {done:,} of {counted(total, 'task')} {'is' if total == 1 else 'are'} done"
 
 
 def _stopping(tally: Tally) -> list[str]:

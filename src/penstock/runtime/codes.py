@@ -87,6 +87,11 @@ class Codes:
         """What the code of the classes and functions in values is that was asked for, by their names."""
         return {} if self._identities is None else self._identities.classes
 
+    def digest_of(self, function: str) -> bytes | None:
+        """The digest of the code of a task today, by the name of its function; None where it is not there."""
+        assert self._identities is not None
+        return self._identities.digest_of(function)
+
     def code_of(self, name: str) -> bytes | None:
         """The digest of the code of a class or a function in a value, by its name there (see `Artifact.classes`); empty
         for what is not the user's own, None for what is not there today."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from penstock.authoring.options.hooks import Attached
-from penstock.errors import StoreError
+from penstock.errors import StoreError, StoreGoneError
 from penstock.kernel import RunProgress, handle, outstanding
 from penstock.kernel.state import NodeProgress, Phase
 from penstock.model.event import (
@@ -51,7 +51,7 @@ from penstock.model.request import CancelAsked, Request
 from penstock.model.run import NodeState, RunRecord, RunState
 from penstock.model.value import Argument
 from penstock.model.work import AnyReport
-from penstock.ports import Clock, Executor, Observer, Store, Turn
+from penstock.ports import Clock, Executor, Latecomer, Observer, Store, Turn
 from penstock.runtime.capacity.admission import ASK_AGAIN, Admission
 from penstock.runtime.capacity.demand import Limits
 from penstock.runtime.capacity.machine import Machine
@@ -187,9 +187,15 @@ class Driver:
         journal = self.store.journal(self.run.run_id) if resuming else []
         for observer in self.observers:
             observer.watch(self.run, self.graph)
+        if journal:
+            self._tell_latecomers(journal)
         self.lease.begin(self.run)
         try:
             yield from self._loop(self._take_over(journal) if journal else self._start_anew())
+        except StoreGoneError:
+            # nothing more can be asked or given back, and it was waited for long enough
+            self.admission.abandon()
+            raise
         except StoreError:
             if not self.lease.is_lost():
                 raise
@@ -201,6 +207,16 @@ class Driver:
             if self.bodies is not None:
                 self.bodies.close()
             self.admission.close()
+
+    def _tell_latecomers(self, journal: Sequence[tuple[float, Sequence[AnyEvent]]]) -> None:
+        """Say to those who watch what was done under other drivers."""
+        late = [observer for observer in self.observers if isinstance(observer, Latecomer)]
+        if late:
+            events = [event for _, events in journal for event in events]
+            attempts = self.store.attempts(self.run.run_id)
+            before = Turn(number=len(journal) - 1, at=journal[-1][0], events=events, attempts=attempts)
+            for observer in late:
+                observer.catch_up(before)
 
     def rehearse(self) -> tuple[Nodes, Mapping[Cell, Prepared]]:
         """Go as far as recorded results allow, with an executor that has no room. Returns what prepares attempts, and

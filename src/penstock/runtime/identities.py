@@ -99,6 +99,14 @@ class Identities:
         """Find out the identity of a command or a container."""
         return self._add(key, name, task_identity(action, name, self._reader.short))
 
+    def digest_of(self, function: str) -> bytes | None:
+        """The digest of the code of a task that is a function, by its name (`module:qualname`), as it is loaded; None where
+        it is not there."""
+        module, _, qualname = function.partition(":")
+        name = "__main__" if module not in sys.modules and self._reader.importable("__main__") == module else module
+        found = _named(name, qualname)
+        return self._reader.identify(found).digest if callable(found) else None
+
     def code_of(self, name: str) -> bytes | None:
         """The digest of the code of a class or a function in a value, by its name there (see `Artifact.classes`); empty
         for what is not the user's own, None for what is not there today."""
@@ -196,13 +204,17 @@ class Identities:
         return f"{self._reader.importable(module) or module}{colon}{qualname}"
 
     def _importable(self, module: str, qualname: str, wanted: object) -> str:
-        found: Any = sys.modules.get(module)
-        for name in qualname.split("."):
-            found = getattr(found, name, None)
-        if isinstance(found, Task):
-            found = cast("Task[..., Any]", found).function
+        found = _named(module, qualname)
         name = self._reader.importable(module)
         return f"{name}:{qualname}" if found is wanted and name else ""
+
+
+def _named(module: str, qualname: str) -> Any:
+    """What a loaded module calls a name, of a task its function; None where there is nothing."""
+    found: Any = sys.modules.get(module)
+    for name in qualname.split("."):
+        found = getattr(found, name, None)
+    return cast("Task[..., Any]", found).function if isinstance(found, Task) else found
 
 
 def _digests(found: Mapping[str, TaskIdentity]) -> dict[str, bytes]:

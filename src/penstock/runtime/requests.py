@@ -15,7 +15,7 @@ from penstock.authoring.tasks.approvals import check_answer
 from penstock.errors import NotFoundError, StoreError
 from penstock.model.graph import from_json
 from penstock.model.request import AnswerGiven, CancelAsked
-from penstock.model.run import NodeState, RunRecord, RunState
+from penstock.model.run import NodeState, RunRecord, RunState, shown_driver
 from penstock.ports import Store
 from penstock.runtime.ending import end_as_cancelled
 from penstock.runtime.orphans import Say, log, watching
@@ -27,6 +27,8 @@ from penstock.runtime.surroundings.processes import has_lost_its_driver, this_pr
 
 #: seconds between two looks at a run that is to end
 _LOOK = 0.1
+#: seconds without a turn of the run after which its driver is said to be silent
+_SILENCE = 5.0
 _ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 
@@ -170,13 +172,16 @@ def cancel(
 
     Attempts under way are stopped, nothing new starts but teardowns and exit handlers; with `now`, not even those. A
     run that nobody drives is ended here: by `go_on`, where there are teardowns to run, which the caller knows how to;
-    else by recording its end. `say` is told if it has to be seen first whether the driver lives.
+    else by recording its end. `say` is told if it has to be seen first whether the driver lives, and once if that does not
+    answer.
     """
     run = store.find(run_id)
     if run.state in _ENDED:
         return Ending(run, before=True)
     by = by or person()
     request = CancelAsked(reason or f"{by} asked for it", by, time.time(), now)
+    # the turns are counted first, so that none is missed
+    silence = _Silence(store, run)
     store.ask(run.run_id, request)
     watch, told = Watch(store), False
     while (run := store.find(run.run_id)).state not in _ENDED:
@@ -192,8 +197,36 @@ def cancel(
             with suppress(StoreError):
                 end_as_cancelled(store, store.reopen(run.run_id, this_process(), run.driver), request.reason)
         else:
+            if silence.lasts():
+                say(_unanswered(run))
             time.sleep(_LOOK)
     return _ending(store, run)
+
+
+class _Silence:
+    """Whether the driver of a run has recorded nothing since it was asked for something. That it says that it lives is no
+    answer: another thread does."""
+
+    def __init__(self, store: Store, run: RunRecord) -> None:
+        self._store = store
+        self._run_id = run.run_id
+        self._turns = store.pulse(run.run_id).turns
+        self._until = time.monotonic() + _SILENCE
+        self._over = False
+
+    def lasts(self) -> bool:
+        """Whether it has lasted for long by now; True once."""
+        if self._over or time.monotonic() < self._until:
+            return False
+        self._over = True
+        return self._store.pulse(self._run_id).turns == self._turns
+
+
+def _unanswered(run: RunRecord) -> str:
+    return (
+        f"{shown_driver(run.driver)} has not answered for {_SILENCE:.0f} s; it may hang. Take the run over with penstock "
+        f"resume {run.run_id} --take-over, or end that process"
+    )
 
 
 def _has_last_words(store: Store, run: RunRecord) -> bool:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from penstock.errors import CancelledError, DefinitionError, NotFoundError, RunFailedError
-from penstock.model.generation import Choice
+from penstock.model.generation import Choice, root_of
 from penstock.model.run import FRUITFUL, AttemptRecord, NodeState, RunRecord, RunState, item_id
 from penstock.ports import Store
 from penstock.runtime import requests
@@ -243,16 +243,17 @@ class Run:
     def tags(self) -> tuple[str, ...]:
         """The tags that the run has now, sorted."""
         with self._open_store() as store:
-            return store.tags([self.run_id]).get(self.run_id, ())
+            return store.tags([root_of(self.run_id)]).get(root_of(self.run_id), ())
 
     def tag(self, *tags: str, remove: Iterable[str] = ()) -> tuple[str, ...]:
-        """Put tags on the run, and take some off. Returns those that it has then, sorted.
+        """Put tags on the run, and take some off. Returns those that it has then, sorted. All generations of a run have the
+        same.
 
         A run with the tag `pinned` is never removed by `penstock gc`. Raises DefinitionError for what cannot be a tag.
         """
         added = checked_tags(tags)
         with self._open_store() as store:
-            found = store.tag(self.run_id, add=added, remove=remove)
+            found = store.tag(root_of(self.run_id), add=added, remove=remove)
         # it tells the tags
         self.__dict__.pop("document", None)
         return found

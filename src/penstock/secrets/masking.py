@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final, cast
 
@@ -119,6 +120,23 @@ def gives_away(data: bytes) -> bool:
     return mask(text) != text
 
 
+def secret_in(text: str) -> str | None:
+    """The reference of a secret that this process has read and that is in a text, looked for as in results; None where
+    there is none."""
+    if not _known.active:
+        return None
+    data = text.encode("utf-8", "surrogatepass")
+    return next((reference for needle, reference in _known.needles.items() if needle in data), None)
+
+
+def _result_refused(reference: str) -> SecretError:
+    return SecretError(
+        f"the result contains the secret {reference}, and would be stored with it",
+        remedy="Return what was made with the secret instead. If it has to be in the result, allow it: "
+        "@task(allow_secrets=True); who can read the store can read it then.",
+    )
+
+
 class Stream:
     """Masks a text that comes in pieces, cut anywhere."""
 
@@ -147,25 +165,23 @@ def _unfinished(text: str) -> int:
 
 
 class Sieve:
-    """Looks for secrets in bytes that pass by in pieces, such as a value on its way into storage."""
+    """Looks for secrets in bytes that pass by in pieces, such as a value on its way into storage. `refuse` makes the error
+    to raise for one that is found, of its reference."""
 
-    def __init__(self) -> None:
+    def __init__(self, refuse: Callable[[str], Exception] = _result_refused) -> None:
+        self._refuse = refuse
         self._needles = _known.needles
         self._reach = max(map(len, self._needles), default=1) - 1
         self._tail = b""
 
     def feed(self, data: Any) -> None:
-        """Look at the next bytes. Raises SecretError if a secret is in them."""
+        """Look at the next bytes. Raises what `refuse` made, a SecretError, if a secret is in them."""
         view = memoryview(data).cast("B")
         for start in range(0, len(view), _STEP):
             piece = self._tail + bytes(view[start : start + _STEP])
             for needle, reference in self._needles.items():
                 if needle in piece:
-                    raise SecretError(
-                        f"the result contains the secret {reference}, and would be stored with it",
-                        remedy="Return what was made with the secret instead. If it has to be in the result, allow it: "
-                        "@task(allow_secrets=True); who can read the store can read it then.",
-                    )
+                    raise self._refuse(reference)
             self._tail = piece[-self._reach :] if self._reach else b""
 
     def begin_another(self) -> None:
@@ -185,4 +201,5 @@ __all__ = [
     "learn",
     "mask",
     "masked",
+    "secret_in",
 ]

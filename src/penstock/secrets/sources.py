@@ -156,7 +156,7 @@ def _provider(reference: str, scheme: str) -> Callable[[str], Any]:
     if point is None:
         known = ", ".join(sorted(schemes()))
         remedy = f"References here begin with one of: {known}. Install the package that provides {scheme}, or use one of these."
-        raise _absent(reference, f"no provider {scheme} is installed", remedy)
+        raise _absent(reference, f"no provider {scheme!r} is installed (entry points {GROUP})", remedy)
     try:
         return point.load()
     except Exception as error:

@@ -18,6 +18,14 @@ def not_found(name: str, ambiguous: list[RunRecord], latest: list[RunRecord], pl
     return NotFoundError(f"there is no run {name!r}", remedy=_listed("The nearest are:", _nearest(name, latest)))
 
 
+def no_generation(run: RunRecord, number: int) -> NotFoundError:
+    """That a run has no generation of a number."""
+    if 0 < number < run.generation:
+        return NotFoundError(f"generation {number} of run {run.run_id} is no longer recorded")
+    has = "only one generation" if run.generation == 1 else f"generations 1 to {run.generation}"
+    return NotFoundError(f"there is no generation {number} of run {run.run_id}", remedy=f"Run {run.run_id} has {has}.")
+
+
 def _nearest(name: str, runs: list[RunRecord]) -> list[RunRecord]:
     from difflib import get_close_matches
 
@@ -30,4 +38,4 @@ def _listed(lead: str, runs: list[RunRecord]) -> str:
     return lead + "".join(named) + ("\n    ..." if len(runs) > NAMED else "")
 
 
-__all__ = ["NAMED", "not_found"]
+__all__ = ["NAMED", "no_generation", "not_found"]

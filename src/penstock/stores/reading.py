@@ -10,6 +10,7 @@ from typing import Any
 
 from penstock.errors import NotFoundError
 from penstock.model.event import AnyEvent, Grown
+from penstock.model.generation import is_earlier
 from penstock.model.graph import from_json, to_json
 from penstock.model.growth import grown
 from penstock.model.identity import Basis, TaskIdentity
@@ -118,7 +119,7 @@ class Records(ABC):
         if not found and generation.isdecimal():
             found = self._named(root)
             if len(found) == 1:
-                found = self._runs("WHERE run_id = ?", f"{found[0].run_id}.{generation}")
+                found = self._generation(found[0], int(generation))
         if len(found) != 1:
             latest = [] if found else self.runs(limit=1000)
             raise naming.not_found(name, found, latest, self._place)
@@ -253,6 +254,15 @@ class Records(ABC):
     def _looked_up(self, query: str, keys: Sequence[bytes] | Sequence[str]) -> Iterator[Row]:
         with self._reported("read"):
             yield from looked_up(self._connection, query, keys)
+
+    def _generation(self, run: RunRecord, number: int) -> list[RunRecord]:
+        """A generation of a run. Raises NotFoundError where it has no such."""
+        if number == run.generation:
+            return [run]
+        found = self._runs("WHERE run_id = ?", f"{run.run_id}.{number}")
+        if not found and not is_earlier(run):
+            raise naming.no_generation(run, number)
+        return found
 
     def _named(self, name: str) -> list[RunRecord]:
         """The runs that may be meant by a name: an id, the start of one, or `latest`."""

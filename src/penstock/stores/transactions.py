@@ -18,7 +18,10 @@ from penstock.errors import StoreError
 PATIENCE = 30.0
 
 _RIGHTS = "Give yourself the right to read and write there, or name another folder with PENSTOCK_HOME."
-_DAMAGED = "Put a copy back, or move the file away: penstock then makes a new one. Blobs are not affected."
+_DAMAGED = (
+    "Put a backup back: penstock restore FILE --force. If there is none, move the file away: penstock then makes a new one."
+    " Blobs are not affected."
+)
 _REMEDIES = {
     sqlite3.SQLITE_BUSY: "End that process, or try again.",
     sqlite3.SQLITE_IOERR: "The disk may be full, or damaged: free some space there, and look at what the system says of it.",

@@ -8,7 +8,7 @@ import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from penstock.errors import StoreError
+from penstock.errors import StoreError, StoreGoneError
 from penstock.stores.sessions import LOCKED
 
 _FORM = "It is written postgresql://USER@HOST:5432/DATABASE; in a password, / is %2F, @ is %40 and % is %25."
@@ -70,7 +70,8 @@ class Troubles:
         failed = f"cannot {self._verb} {self._place}"
         if isinstance(error, psycopg.Error):
             reason, remedy = self._explained(error)
-            raise StoreError(f"{failed}: {reason}", remedy=remedy and self._named(remedy)) from error
+            raised = StoreGoneError if remedy == _GONE else StoreError
+            raise raised(f"{failed}: {reason}", remedy=remedy and self._named(remedy)) from error
         if isinstance(error, (msgspec.MsgspecError, zlib.error, ValueError, TypeError, OverflowError)):
             raise StoreError(f"{failed}: {error}") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any, cast
 
@@ -90,15 +90,20 @@ class Values:
         known: list[Any] = [*self._families, self._data, self._tree, self._files, self._references, self._objects]
         self._codecs: dict[str, Codec] = {codec.name: codec for codec in known}
 
-    def store(self, value: Any, *, output: bool = False) -> tuple[Artifact, Description | None]:
+    def store(
+        self, value: Any, *, output: bool = False, refuse: Callable[[str], Exception] | None = None
+    ) -> tuple[Artifact, Description | None]:
         """Put a value away. Returns its artifact, and what can be shown of it if it is kept as a blob.
 
         With `output`, every `Path` in it is one that a task returned, and is captured by its content; without, a path
         is only a reference. Raises OutputError if the value cannot be stored, StoreError if it cannot be written, and
-        SecretError for an output with a secret in it that this process has read, unless that is allowed.
+        SecretError for an output with a secret in it that this process has read, unless that is allowed. With `refuse`,
+        no value may have one in it, and what that makes of the reference of the secret is raised.
         """
+        if refuse is not None and masking.active():
+            return self._store_sifted(value, Sieve(refuse), output=output)
         if output and masking.active() and self._sieve is None and not masking.allowed.get():
-            return self._store_sifted(value)
+            return self._store_sifted(value, Sieve(), output=True)
         kind = cast(Any, type(value))
         if kind in _SIMPLE:
             # The way of nearly all small values: one look at the type, one pass over the bytes.
@@ -113,10 +118,10 @@ class Values:
             return self._put(self._data, Encoded([payload], digest=known, classes=classes), value)
         return self._store_other(value, output)
 
-    def _store_sifted(self, value: Any) -> tuple[Artifact, Description | None]:
-        self._sieve = Sieve()
+    def _store_sifted(self, value: Any, sieve: Sieve, *, output: bool) -> tuple[Artifact, Description | None]:
+        self._sieve = sieve
         try:
-            return self.store(value, output=True)
+            return self.store(value, output=output)
         finally:
             self._sieve = None
 

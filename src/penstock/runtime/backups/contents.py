@@ -28,6 +28,8 @@ DATABASE, BLOBS, MANIFEST = "penstock.db", "blobs", "backup.json"
 _BLOB = re.compile(rf"{BLOBS}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})")
 #: endings of the names of archives
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
+#: endings of names that are taken for those of archives, and are none of ours
+FOREIGN = frozenset({".zip", ".7z", ".rar", ".gz", ".bz2", ".xz", ".zst", ".lz4", ".tbz2", ".txz", ".tzst"})
 #: bytes that are read at once
 _PIECE = 1 << 20
 #: the least compression, which is the quickest: most of what is large is dense already

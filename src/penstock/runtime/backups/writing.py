@@ -6,6 +6,7 @@ to. Only a collection could take one of those away meanwhile, so none goes on at
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 import time
@@ -66,12 +67,12 @@ def back_up(
 
     Raises StoreError; also where a collection is under way.
     """
+    _check_place(path)
     if path.exists() and not replace:
         raise StoreError(f"{path} is there already", remedy="Name another place, or replace it: --force.")
     with folders.alone(home):
         # beside the goal, so that it can be renamed to it
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
                 made = Path(folder) / path.name
                 manifest, lost = _write(made, Path(folder), database, opening, blobs, version)
@@ -81,6 +82,20 @@ def back_up(
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     return BackedUp(path, manifest, size, lost)
+
+
+def _check_place(path: Path) -> None:
+    """Raise StoreError for a place that is hardly meant."""
+    if not path.absolute().parent.is_dir():
+        raise StoreError(
+            f"the backup cannot be written to {path}: there is no folder {path.parent}",
+            remedy=f"Make it first (mkdir -p {shlex.quote(str(path.parent))}), or name another place.",
+        )
+    if not path.is_dir() and not contents.is_archive(path) and path.suffix in contents.FOREIGN:
+        raise StoreError(
+            f"the backup cannot be written to {path}: penstock writes no {path.suffix}",
+            remedy=f"End the name in {', '.join(contents.ARCHIVES[:-1])} or {contents.ARCHIVES[-1]}; or name a folder.",
+        )
 
 
 def _put(made: Path, path: Path, aside: Path) -> None:

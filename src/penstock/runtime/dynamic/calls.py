@@ -15,6 +15,7 @@ from penstock.model.expression import Constant, Expression, Stored, describe
 from penstock.model.graph import Node, PipelineAction, Task, ordered
 from penstock.model.place import Location
 from penstock.model.policy import Policy
+from penstock.runtime.inputs.revealed import check_nodes, check_result, check_tasks
 from penstock.values import Values
 
 T = TypeVar("T")
@@ -32,8 +33,10 @@ class Calls:
 
     def nodes(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
         """Nodes in an order in which each follows what it waits for. Raises OutputError for a constant that cannot be
-        stored, DefinitionError if they wait for each other."""
-        return tuple(self._node(node) for node in ordered(tuple(nodes)))
+        stored, DefinitionError if they wait for each other, or for a secret that they are given as it is."""
+        found = ordered(tuple(nodes))
+        check_nodes(found, self._values)
+        return tuple(self._node(node) for node in found)
 
     def _node(self, node: Node) -> Node:
         try:
@@ -47,10 +50,13 @@ class Calls:
 
     def tasks(self, tasks: Mapping[str, Task]) -> dict[str, Task]:
         """Those that the run does not know."""
-        return {key: self._kept(task) for key, task in list(tasks.items()) if key not in self._run.tasks}
+        new = {key: task for key, task in list(tasks.items()) if key not in self._run.tasks}
+        check_tasks(new, self._values)
+        return {key: self._kept(task) for key, task in new.items()}
 
     def expression(self, expression: Expression) -> Expression:
-        """An expression without constants that the journal cannot hold."""
+        """What a body returns, without constants that the journal cannot hold."""
+        check_result(expression, self._values)
         return self._kept(expression)
 
     def _kept(self, value: T) -> T:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 
 from penstock.errors import ArtifactDamagedError, ArtifactMissingError, StoreError
 from penstock.kernel import RunProgress
@@ -13,7 +14,7 @@ from penstock.model.event import Grown, Hit, Succeeded
 from penstock.model.graph import from_json
 from penstock.model.growth import ungrown
 from penstock.model.instruction import Finish
-from penstock.model.run import NodeState, RunRecord, RunState
+from penstock.model.run import NodeState, RunRecord, RunState, item_id
 from penstock.model.value import Argument
 from penstock.ports import Blobs, Store
 from penstock.runtime.collecting.reach import Reach
@@ -29,7 +30,7 @@ _LATEST = 100
 #: how many of a kind are told one by one
 _TOLD = 5
 _COPY = (
-    "Put a copy back: penstock restore, or of a server pg_restore. If there is none, move the store away and run the "
+    "Put a copy back: penstock restore FILE --force, or of a server pg_restore. If there is none, move the store away and run the "
     "pipelines again."
 )
 
@@ -103,9 +104,10 @@ def _disagreement(store: Store, run: RunRecord) -> str:
     return ""
 
 
-def of_blobs(store: Store, blobs: Blobs, *, full: bool) -> Iterator[Finding]:
+def of_blobs(store: Store, blobs: Blobs, *, full: bool, shared: bool = False) -> Iterator[Finding]:
     """The stored values that are gone, of results in the cache and outputs of runs; with `full`, of all that is recorded,
-    and those that are damaged as well. `blobs` must not change for that they are looked at."""
+    and those that are damaged as well. `blobs` must not change for that they are looked at. `shared` says whether other
+    machines may use the store, and have blobs of their own."""
     lost = _Lost(blobs, full=full)
     broken: list[bytes] = []
     for result in store.results():
@@ -117,12 +119,60 @@ def of_blobs(store: Store, blobs: Blobs, *, full: bool) -> Iterator[Finding]:
         return
     count = len(lost.addresses)
     named = ", ".join(address.hex()[:16] for address in sorted(lost.addresses)[:_TOLD])
-    yield Finding(
-        what=f"{count:,} stored {'value is' if count == 1 else 'values are'} gone or damaged ({named}"
-        f"{', ...' if count > _TOLD else ''}), and so {len(broken):,} results in the cache cannot be used",
-        remedy="Run the pipelines again, which makes them anew, or restore a backup. Drop the results: penstock doctor --fix.",
-        mend=partial(store.forget, broken) if broken else None,
-    )
+    gone = f"({named}{', ...' if count > _TOLD else ''})"
+    values = _counted(count, "stored value")
+    if shared:
+        yield Finding(
+            what=f"{values} {gone} cannot be found here: other machines may share the store, which is on a server, and "
+            "stored values are in a folder of this machine",
+            remedy="Keep them where all machines find them: the setting `blobs`, a bucket or a shared folder.",
+            is_problem=False,
+        )
+    elif broken:
+        yield Finding(
+            what=f"{values} {'is' if count == 1 else 'are'} gone or damaged {gone}, and so "
+            f"{_counted(len(broken), 'result')} in the cache cannot be used",
+            remedy="Run the pipelines again, which makes them anew, or restore a backup. Drop the results: "
+            "penstock doctor --fix.",
+            mend=partial(store.forget, broken),
+        )
+    else:
+        shown = next(_without(store, lost), "what refers to them cannot be shown any more")
+        yield Finding(
+            what=f"{values} {'is' if count == 1 else 'are'} gone or damaged {gone}: {shown}; the cache has others",
+            is_problem=False,
+        )
+
+
+def _without(store: Store, lost: _Lost) -> Iterator[str]:
+    """What runs cannot show any more, the latest first."""
+    for run in store.runs(limit=_LATEST):
+        for name, output in run.outputs.items():
+            if lost.of([output]):
+                yield f"run {run.run_id} cannot show its output {name} any more"
+        for attempt in store.attempts(run.run_id):
+            if lost.of(attempt.outputs):
+                task = item_id(attempt.node, attempt.item, attempt.key)
+                yield f"run {run.run_id} cannot show what {task} returned any more"
+
+
+def of_emptiness(store: Store, blobs: Path) -> Iterator[Finding]:
+    """Whether there are stored values and nothing at all is recorded, as where the store was lost. `blobs` is the folder of
+    the values."""
+    if store.runs(limit=1) or next(iter(store.arguments()), None) is not None:
+        return
+    yield from of_orphaned(blobs)
+
+
+def of_orphaned(blobs: Path) -> Iterator[Finding]:
+    """The same where it is known that nothing is recorded."""
+    count = sum(1 for path in blobs.glob("??/??/*") if path.is_file()) if blobs.is_dir() else 0
+    if count:
+        yield Finding(
+            what=f"the store is empty, and {_counted(count, 'stored value')} {'belongs' if count == 1 else 'belong'} to no record",
+            remedy="Put a backup back: penstock restore FILE --force. If there is none, remove them: penstock gc.",
+            is_problem=False,
+        )
 
 
 def _outputs(store: Store) -> Iterator[Argument]:
@@ -130,6 +180,10 @@ def _outputs(store: Store) -> Iterator[Argument]:
         yield from run.outputs.values()
         for attempt in store.attempts(run.run_id):
             yield from attempt.outputs
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
 class _Lost:
@@ -163,4 +217,4 @@ class _Lost:
         return sound
 
 
-__all__ = ["of_blobs", "of_clock", "of_drivers", "of_journals", "of_store"]
+__all__ = ["of_blobs", "of_clock", "of_drivers", "of_emptiness", "of_journals", "of_orphaned", "of_store"]

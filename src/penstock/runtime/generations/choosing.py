@@ -36,9 +36,9 @@ def check_latest(run: RunRecord) -> None:
         )
 
 
-def check_over(store: Store, run: RunRecord, choice: Choice, say: Say) -> None:
+def check_over(store: Store, run: RunRecord, choice: Choice, say: Say, *, take_over: bool = False) -> None:
     """Raise StoreError for what cannot begin anew: an earlier generation, a run that is paused or that somebody drives, and,
-    where nothing is to run again, one that has succeeded."""
+    where nothing is to run again, one that has succeeded. With `take_over`, it does not matter who drives it."""
     check_latest(run)
     if run.state is RunState.PAUSED:
         raise StoreError(
@@ -51,7 +51,8 @@ def check_over(store: Store, run: RunRecord, choice: Choice, say: Say) -> None:
             f"run {run.run_id} has ended: it succeeded",
             remedy=f"To run tasks of it again: penstock retry {run.run_id} TASK",
         )
-    check_undriven(store, run, say)
+    if not take_over:
+        check_undriven(store, run, say)
 
 
 def end_if_left(store: Store, run: RunRecord) -> None:

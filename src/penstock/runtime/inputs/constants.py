@@ -13,6 +13,7 @@ from penstock.model.expression import Constant, Output, Parameter, Stored
 from penstock.model.graph import Graph, Node, Port, Task
 from penstock.model.place import Location
 from penstock.model.policy import Policy
+from penstock.runtime.inputs.revealed import check_graph
 from penstock.values import Values
 
 #: the fields of a node that may have expressions in them
@@ -23,7 +24,9 @@ _WITHOUT = frozenset({Policy, Location, Port, PythonAction, CommandAction, Conta
 
 def with_stored_constants(graph: Graph, values: Values) -> Graph:
     """The same graph, with every constant that is given to a task as it will have to be found again: a tuple stays one, a
-    path a path. What cannot be stored stays as it is, since no task can be given it either."""
+    path a path. What cannot be stored stays as it is, since no task can be given it either. Raises DefinitionError for a
+    secret in it that this process has read."""
+    check_graph(graph, values)
     tasks = {key: cast(Task, _kept(task, values)) for key, task in graph.tasks.items()}
     return msgspec.structs.replace(graph, tasks=tasks, nodes=tuple(_kept(node, values) for node in graph.nodes))
 

@@ -153,6 +153,8 @@ class Plan:
         unmeasured: int = 0,
         generation: int | None = None,
         kept: tuple[str, ...] = (),
+        dropped: tuple[str, ...] = (),
+        new: tuple[str, ...] = (),
     ) -> None:
         self.pipeline = pipeline
         #: JSON-able
@@ -175,6 +177,9 @@ class Plan:
         self.generation = generation
         #: the ids of the nodes and items that would keep the result of an earlier generation; they count as cached
         self.kept = list(kept)
+        #: the ids of the nodes and items of the generation before that are no longer in the pipeline, and those of nodes
+        #: that were not in it
+        self.dropped, self.new = list(dropped), list(new)
         self.counts: Counter[State] = Counter()
         for task in tasks:
             self.counts.update(task.counts)
@@ -222,6 +227,7 @@ class Plan:
         if self.generation is not None:
             invalidated = [{"id": name, "reason": msgspec.to_builtins(why)} for name, why in self.invalidated.items()]
             anew = {"generation": self.generation, "kept": self.kept, "invalidated": invalidated}
+            anew |= {"dropped": self.dropped, "new": self.new}
         return {
             "pipeline": self.pipeline,
             "parameters": self.parameters,

@@ -14,6 +14,7 @@ from penstock.ports import Store
 from penstock.runtime.driving.nodes import Cell
 from penstock.runtime.explaining.code import TextOf, Version
 from penstock.runtime.generations.keeping import Keeping
+from penstock.runtime.generations.shape import Differences, check_choice, differences
 from penstock.runtime.planning.forecast import Forecast, Needed
 from penstock.runtime.planning.plan import Plan, PlannedTask
 from penstock.runtime.planning.reasons import Reasons
@@ -36,7 +37,11 @@ def planned(
     keeping: Keeping | None = None,
 ) -> Plan:
     """The plan of a run that was rehearsed; with `keeping`, of one that is begun anew. `identities` are the code of its tasks, by key, `classes` that of classes in
-    inputs, by name, `text_of` finds the texts of their files."""
+    inputs, by name, `text_of` finds the texts of their files.
+
+    Raises DefinitionError for a choice of what is to be kept that is about nothing but what is no longer in the pipeline.
+    """
+    apart = _apart(rehearsed, keeping)
     states = States(rehearsed)
     tasks = states.tasks()
     at, waits_for = states.waiting("")
@@ -63,7 +68,19 @@ def planned(
         unmeasured=total.unmeasured,
         generation=None if keeping is None else keeping.earlier.past.run.generation + 1,
         kept=tuple(nodes[node].cell_id(item) for node, item in sorted(rehearsed.kept, key=_places(nodes))),
+        dropped=apart.dropped,
+        new=apart.new,
     )
+
+
+def _apart(rehearsed: Rehearsed, keeping: Keeping | None) -> Differences:
+    """How the pipeline differs from that of the generation before."""
+    if keeping is None:
+        return Differences()
+    past = keeping.earlier.past
+    found = differences(past, rehearsed.progress)
+    check_choice(past, keeping.choice, found, rehearsed.progress)
+    return found
 
 
 def _places(nodes: Mapping[str, NodeProgress]) -> Callable[[Cell], tuple[int, int]]:

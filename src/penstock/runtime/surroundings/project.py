@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: name of the folder with a project's state
 HOME = ".penstock"
+#: the file with settings of penstock alone
+_OWN = "penstock.toml"
 #: what the name of a log begins with while it is not known which run it is of
 BEGUN = "begun-"
 
@@ -203,7 +205,7 @@ _OPTIONS = ("workers", "executor", "pickle")
 
 
 def _settings_in(folder: Path) -> tuple[dict[str, Any], Path] | None:
-    for file, keys in ((folder / "penstock.toml", ()), (folder / "pyproject.toml", ("tool", "penstock"))):
+    for file, keys in ((folder / _OWN, ()), (folder / "pyproject.toml", ("tool", "penstock"))):
         if not file.is_file():
             continue
         try:
@@ -258,6 +260,12 @@ def _check(settings: dict[str, Any], file: Path) -> None:
 
 
 def _check_name(name: str, known: Collection[str], file: Path, table: str = "") -> None:
+    if name == "tool" and not table and file.name == _OWN:
+        raise DefinitionError(
+            "there is no setting 'tool'",
+            where=str(file),
+            remedy=f"In {_OWN}, leave out the heading [tool.penstock]; [tool.penstock.pools] is [pools] there.",
+        )
     if name not in known:
         from difflib import get_close_matches
 

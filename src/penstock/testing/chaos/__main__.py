@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from penstock.testing.chaos.harness import chaos, table
-from penstock.testing.chaos.trial import Outcome
+if TYPE_CHECKING:
+    from penstock.testing.chaos.trial import Outcome
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,6 +38,13 @@ def main(
 ) -> None:
     """Run a pipeline, kill its processes at named points and at random moments, go on with it, and compare what comes of it with
     a run that nothing happened to. The exit code is 1 if anything was lost."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise click.UsageError(
+            "the pipeline that is killed needs the package pyarrow, which is not installed: "
+            "pip install 'penstock[frames]'"
+        )
+    from penstock.testing.chaos.harness import chaos, table
+
     at = folder or Path(tempfile.mkdtemp(prefix="penstock-chaos-"))
     at.mkdir(parents=True, exist_ok=True)
     numbers = range(trials) if only is None else [only]

@@ -10,53 +10,14 @@ import argparse
 import os
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from penstock.testing.simulation.faults import FATEFUL, KINDS
+from penstock.testing.simulation.many import Tally, play_all
 from penstock.testing.simulation.playing import Outcome, shrunk, simulate
 
-#: seeds that one process plays at a time
-_PORTION = 100
 #: stories of failures that are told whole
 _TOLD = 3
-
-
-class Tally(NamedTuple):
-    """What came of several simulations."""
-
-    played: int
-    faults: Counter[str]
-    failed: list[tuple[int, str]]
-
-
-def play(seeds: Iterable[int]) -> Tally:
-    """Play the simulations of some seeds."""
-    outcomes = [simulate(seed) for seed in seeds]
-    faults = sum((outcome.faults for outcome in outcomes), Counter[str]())
-    failed = [(outcome.seed, outcome.failure) for outcome in outcomes if outcome.failure]
-    return Tally(len(outcomes), faults, failed)
-
-
-def play_all(seeds: range, jobs: int) -> Tally:
-    """Play the simulations of many seeds, in so many processes."""
-    portions = [seeds[start : start + _PORTION] for start in range(0, len(seeds), _PORTION)]
-    if jobs <= 1:
-        return _together(map(play, portions))
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        return _together(pool.map(play, portions))
-
-
-def _together(tallies: Iterable[Tally]) -> Tally:
-    played, faults, failed = 0, Counter[str](), list[tuple[int, str]]()
-    for tally in tallies:
-        played += tally.played
-        faults += tally.faults
-        failed += tally.failed
-    return Tally(played, faults, failed)
 
 
 def story(outcome: Outcome, *, shrink: bool = False) -> str:
