@@ -150,7 +150,7 @@ def test_database_that_is_damaged(place: Place, damage: str) -> None:
         answer = place.penstock(*words)
         assert answer.code == 2, (words, answer)
         assert str(database) in answer.err
-        assert "Put a copy back, or move the file away" in answer.err
+        assert "Put a backup back: penstock restore FILE --force" in answer.err
     assert place.penstock("doctor").code == 1
     assert place.ran == list(range(8))
     database.write_bytes(good)
