@@ -17,6 +17,8 @@ from penstock.blobs.objects import Objects
 from penstock.blobs.urls import check_url, folder_of
 from penstock.errors import DefinitionError, StoreError
 
+pytestmark = pytest.mark.slow
+
 #: some pieces
 LARGE = 2 * PIECE + 12345
 

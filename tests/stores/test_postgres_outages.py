@@ -23,6 +23,8 @@ from penstock.stores.postgres import PostgresStore
 from penstock.testing.postgres import Cluster
 from penstock.testing.records import artifact, attempt, fingerprint, graph, provenance, result, run_record, turn
 
+pytestmark = pytest.mark.slow
+
 FAR = 4_000_000_000.0
 
 

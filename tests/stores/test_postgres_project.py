@@ -31,6 +31,8 @@ PIPELINE = """
 import os
 from penstock import pipeline, task
 
+pytestmark = pytest.mark.slow
+
 @task
 def one(i: int) -> int:
     with open(os.environ["NOTES"], "a") as notes:
