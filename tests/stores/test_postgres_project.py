@@ -27,11 +27,11 @@ from penstock.stores.postgres import PostgresStore
 from penstock.stores.sessions import Session
 from penstock.testing.postgres import Cluster
 
+pytestmark = pytest.mark.slow
+
 PIPELINE = """
 import os
 from penstock import pipeline, task
-
-pytestmark = pytest.mark.slow
 
 @task
 def one(i: int) -> int:
