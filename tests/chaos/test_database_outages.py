@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 
 from penstock.stores.postgres import PostgresStore
 from penstock.testing.chaos import evidence, reference
-from penstock.testing.postgres import Cluster, UnavailableError
+from penstock.testing.postgres import Cluster
 
 pytestmark = pytest.mark.slow
 
@@ -29,15 +28,6 @@ from penstock.stores.postgres import PostgresStore
 PostgresStore.__init__.__kwdefaults__["patience"] = 2.0
 main()
 """
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    try:
-        with Cluster.start() as cluster:
-            yield cluster
-    except UnavailableError as error:
-        pytest.skip(error.what)
 
 
 def placed(folder: Path) -> Path:
@@ -95,11 +85,11 @@ def results(document: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("trouble", ["killed", "stopped", "paused", "disconnected"])
-def test_runs_under_way_ride_out_an_outage(cluster: Cluster, tmp_path: Path, trouble: str) -> None:
+def test_runs_under_way_ride_out_an_outage(postgres_cluster: Cluster, tmp_path: Path, trouble: str) -> None:
     undisturbed = placed(tmp_path / "undisturbed")
-    code, expected, err = outcome(run(undisturbed, cluster.database(f"undisturbed_{trouble}"), 30))
+    code, expected, err = outcome(run(undisturbed, postgres_cluster.database(f"undisturbed_{trouble}"), 30))
     assert code == 0, err
-    store, chance = cluster.database(f"shared_{trouble}"), random.Random(trouble)
+    store, chance = postgres_cluster.database(f"shared_{trouble}"), random.Random(trouble)
     folders = [placed(tmp_path / f"run-{number}") for number in range(3)]
     processes = [run(folder, store, 30) for folder in folders]
     for folder in folders:
@@ -107,14 +97,14 @@ def test_runs_under_way_ride_out_an_outage(cluster: Cluster, tmp_path: Path, tro
     for _ in range(6):
         time.sleep(chance.uniform(0.1, 0.4))
         if trouble == "disconnected":
-            cluster.disconnect(f"shared_{trouble}")
+            postgres_cluster.disconnect(f"shared_{trouble}")
             continue
-        {"killed": cluster.kill, "stopped": cluster.stop, "paused": cluster.pause}[trouble]()
+        {"killed": postgres_cluster.kill, "stopped": postgres_cluster.stop, "paused": postgres_cluster.pause}[trouble]()
         time.sleep(chance.uniform(0.1, 0.6))
         if trouble == "paused":
-            cluster.go_on()
+            postgres_cluster.go_on()
         else:
-            cluster.restart()
+            postgres_cluster.restart()
     for folder, process in zip(folders, processes, strict=True):
         code, document, err = outcome(process)
         assert code == 0, err
@@ -126,13 +116,15 @@ def test_runs_under_way_ride_out_an_outage(cluster: Cluster, tmp_path: Path, tro
     opened.close()
 
 
-def test_an_outage_beyond_all_patience_is_told_and_the_run_goes_on_later(cluster: Cluster, tmp_path: Path) -> None:
-    folder, store = placed(tmp_path / "run"), cluster.database("gone")
+def test_an_outage_beyond_all_patience_is_told_and_the_run_goes_on_later(
+    postgres_cluster: Cluster, tmp_path: Path
+) -> None:
+    folder, store = placed(tmp_path / "run"), postgres_cluster.database("gone")
     process = run(folder, store, 40, program=(sys.executable, "-c", IMPATIENT))
     until_noted(folder, [process], 30)
-    cluster.kill()
+    postgres_cluster.kill()
     code, document, err = outcome(process)
-    cluster.restart()
+    postgres_cluster.restart()
     assert code == 1, err
     assert "broke off" in document["error"]["message"]
     assert "penstock resume" in document["error"]["remedy"]
