@@ -13,6 +13,7 @@ import msgspec
 
 from penstock.errors import DefinitionError
 from penstock.model.action import Action, Environment
+from penstock.model.asset import AssetSpec
 from penstock.model.expression import Constant, Expression, references, requirements
 from penstock.model.place import Location
 from penstock.model.policy import Policy, RunPolicy
@@ -67,6 +68,8 @@ class Task(msgspec.Struct, frozen=True):
     environment: Environment | None = None
     #: the function is a generator: its one output is the list of what it yields, which others may map over meanwhile
     yields: bool = False
+    #: what it returns is a new version of this asset
+    asset: AssetSpec | None = None
 
 
 class Each(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from penstock.model.event import Fault
+from penstock.model.trigger import Cause
 from penstock.model.value import Argument
 
 
@@ -85,6 +86,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 1
     #: what the pipeline returned, by name, once it has succeeded
     outputs: dict[str, Argument] = {}
+    #: what started it, and the time that it is about; None for a person who said nothing of the kind
+    cause: Cause | None = None
+    #: the version of the registered pipeline that it is a run of; None where it was not started by a name
+    version: int | None = None
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):

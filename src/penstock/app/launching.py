@@ -1,34 +1,25 @@
-"""Pipelines that can be run, and runs put together: a definition, the code of its tasks, a driver, and the adapters."""
+"""Runs put together: a definition, the code of its tasks, a driver, and the adapters."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.authoring.building import current_building
-from penstock.authoring.decorated import check_function, check_name
-from penstock.authoring.kinds.conversion import nearest
-from penstock.authoring.options.pipelines import Options
-from penstock.authoring.options.running import EXECUTORS, checked_options, patterns
-from penstock.authoring.options.settings import PipelineOptions, Settings, settings_of
 from penstock.authoring.pipeline import Composition
-from penstock.authoring.placing import split_options
-from penstock.authoring.scopes import exit_tasks
-from penstock.authoring.source import caller
 from penstock.errors import DefinitionError, LeaseLostError, NondeterministicError, StoreError, StoreGoneError
 from penstock.model.generation import Choice
 from penstock.model.options import RunOptions
-from penstock.services import Services, SystemClock, find_run, open_values
+from penstock.services import Services, SystemClock
 
 if TYPE_CHECKING:
     from penstock.model.graph import Graph, Node
     from penstock.model.identity import Basis
     from penstock.model.run import Provenance, RunRecord
+    from penstock.model.trigger import Start
     from penstock.ports import Observer, Store
     from penstock.runtime.driver import Driver
     from penstock.runtime.dynamic.bodies import Bodies
@@ -37,185 +28,6 @@ if TYPE_CHECKING:
     from penstock.runtime.planning.plan import Plan
     from penstock.runtime.planning.rehearsal import Rehearsed
     from penstock.runtime.run import Run
-
-__all__ = [
-    "EXECUTORS",
-    "Launch",
-    "Options",
-    "Pipeline",
-    "Services",
-    "SystemClock",
-    "checked_options",
-    "find_run",
-    "is_edited",
-    "launch",
-    "open_values",
-    "pipeline",
-    "plan",
-    "renew",
-    "resume",
-]
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class Pipeline(Composition[P, R]):
-    """A function that composes tasks, ready to run.
-
-    Called inside another pipeline it becomes a part of it; called anywhere else it runs, and returns its value or
-    raises the exception of the task that failed.
-    """
-
-    def __init__(
-        self, function: Callable[P, R], name: str, options: RunOptions | None = None, settings: Settings | None = None
-    ) -> None:
-        super().__init__(function, name, settings)
-        self.run_options = options or RunOptions()
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        building = current_building()
-        if building is not None:
-            return self.inline(building, args, kwargs)
-        return self.run(**self.bound(args, kwargs)).result
-
-    def run(self, **parameters: Any) -> Run:
-        """Run the pipeline. Returns the run, whether it succeeded or not. It may also be `paused`: then nothing is left
-        to do until somebody has answered a question (`penstock approve`).
-
-        Raises DefinitionError (ParameterError for the parameters) before anything runs; KeyboardInterrupt after the
-        run was ended by Ctrl-C.
-        """
-        values = self._given("run", parameters)
-        return _uninterrupted(launch(self, values, self._settled_options()))
-
-    def plan(self, **parameters: Any) -> Plan:
-        """What a run of the pipeline would do now: what is cached, what would run and why, what is not yet known.
-        Nothing is run, and nothing is written.
-
-        Raises DefinitionError as `run` does.
-        """
-        values = self._given("plan", parameters)
-        return plan(self, values, self._settled_options())
-
-    def resume(
-        self,
-        run: str = "latest",
-        *,
-        keep: str | Sequence[str] = (),
-        invalidate: str | Sequence[str] = (),
-        take_over: bool = False,
-    ) -> Run:
-        """Go on with a run of this pipeline that is paused, or whose process is gone: what has ended stays so. `run` is
-        its id, or a start of it.
-
-        One that has failed or was cancelled begins anew, as its next generation: what is finished is kept, unless its code
-        or its inputs changed. So does one whose process is gone, if code of what has finished was edited. `keep` and `invalidate` (ids of nodes, or patterns) keep results though they did, or make
-        them anew though they did not. With `take_over`, also if that process seems to live: nothing that it does from now on is
-        recorded.
-
-        Raises NotFoundError, DefinitionError if the pipeline is no longer the one that ran, NondeterministicError if its
-        body does something else than before, and StoreError for a run that has succeeded or is under way elsewhere.
-        """
-        options = self._settled_options()
-        with Services(options).existing_store() as store:
-            record = store.find(run)
-        choice = Choice(keep=patterns(keep, "keep"), invalidate=patterns(invalidate, "invalidate"))
-        choice = None if choice == Choice() else choice
-        return _uninterrupted(resume(self, record, options, take_over=take_over, choice=choice))
-
-    def retry(self, run: str, *nodes: str, keep: str | Sequence[str] = (), invalidate: str | Sequence[str] = ()) -> Run:
-        """Run nodes of a run again (`train`, `fit[3]`, `fit[rf]`, or patterns; by default, those that failed), and all that
-        depends on them, as the next generation of the run. What else is finished is kept, as by `resume`.
-
-        Raises NotFoundError for a node that is not there, DefinitionError, and StoreError for a run that has not ended.
-        """
-        choice = Choice(keep=patterns(keep, "keep"), invalidate=patterns(invalidate, "invalidate"), again=nodes)
-        options = self._settled_options()
-        with Services(options).existing_store() as store:
-            record = store.find(run)
-        return _uninterrupted(renew(self, record, options, choice))
-
-    def _given(self, used: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """The values of all parameters. Raises DefinitionError in the body of a pipeline."""
-        building = current_building()
-        if building is not None:
-            raise DefinitionError(
-                f"{self.name}.{used}() is used in the body of the pipeline {building.pipeline!r}, which runs nothing "
-                "itself",
-                where=str(caller()),
-                remedy=f"Call it, and it becomes a part: {self.name}(...).",
-            )
-        return self.signature.resolve(given=parameters, environ=os.environ, where=str(caller()))
-
-    def _settled_options(self) -> RunOptions:
-        from penstock.runtime.surroundings.project import working_project
-
-        return checked_options(working_project(self.run_options.home).applied(self.run_options))
-
-    def graph(self, **parameters: Any) -> Graph:
-        """The pipeline as data. Parameters are only needed where the body itself uses their values."""
-        return self.define(self.signature.resolve(given=parameters, where=str(caller()), partial=True)).graph
-
-    def options(self, **options: Unpack[Options]) -> Pipeline[P, R]:
-        """The same pipeline run another way; what is not given stays as it is.
-
-        How a run of its own is carried out: see `RunOptions`. How it stands where it is called or mapped inside another
-        pipeline: `name`, `after`, `join`, `max_parallel`, `failure_threshold`, `key`, as for a task. Raises
-        DefinitionError for options that do not exist or have values that they cannot have.
-        """
-        placing, others = split_options(options)
-        unknown = next((name for name in others if name not in RunOptions.__struct_fields__), None)
-        if unknown is not None:
-            raise DefinitionError(
-                f"there is no option {unknown!r}{nearest(unknown, Options.__annotations__)}", where=str(caller())
-            )
-        given = {name: value for name, value in others.items() if value is not None}
-        if "home" in given:
-            given["home"] = str(given["home"])
-        if "refresh" in given:
-            given["refresh"] = patterns(given["refresh"], "refresh")
-        import copy
-
-        changed = copy.copy(self)
-        changed.run_options = checked_options(msgspec.structs.replace(self.run_options, **given))
-        changed.placing = self.placing.changed(placing)
-        return changed
-
-
-def _uninterrupted(run: Run) -> Run:
-    """The run. Raises KeyboardInterrupt if Ctrl-C has ended it."""
-    if run.interrupted:
-        raise KeyboardInterrupt(f"run {run.run_id} was interrupted; finished tasks are in the cache")
-    return run
-
-
-@overload
-def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]: ...
-
-
-@overload
-def pipeline(
-    *, name: str | None = None, **options: Unpack[PipelineOptions]
-) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
-
-
-def pipeline(function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
-    """Make a function a pipeline.
-
-    `name` is what its runs are filed under (default: the function's name). The options are those of `PipelineOptions`:
-    what a failure does, limits, defaults for all tasks, exit handlers, hooks. Raises DefinitionError for something that
-    is not a plain function, for a name with a slash, and for options that do not exist or are out of range.
-    """
-    settings = settings_of(options)
-    exit_tasks(settings.on_exit)
-
-    def decorate(function: Callable[..., Any]) -> Pipeline[..., Any]:
-        check_function(function, "pipeline")
-        check_name(name)
-        return Pipeline(function, name or function.__name__, settings=settings)
-
-    return decorate if function is None else decorate(function)
 
 
 def launch(
@@ -226,16 +38,18 @@ def launch(
     target: str = "",
     observers: Sequence[Observer] = (),
     tags: Sequence[str] = (),
+    start: Start | None = None,
 ) -> Run:
-    """Run a pipeline to its end, or to where it is paused, here. `parameters` are complete and of the right types.
+    """Run a pipeline to its end, or to where it is paused, here. `parameters` are complete and of the right types; `start`
+    says what is settled of the run already.
 
-    Raises DefinitionError before anything is written.
+    Raises DefinitionError before anything is written, and StoreError if there is a run of that id.
     """
     from penstock.runtime.tags import checked_tags
 
     tags = checked_tags(tags)
     with Launch(pipeline, parameters, options, observers) as launch, launch.services.store() as store:
-        driver = launch.driver(store, launch.new_run(store, target, tags))
+        driver = launch.driver(store, launch.new_run(store, target, tags, start))
         return launch.drive(driver, driver.drive)
 
 
@@ -358,6 +172,13 @@ def plan(
         )
 
 
+def begun_as(run: RunRecord, start: Start | None) -> RunRecord:
+    """A run, with what was settled of it before."""
+    if start is None:
+        return run
+    return msgspec.structs.replace(run, run_id=start.run_id or run.run_id, cause=start.cause, version=start.version)
+
+
 class Launch:
     """A pipeline about to run: its first part is defined, and its code can be reached by where attempts are made."""
 
@@ -401,11 +222,11 @@ class Launch:
         if not self.options.only_cached:
             check_secrets(self.definition)
 
-    def new_run(self, store: Store, target: str, tags: Sequence[str] = ()) -> RunRecord:
+    def new_run(self, store: Store, target: str, tags: Sequence[str] = (), start: Start | None = None) -> RunRecord:
         """Record a run that is about to begin."""
         self.services.check_blobs()
         self.check_secrets()
-        record = self.unrecorded_run(store, target)
+        record = begun_as(self.unrecorded_run(store, target), start)
         store.create(record, *self._details(store, record))
         if tags:
             store.tag(record.run_id, add=tags)
@@ -426,12 +247,14 @@ class Launch:
     def new_generation(self, store: Store, run: RunRecord, choice: Choice, target: str = "") -> RunRecord:
         """Record that a run is about to begin anew. One whose driver is gone is ended first."""
         from penstock.model.generation import recorded
+        from penstock.model.trigger import Start
         from penstock.runtime.generations.choosing import end_if_left, settled
         from penstock.runtime.reading.past import Past
 
         self.services.check_blobs()
         self.check_secrets()
-        record = msgspec.structs.replace(self.unrecorded_run(store, target or run.target), run_id=run.run_id)
+        start = Start(run_id=run.run_id, cause=run.cause, version=run.version)
+        record = begun_as(self.unrecorded_run(store, target or run.target), start)
         choice = settled(Past(store, self.services.values, run), choice)
         details = self._details(store, record, recorded(choice))
         end_if_left(store, run)
@@ -596,3 +419,6 @@ class Launch:
         run = Run(record, services.store, services.values, restore, self._resume, replayer, self._renew)
         run.interrupted = driver.progress.cancelling == INTERRUPTED and run.state == "cancelled"
         return run
+
+
+__all__ = ["Launch", "begun_as", "given_again", "is_edited", "launch", "plan", "renew", "resume"]

@@ -9,9 +9,11 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
+from penstock.model.asset import CheckResult, Materialization, PartitionChange
 from penstock.model.event import AnyEvent
 from penstock.model.graph import Graph
 from penstock.model.identity import Basis, SourceText, TaskIdentity
+from penstock.model.occurrence import Occurrence
 from penstock.model.request import Request
 from penstock.model.run import AttemptRecord, Provenance, RunRecord, RunState
 from penstock.model.value import Argument, Description
@@ -198,6 +200,13 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     disclaimed: Sequence[bytes] = ()
     #: what is to be added to the basis of the run
     basis: Basis | None = None
+    #: versions of assets that were made; the store gives them their numbers
+    materializations: Sequence[Materialization] = ()
+    checks: Sequence[CheckResult] = ()
+    #: partitions that are being made, or could not be
+    partitions: Sequence[PartitionChange] = ()
+    #: what others are to hear of
+    occurrences: Sequence[Occurrence] = ()
     #: set in the last turn of a run, or of a driver that leaves it paused
     end: RunState | None = None
     outputs: Mapping[str, Argument] = {}

@@ -1,0 +1,64 @@
+"""What is recorded of assets: their versions, checks, and the states of their partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from penstock.model.asset import CheckResult, Materialization, PartitionChange, PartitionState
+
+
+class Catalog(Protocol):
+    """What is recorded of assets. Versions that runs make are recorded with their turns (`Turn.materializations`). All
+    methods raise StoreError."""
+
+    def latest(self, assets: Iterable[str] | None = None, *, partition: str | None = None) -> list[Materialization]:
+        """The latest version of each asset and, of those with partitions, of each partition (or of a given one)."""
+        ...
+
+    def latest_of(self, asset: str, partitions: Iterable[str]) -> dict[str, Materialization]:
+        """The latest version of each of the partitions that have one."""
+        ...
+
+    def history(self, asset: str, partition: str | None = None, *, limit: int = 20) -> list[Materialization]:
+        """Versions, newest first."""
+        ...
+
+    def made_by(self, run_id: str) -> list[Materialization]:
+        """The versions that a run has made."""
+        ...
+
+    def observe(self, observations: Sequence[Materialization]) -> list[Materialization]:
+        """Record versions that no run has made, each only if its digest is another than that of the latest. Returns the new
+        ones."""
+        ...
+
+    def checks(self, asset: str, partition: str | None = None, *, limit: int = 20) -> list[CheckResult]:
+        """Results of checks, newest first."""
+        ...
+
+    def states(self, asset: str) -> dict[str, PartitionState]:
+        """The state of every partition that is not missing."""
+        ...
+
+    def counts(self, assets: Iterable[str] | None = None) -> dict[str, dict[PartitionState, int]]:
+        """How many partitions of each asset are in which state, without those that are missing."""
+        ...
+
+    def changes(self, asset: str, partitions: Iterable[str]) -> dict[str, PartitionChange]:
+        """What last happened to partitions."""
+        ...
+
+    # Partitions that are added and removed.
+
+    def add_partitions(self, name: str, keys: Iterable[str]) -> list[str]:
+        """Add keys to the dynamic partitions of a name. Returns those that were not there."""
+        ...
+
+    def remove_partitions(self, name: str, keys: Iterable[str]) -> list[str]:
+        """Returns those that were there."""
+        ...
+
+    def dynamic_partitions(self, name: str) -> list[str]:
+        """The keys, in the order in which they were added."""
+        ...
