@@ -82,7 +82,7 @@ class Services:
 
         # where there is no room for it, that is told once it is needed
         with suppress(OSError):
-            self._spare = Spare(sys.path)
+            self._spare = Spare(sys.path, ["penstock.app", "penstock.values"])
 
     def end_ahead(self) -> None:
         """Let go of what was begun ahead of a run and not needed."""
