@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.authoring.pipeline import Composition, Definition
+    from penstock.executors.workers.server import Server, Spare
     from penstock.model.graph import Graph
     from penstock.model.run import RunRecord
     from penstock.model.work import Imported, WorkerSettings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from penstock.runtime.run import Run
     from penstock.runtime.surroundings.notices import PlaceNotices
     from penstock.runtime.surroundings.project import Project
+    from penstock.runtime.surroundings.provenance import Status
     from penstock.secrets.signing import Trust
     from penstock.stores.postgres import PostgresStore
     from penstock.stores.relational import RelationalStore
@@ -64,6 +66,29 @@ class Services:
         self.project: Project = working_project(self.options.home)
         #: whether there was a connection to the server that the store is on
         self._was_reached = False
+        #: what was begun ahead of a run
+        self._status: Status | None = None
+        self._spare: Spare | None = None
+
+    def begin_ahead(self, function: Callable[..., Any]) -> None:
+        """Begin what the run of a pipeline, given by its function, would wait for later on: other processes see to that
+        while this one still prepares the run. To be ended with `end_ahead`."""
+        from penstock.runtime.surroundings.provenance import Status
+
+        self._status = Status(_folder(_file_of(function)))
+        if self.options.executor == "inline" or self.options.only_cached or self.machine.cores < 2:
+            return
+        from penstock.executors.workers.server import Spare
+
+        # where there is no room for it, that is told once it is needed
+        with suppress(OSError):
+            self._spare = Spare(sys.path, ["penstock.app", "penstock.values"])
+
+    def end_ahead(self) -> None:
+        """Let go of what was begun ahead of a run and not needed."""
+        for begun in (self._status, self._spare):
+            if begun is not None:
+                begun.close()
 
     @contextmanager
     def store(self) -> Generator[RelationalStore]:
@@ -292,17 +317,16 @@ class Services:
         return Replayer(bench, define, prefers_defined=prefers_defined)
 
     def provenance(self, pipeline: Composition[..., Any], record: Any, options: RunOptions) -> Any:
-        from pathlib import Path
-
         from penstock.runtime.surroundings.provenance import capture
 
-        file = getattr(sys.modules.get(pipeline.function.__module__), "__file__", None)
+        file = _file_of(pipeline.function)
         return capture(
             command=tuple(sys.argv),
-            folder=Path(file).parent if file else Path.cwd(),
-            source_files=[Path(file)] if file else [],
+            folder=_folder(file),
+            source_files=[] if file is None else [file],
             parameters=record.parameters,
             configuration=msgspec.to_builtins(options) | {"home": str(self.project.home)},
+            status=self._status,
         )
 
     @functools.cached_property
@@ -322,12 +346,13 @@ class Services:
 
             return InlineExecutor(self.values, parameters, codes.functions, self.worker_settings((), parameters))
         from penstock.executors.processes import ProcessExecutor
+        from penstock.executors.workers.server import Server
 
         settings = self.worker_settings(codes.modules, parameters)
-        workers = self.workers(options)
+        workers, server = self.workers(options), Server(settings, self._spare)
         if not codes.shares:
-            return ProcessExecutor(settings, workers)
-        return routed(settings, workers)
+            return ProcessExecutor(settings, workers, server)
+        return routed(settings, workers, server)
 
     def workers(self, options: RunOptions) -> int:
         """How many attempts are made at once, apart from those that share a process."""
@@ -423,14 +448,27 @@ def _opened_file(path: Path) -> Generator[SqliteStore]:
         store.close()
 
 
-def routed(settings: WorkerSettings, workers: int) -> Executor:
-    """Worker processes for most attempts, one for threads and one for coroutines."""
+def _file_of(function: Callable[..., Any]) -> Path | None:
+    """The file of the module that a function is in, where it has one."""
+    from pathlib import Path
+
+    file = getattr(sys.modules.get(function.__module__), "__file__", None)
+    return Path(file) if file else None
+
+
+def _folder(file: Path | None) -> Path:
+    """Where a file is; the working folder where there is none."""
+    from pathlib import Path
+
+    return Path.cwd() if file is None else file.parent
+
+
+def routed(settings: WorkerSettings, workers: int, server: Server) -> Executor:
+    """Worker processes for most attempts, one for threads and one for coroutines; all are forked by `server`."""
     from penstock.executors.concurrent import ConcurrentExecutor
     from penstock.executors.processes import ProcessExecutor
     from penstock.executors.routing import RoutingExecutor
-    from penstock.executors.workers.server import Server
 
-    server = Server(settings)
     return RoutingExecutor(
         {
             "process": ProcessExecutor(settings, workers, server),

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from penstock.model.run import Provenance
-from penstock.runtime.surroundings.provenance import capture
+from penstock.runtime.surroundings.provenance import Status, capture
 
 
 def captured(folder: Path, **options: Any) -> Provenance:
@@ -218,3 +218,22 @@ def test_of_the_environment_only_what_can_change_numbers(tmp_path: Path, monkeyp
 def test_it_can_be_stored(tmp_path: Path) -> None:
     provenance = captured(tmp_path, parameters={"seed": 1}, configuration={"cache": True})
     assert msgspec.json.decode(msgspec.json.encode(provenance), type=Provenance) == provenance
+
+
+# git is asked ahead
+
+
+def test_git_is_asked_before_it_is_waited_for(repository: Path, tmp_path: Path) -> None:
+    status = Status(repository)
+    assert captured(tmp_path, status=status).git_commit == git(repository, "rev-parse", "HEAD")
+    assert status.read() is None
+
+
+def test_git_that_is_not_waited_for_is_gone(repository: Path) -> None:
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    others = children.read_text()
+    status = Status(repository)
+    assert children.read_text() != others
+    status.close()
+    assert children.read_text() == others
+    assert status.read() is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
 
-from penstock.app.launching import Launch, given_again, is_edited, launch, plan, renew, resume
+from penstock.app.launching import Launch, is_edited, launch, plan, renew, resume
 from penstock.authoring.building import current_building
 from penstock.authoring.decorated import check_function, check_name
 from penstock.authoring.kinds.conversion import nearest
@@ -38,7 +38,6 @@ __all__ = [
     "SystemClock",
     "checked_options",
     "find_run",
-    "given_again",
     "is_edited",
     "launch",
     "open_values",

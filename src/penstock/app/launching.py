@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +45,15 @@ def launch(
 
     Raises DefinitionError before anything is written, and StoreError if there is a run of that id.
     """
+    from penstock.runtime.surroundings.garbage import uncollected
     from penstock.runtime.tags import checked_tags
 
     tags = checked_tags(tags)
-    with Launch(pipeline, parameters, options, observers) as launch, launch.services.store() as store:
-        driver = launch.driver(store, launch.new_run(store, target, tags, start))
+    with ExitStack() as opened:
+        with uncollected():
+            launch = opened.enter_context(Launch(pipeline, parameters, options, observers, begins=True))
+            store = opened.enter_context(launch.services.store())
+            driver = launch.driver(store, launch.new_run(store, target, tags, start))
         return launch.drive(driver, driver.drive)
 
 
@@ -75,7 +79,7 @@ def resume(
     from penstock.runtime.orphans import check_undriven, log
     from penstock.runtime.surroundings.processes import this_process
 
-    with Launch(pipeline, _as_begun(pipeline, run), options, observers) as launch, launch.services.store() as store:
+    with Launch(pipeline, pipeline.given_in(run), options, observers) as launch, launch.services.store() as store:
         launch.services.check_blobs()
         anew = launch.is_edited(store, run)
         if not take_over:
@@ -96,12 +100,8 @@ def is_edited(pipeline: Composition[..., Any], run: RunRecord, options: RunOptio
 
     Raises DefinitionError if the pipeline is no longer the one that ran.
     """
-    with Launch(pipeline, _as_begun(pipeline, run), options, ()) as launch, launch.services.existing_store() as store:
+    with Launch(pipeline, pipeline.given_in(run), options, ()) as launch, launch.services.existing_store() as store:
         return launch.is_edited(store, run)
-
-
-def _as_begun(pipeline: Composition[..., Any], run: RunRecord) -> dict[str, Any]:
-    return pipeline.signature.resolve(given={}, config=run.parameters, config_source=f"run {run.run_id}")
 
 
 def renew(
@@ -125,16 +125,10 @@ def renew(
     from penstock.runtime.generations.choosing import check_over
     from penstock.runtime.orphans import log
 
-    with Launch(pipeline, given_again(pipeline, run), options, observers) as launch, launch.services.store() as store:
+    with Launch(pipeline, pipeline.given_again(run), options, observers) as launch, launch.services.store() as store:
         check_over(store, run, choice, say or log, take_over=take_over)
         driver = launch.driver(store, launch.new_generation(store, run, choice, target))
         return launch.drive(driver, driver.drive)
-
-
-def given_again(pipeline: Composition[..., Any], run: RunRecord) -> dict[str, Any]:
-    """The parameters of a run, for a pipeline that may have others by now."""
-    known = {name: value for name, value in run.parameters.items() if name in pipeline.signature.kinds}
-    return pipeline.signature.resolve(given={}, config=known, config_source=f"run {run.run_id}")
 
 
 def plan(
@@ -189,9 +183,9 @@ class Launch:
         options: RunOptions,
         observers: Sequence[Observer],
         services: Services | None = None,
+        *,
+        begins: bool = False,
     ) -> None:
-        from penstock.runtime.codes import Codes
-
         self.pipeline = pipeline
         self.options = options
         self.observers = observers
@@ -199,9 +193,14 @@ class Launch:
         self.edits: Edits | None = None
         #: sizes of the pools that there are
         self.pools: dict[str, int] = {}
+        self.services = services or Services(options)
         self.definition = pipeline.begin(parameters)
         try:
-            self.services = services or Services(options)
+            if begins:
+                # not before the body: it may set what other processes inherit
+                self.services.begin_ahead(pipeline.function)
+            from penstock.runtime.codes import Codes
+
             arguments = self.services.project.container_arguments
             self.codes = Codes(self.definition, here=options.executor == "inline", container_arguments=arguments)
         except BaseException:
@@ -212,6 +211,7 @@ class Launch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.services.end_ahead()
         if self.definition.body is not None:
             self.definition.body.stop()
 
@@ -421,4 +421,4 @@ class Launch:
         return run
 
 
-__all__ = ["Launch", "begun_as", "given_again", "is_edited", "launch", "plan", "renew", "resume"]
+__all__ = ["Launch", "begun_as", "is_edited", "launch", "plan", "renew", "resume"]

@@ -28,6 +28,7 @@ from penstock.model.place import Location
 
 if TYPE_CHECKING:
     from penstock.authoring.kinds.parameters import Signature
+    from penstock.model.run import RunRecord
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,6 +108,15 @@ class Composition(Fanned[P, R], Decorated[P, R]):
     @property
     def parameters(self) -> tuple[ParameterPort, ...]:
         return self.signature.parameters
+
+    def given_in(self, run: RunRecord) -> dict[str, Any]:
+        """The parameters of a run of this pipeline as it is now. Raises what `Signature.resolve` does."""
+        return self.signature.resolve(given={}, config=run.parameters, config_source=f"run {run.run_id}")
+
+    def given_again(self, run: RunRecord) -> dict[str, Any]:
+        """The same, without those that the pipeline no longer has."""
+        known = {name: value for name, value in run.parameters.items() if name in self.signature.kinds}
+        return self.signature.resolve(given={}, config=known, config_source=f"run {run.run_id}")
 
     def define(self, parameters: Mapping[str, Any]) -> Definition:
         """The graph for given values of the parameters; those that are absent must not matter to its shape.

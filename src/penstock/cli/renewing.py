@@ -56,11 +56,11 @@ def renew_run(
 
 def _planned(pipeline: Pipeline[..., Any], options: RunOptions, run: RunRecord, choice: Choice) -> dict[str, Any]:
     """What the run would do, as its document."""
-    from penstock.app import given_again, plan
+    from penstock.app import plan
     from penstock.cli.running import composing
 
     with stdout_kept_clean(), composing(pipeline):
-        return plan(pipeline, given_again(pipeline, run), options, (run, choice)).document
+        return plan(pipeline, pipeline.given_again(run), options, (run, choice)).document
 
 
 def _tell_plan(document: dict[str, Any], *, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -34,6 +33,8 @@ _ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 def person() -> str:
     """Who asks, where nobody says: the user of this process."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):

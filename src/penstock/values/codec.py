@@ -14,10 +14,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from blake3 import blake3
 
 from penstock.errors import OutputError
@@ -32,8 +32,7 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(msgspec.Struct, frozen=True):
     """A value on its way into storage."""
 
     #: the bytes: buffers to be written one after the other, or a function that writes them

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,8 @@ class Figures:
 
     def preview(self, value: Any) -> dict[str, Any]:
         width, height = value.get_size_inches()
+        import base64
+
         thumbnail = base64.b64encode(_png(value, _THUMBNAIL / width)).decode()
         return {"kind": "figure", "inches": [float(width), float(height)], "axes": len(value.axes), "png": thumbnail}
 

@@ -8,7 +8,6 @@ has changed.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -115,12 +114,12 @@ class Files:
         except OSError as error:
             raise StoreError(f"cannot write {place}: {error.strerror or error}") from error
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            _remove(draft)
 
     def discard(self, process: int) -> None:
         """Remove what a process of this machine, by its id, was making in the workspace when it died."""
         for draft in self._workspace.glob(f".*-{process}-*"):
-            shutil.rmtree(draft, ignore_errors=True)
+            _remove(draft)
 
     def _make_entry(self, entry: Entry, path: Path) -> None:
         if entry.address is None:
@@ -141,7 +140,7 @@ class Files:
                     return
                 old = draft.with_name(f"{draft.name}-old")
                 home.rename(old)
-                shutil.rmtree(old, ignore_errors=True)
+                _remove(old)
             else:
                 return
         raise StoreError(f"cannot write {place}: it is changed all the time")
@@ -288,13 +287,24 @@ def export_path(source: Path, target: Path) -> Path:
     if not source.exists():
         raise OutputError(f"there is no file or folder {source}")
     if source.is_dir():
+        import shutil
+
         shutil.copytree(source, target, dirs_exist_ok=True, copy_function=_copy)
     else:
         _copy(source, target)
     return target
 
 
+def _remove(folder: Path) -> None:
+    # it brings modules for archives along, which take longer to load than a run that has no files takes in all
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _copy(source: Any, target: Any) -> None:
+    import shutil
+
     shutil.copyfile(source, target)
     if os.access(source, os.X_OK):
         Path(target).chmod(0o755)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copyreg
 import dataclasses
-from dataclasses import dataclass
 from typing import Any, cast, is_typeddict
+
+import msgspec
 
 from penstock.values.codec import loaded
 
 _SLOTS_GETSTATE = getattr(dataclasses, "_dataclass_getstate", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """What a record consists of. `identity` is what makes two of them equal, `rest` what else has to be kept."""
 
     form: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,6 +42,8 @@ def write(value: Any, path: Path, *, link: bool = False) -> None:
 
 def place(source: Path, path: Path, *, link: bool) -> None:
     """Put a file or a folder of the user's at a path, which its folders are made for: a link to it, or a copy."""
+    import shutil
+
     source = source.absolute()
     if not source.exists():
         raise OutputError(f"there is no file or folder {source}")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -40,11 +40,13 @@ REMEDIES = {
 #: the standard library stays ahead while penstock is imported: a file of the user's may be called random.py. Importing
 #: leaves next to no garbage, and looking for it is a fifth of the time: only workers do.
 _START = """
-import gc, json, sys
+import gc, importlib, json, sys
 gc.disable()
-path = json.loads(sys.argv.pop())
+path, modules = json.loads(sys.argv.pop())
 sys.path += path
 from penstock.executors.workers.forkserver import main
+for module in modules:
+    importlib.import_module(module)
 sys.path[:] = path
 main(int(sys.argv.pop()))
 """
@@ -59,14 +61,42 @@ class Ends(NamedTuple):
     page: Page
 
 
+class Spare:
+    """The process of a fork server that is yet to be told what to import: until then it loads what all of them do, and the
+    `modules` of penstock that all users' modules will load.
+
+    Whoever begins one closes it, which does nothing once a server has taken it. Raises OSError where there is no room for
+    one.
+    """
+
+    def __init__(self, path: Sequence[str], modules: Sequence[str] = ()) -> None:
+        self._begun: tuple[subprocess.Popen[bytes], socket.socket] | None = _begun(path, modules)
+
+    def take(self) -> tuple[subprocess.Popen[bytes], socket.socket] | None:
+        """The process and the socket to it; None if they were taken before."""
+        taken, self._begun = self._begun, None
+        return taken
+
+    def close(self) -> None:
+        """Let it go, if nobody has taken it."""
+        taken = self.take()
+        if taken is not None:
+            process, control = taken
+            process.kill()
+            process.wait()
+            control.close()
+
+
 class Server:
-    """A fork server, for one executor or several: it runs from the first `start` until each has called `close`.
+    """A fork server, for one executor or several: it runs from the first `start` until each has called `close`. It begins
+    with a `spare`, if it is given one that nobody has taken.
 
     When its process is gone, so are its workers: whoever has asked for them is told so, and another one takes its place.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, spare: Spare | None = None) -> None:
         self._settings = settings
+        self._spare = spare
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         #: can be read when the process has something to say, whichever of its successors it is by now
@@ -98,17 +128,9 @@ class Server:
         return channel.fileno()
 
     def _begin(self, channel: selectors.DefaultSelector) -> None:
+        taken = None if self._spare is None else self._spare.take()
         try:
-            # which fails where no folder for temporary files can be written, as it would in the process itself
-            tempfile.gettempdir()
-            control, theirs = socket.socketpair()
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", _START, str(theirs.fileno()), json.dumps(self._settings.path)],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
+            self._process, control = taken or _begun(self._settings.path)
         except OSError as error:
             raise WorkerLostError(
                 f"the process that starts workers cannot be started: {error.strerror or error}",
@@ -233,3 +255,18 @@ class Server:
         if self._process.returncode:
             scratch.discard(self._process.pid)
         self._process = None
+
+
+def _begun(path: Sequence[str], modules: Sequence[str] = ()) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A new process, which has yet to be told its settings, and the socket to it."""
+    # which fails where no folder for temporary files can be written, as it would in the process itself
+    tempfile.gettempdir()
+    control, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _START, str(theirs.fileno()), json.dumps([path, modules])],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return process, control

@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -144,6 +143,8 @@ def _index(name: str, environ: Mapping[str, str]) -> int | None:
 
 def _told(environ: Mapping[str, str]) -> list[tuple[int, str]]:
     """Index and UUID of each GPU, by `nvidia-smi`; none where there is no such program, or it fails."""
+    import shutil
+
     program = shutil.which("nvidia-smi", path=environ.get("PATH"))
     if program is None:
         return []

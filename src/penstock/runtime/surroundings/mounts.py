@@ -13,12 +13,39 @@ from pathlib import Path
 from typing import NamedTuple
 
 #: what Linux and macOS call the file systems that are reached over a network
-_NETWORK = re.compile(
-    r"9p|acfs|afp|afs|beegfs|ceph|cifs|coda|davfs|fhgfs|gfs2|glusterfs|gpfs|lustre|ncpfs|nfs[34]?|ocfs2|orangefs|panfs|pvfs2|"
-    r"smb[23]|smbfs|webdav|wekafs"
+_NETWORK = frozenset(
+    [
+        "9p",
+        "acfs",
+        "afp",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "davfs",
+        "fhgfs",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs3",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "panfs",
+        "pvfs2",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "webdav",
+        "wekafs",
+    ]
 )
 #: those that a program of its own serves; its name may be in capitals, and more may follow it: `fuse.JuiceFS:home`
-_SERVED = re.compile(
+_SERVED = (
     r"fuse\.(afp|beegfs|ceph|curlftp|dav|gcsfuse|geese|gluster|goofys|juice|lizard|mfs|moose|mount-s3|rclone|s3|s3ql|seaweed|"
     r"smbnet|ssh|weed)(fs)?(-fuse)?(:.*)?"
 )
@@ -38,7 +65,10 @@ class Mount(NamedTuple):
     @property
     def is_network(self) -> bool:
         kind = self.kind.lower()
-        return bool(_NETWORK.fullmatch(kind) or _SERVED.fullmatch(kind))
+        if not kind.startswith("fuse."):
+            return kind in _NETWORK
+        # compiled only here: few have any of these
+        return bool(re.fullmatch(_SERVED, kind))
 
     def __str__(self) -> str:
         return f"{self.kind}, {self.source} at {self.point}"

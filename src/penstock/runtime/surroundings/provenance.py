@@ -7,10 +7,13 @@ import platform
 import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.fingerprint.packages import installed
 from penstock.model.run import Provenance
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 #: seconds that git may take, in a repository of whatever size
 _GIT_PATIENCE: Final = 3.0
@@ -51,13 +54,14 @@ def capture(
     source_files: Sequence[Path],
     parameters: Mapping[str, Any],
     configuration: Mapping[str, Any],
+    status: Status | None = None,
 ) -> Provenance:
     """Note what a run depends on, as it is now.
 
-    `folder` is where to ask git; `source` of the result has an entry for each of `source_files` that can be read.
+    `folder` is where to ask git, unless it was asked before, for its `status`; `source` of the result has an entry for each of `source_files` that can be read.
     Never fails: what cannot be found out is left empty.
     """
-    commit, dirty = _git(folder)
+    commit, dirty = _checked_out((status or Status(folder)).read())
     packages = installed()
     return Provenance(
         penstock=packages.get("penstock", ""),
@@ -131,12 +135,8 @@ def _seeds(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name in _SEEDS or name.endswith("_seed")}
 
 
-def _git(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit that is checked out and whether anything differs from it; None for what there is not.
-
-    The folder in which penstock keeps its state does not count as a difference.
-    """
-    report = _git_status(folder)
+def _checked_out(report: str | None) -> tuple[str | None, bool | None]:
+    """The commit that is checked out and whether anything differs from it; None for what there is not."""
     if report is None:
         return None, None
     entries = [line for line in report.split("\0") if line]
@@ -145,11 +145,42 @@ def _git(folder: Path) -> tuple[str | None, bool | None]:
     return (None if commit in ("", "(initial)") else commit), dirty
 
 
-def _git_status(folder: Path) -> str | None:
+class Status:
+    """What git says of a folder. It is asked when this is made, and waited for when that is read: meanwhile there is other
+    work to do. Whoever makes one reads it or closes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = _asked(folder)
+
+    def read(self) -> str | None:
+        """The report; None where there is none, and from the second time."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        from subprocess import TimeoutExpired
+
+        with process:
+            try:
+                report, _ = process.communicate(timeout=_GIT_PATIENCE)
+            except TimeoutExpired:
+                process.kill()
+                return None
+        return report.decode("utf-8", "replace") if process.returncode == 0 else None
+
+    def close(self) -> None:
+        """Ask no longer."""
+        if self._process is not None:
+            self._process.kill()
+            self.read()
+
+
+def _asked(folder: Path) -> Popen[bytes] | None:
+    """Git at work on its report; None where there is no repository. The folder in which penstock keeps its state does not
+    count as a difference."""
     if not any((each / ".git").exists() for each in (folder, *folder.absolute().parents)):
         # as it is for most who try something out: asking git would take longer than all of their run
         return None
-    import subprocess
+    from subprocess import DEVNULL, PIPE, Popen
 
     # A run can be started from a hook of git, whose variables point elsewhere; and a status may not lock the index,
     # nor start what the repository configures as its file system monitor.
@@ -158,14 +189,6 @@ def _git_status(folder: Path) -> str | None:
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), "status", "--porcelain=v2", "--branch", "-z"]
     scope = ["--untracked-files=normal", "--", ":/", ":(top,exclude,glob)**/.penstock/**"]
     try:
-        done = subprocess.run(
-            [*command, *scope],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_GIT_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
+        return Popen([*command, *scope], env=environment, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
+    except OSError:
         return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
