@@ -112,7 +112,6 @@ _CACHE = (
         claimed_item bigint
     )
     """,
-    "CREATE INDEX results_by_claimant ON results (claimant) WHERE claimant IS NOT NULL",
     "CREATE TABLE descriptions (digest bytea PRIMARY KEY, preview text NOT NULL)",
     "CREATE TABLE identities (digest bytea PRIMARY KEY, document bytea NOT NULL, kept_at double precision NOT NULL)",
     "CREATE TABLE texts (digest bytea PRIMARY KEY, text bytea NOT NULL)",
