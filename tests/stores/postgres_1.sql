@@ -315,8 +315,6 @@ CREATE INDEX runs_by_start ON penstock.runs USING btree (started_at);
 CREATE INDEX runs_by_state ON penstock.runs USING btree (state, started_at);
 ALTER TABLE ONLY penstock.attachments
     ADD CONSTRAINT attachments_run_fkey FOREIGN KEY (run) REFERENCES penstock.runs(id) ON DELETE CASCADE;
-ALTER TABLE ONLY penstock.attempts
-    ADD CONSTRAINT attempts_run_fkey FOREIGN KEY (run) REFERENCES penstock.runs(id) ON DELETE CASCADE;
 ALTER TABLE ONLY penstock.basis
     ADD CONSTRAINT basis_run_fkey FOREIGN KEY (run) REFERENCES penstock.runs(id) ON DELETE CASCADE;
 ALTER TABLE ONLY penstock.claims

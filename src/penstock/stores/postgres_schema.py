@@ -71,7 +71,11 @@ _HISTORY = (
     f"CREATE TABLE growth (run {_RUN}, number bigint NOT NULL, PRIMARY KEY (run, number))",
     f"""
     CREATE TABLE attempts (
-        {_ATTEMPT},
+        -- no reference: a turn holds the row of its run anyway, and to look for it for each attempt costs as much as all
+        -- else; who removes a run removes them
+        run bigint NOT NULL,
+        {_CELL},
+        attempt bigint NOT NULL,
         state {_NAME},
         started_at double precision NOT NULL,
         duration double precision NOT NULL,
