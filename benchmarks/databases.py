@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from benchmarks.figures import Figure, Round, figure
 from benchmarks.floors import FLOORS
@@ -29,11 +29,11 @@ def _stored_in(url: str) -> Generator[None]:
 
 
 def postgres(rounds: int, fan_out: int, chain: int, inline: int, workers: int) -> list[Figure]:
-    """A server is started, and gets a new database for each round."""
+    """A server is started, and gets new databases for each round."""
     from penstock.testing.postgres import Cluster
 
     with Cluster.start() as cluster:
-        taken = [list(_round(cluster.database(), fan_out, chain, inline, workers)) for _ in range(rounds)]
+        taken = [list(_round(cluster.database, fan_out, chain, inline, workers)) for _ in range(rounds)]
         turns = [_turns(cluster.database(), 1_000) for _ in range(rounds)]
     names = (
         f"fan-out of {fan_out:,}, PostgreSQL",
@@ -50,8 +50,9 @@ def postgres(rounds: int, fan_out: int, chain: int, inline: int, workers: int) -
     return [*figures, figure("a turn with one attempt, PostgreSQL", "us", floor, turns, None)]
 
 
-def _round(url: str, fan_out: int, chain: int, inline: int, workers: int) -> Iterator[Round]:
-    """Microseconds per task: of a fan-out, of the same again, of its plan, of a chain, of tasks in the process itself."""
+def _round(database: Callable[[], str], fan_out: int, chain: int, inline: int, workers: int) -> Iterator[Round]:
+    """Microseconds per task: of a fan-out, of the same again, of its plan, of a chain, of tasks in the process itself; the
+    last two in databases of their own, since all call the same task with the same numbers."""
     least = workers
     row = FLOORS["rows"](fan_out, workers) / fan_out
 
@@ -60,12 +61,15 @@ def _round(url: str, fan_out: int, chain: int, inline: int, workers: int) -> Ite
         whole = measure(kind, pipeline, n, workers, home)["seconds"]
         return Round(row * _MICRO, whole / n * _MICRO, nothing / n * _MICRO)
 
-    with _stored_in(url), new_home() as home:
-        yield spent("processes", "fan_out", fan_out, least)
-        yield spent("processes", "fan_out", fan_out, least)
-        yield spent("plan", "fan_out", fan_out, least)
-        yield spent("processes", "chain", chain, 1)
-        yield spent("inline", "fan_out", inline, 1)
+    with new_home() as home:
+        with _stored_in(database()):
+            yield spent("processes", "fan_out", fan_out, least)
+            yield spent("processes", "fan_out", fan_out, least)
+            yield spent("plan", "fan_out", fan_out, least)
+        with _stored_in(database()):
+            yield spent("processes", "chain", chain, 1)
+        with _stored_in(database()):
+            yield spent("inline", "fan_out", inline, 1)
 
 
 def _turns(url: str, count: int) -> Round:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from shutil import copytree
 from statistics import median
 from typing import NamedTuple
 
 from benchmarks import databases
-from benchmarks.crowded import fill
+from benchmarks.crowded import copy, fill
 from benchmarks.figures import Budget, Figure, Round, figure
 from benchmarks.processes import measure, new_home
 from benchmarks.startup import cold_run, imports, version
@@ -192,8 +191,8 @@ def scale(sizes: Sizes) -> list[Figure]:
 def crowded(sizes: Sizes) -> list[Figure]:
     """A store with thousands of finished runs against an empty one: a run, what is asked, a run that is taken over.
 
-    Each result has a page of its own to go to in the one, and shares it with others in the other. Of tasks that take
-    no time, in the process of the driver, that is a part worth telling; there is no budget for it.
+    Of tasks that take no time, in the process of the driver, what the store takes is a part worth telling; there is no
+    budget for it.
     """
     n, times = sizes.chain, 25
     kinds = {
@@ -210,8 +209,8 @@ def crowded(sizes: Sizes) -> list[Figure]:
             for name, (kind, workload, size, _) in kinds.items():
                 with new_home() as one, new_home() as other:
                     # each on a copy, since what it leaves would be there for the next
-                    copytree(empty, one, dirs_exist_ok=True)
-                    copytree(full, other, dirs_exist_ok=True)
+                    copy(empty, one)
+                    copy(full, other)
                     few, many = (measure(kind, workload, size, sizes.workers, home)["seconds"] for home in (one, other))
                 rounds[name].append(Round(few * 1e3, many * 1e3))
     return [

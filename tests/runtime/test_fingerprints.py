@@ -26,8 +26,8 @@ def load() -> list[int]:
 TASKS = {"fit": fit, "load": load}
 
 
-def fingerprints(ended: Ended) -> list[bytes | None]:
-    return [each.fingerprint for each in ended.attempts if each.node == "fit"]
+def fingerprints(ended: Ended, name: str = "fit") -> list[bytes | None]:
+    return [each.fingerprint for each in ended.attempts if each.node == name]
 
 
 def composition(bench: Bench, **inputs: Any) -> Composition:
@@ -46,6 +46,18 @@ def test_a_fingerprint_follows_from_its_composition(bench: Bench) -> None:
     spread = Each({"kwargs": Constant([{"seed": 5, "depth": 3}, {"depth": 3, "seed": 6}])}, spread="kwargs")
     rows = node("fit", "fit", {"data": loaded}, each=spread)
     assert fingerprints(bench.run(graph(node("load", "load"), rows), TASKS)) == expected
+
+
+def test_those_of_one_task_lie_together(bench: Bench) -> None:
+    each = Each({"seed": Constant([5, 6, 7])})
+    ended = bench.run(
+        graph(node("load", "load"), node("fit", "fit", {"data": 1, "seed": Item("seed")}, each=each)), TASKS
+    )
+    made, loaded = fingerprints(ended), fingerprints(ended, "load")
+    assert len({each for each in made if each is not None and len(each) == 32}) == 3
+    assert len({each[:4] for each in made if each is not None}) == 1
+    assert loaded[0] is not None
+    assert all(each is None or each[:4] != loaded[0][:4] for each in made)
 
 
 def test_settings_are_a_part_of_it(bench: Bench) -> None:

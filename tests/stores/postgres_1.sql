@@ -310,14 +310,11 @@ CREATE INDEX holds_by_pool ON penstock.holds USING btree (pool);
 CREATE INDEX lines_by_run ON penstock.lines USING btree (run);
 CREATE INDEX metrics_by_run ON penstock.metrics USING btree (run);
 CREATE INDEX requests_by_run ON penstock.requests USING btree (run, number);
-CREATE INDEX results_by_claimant ON penstock.results USING btree (claimant) WHERE (claimant IS NOT NULL);
 CREATE INDEX runs_by_pipeline ON penstock.runs USING btree (pipeline, started_at);
 CREATE INDEX runs_by_start ON penstock.runs USING btree (started_at);
 CREATE INDEX runs_by_state ON penstock.runs USING btree (state, started_at);
 ALTER TABLE ONLY penstock.attachments
     ADD CONSTRAINT attachments_run_fkey FOREIGN KEY (run) REFERENCES penstock.runs(id) ON DELETE CASCADE;
-ALTER TABLE ONLY penstock.attempts
-    ADD CONSTRAINT attempts_run_fkey FOREIGN KEY (run) REFERENCES penstock.runs(id) ON DELETE CASCADE;
 ALTER TABLE ONLY penstock.basis
     ADD CONSTRAINT basis_run_fkey FOREIGN KEY (run) REFERENCES penstock.runs(id) ON DELETE CASCADE;
 ALTER TABLE ONLY penstock.claims

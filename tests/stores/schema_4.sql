@@ -201,7 +201,6 @@ CREATE INDEX holds_by_pool ON holds (pool);
 CREATE INDEX claims_by_pool ON claims (pool);
 CREATE INDEX runs_by_pipeline ON runs (pipeline, started_at);
 CREATE INDEX runs_by_state ON runs (state, started_at);
-CREATE INDEX results_by_claimant ON results (claimant) WHERE claimant IS NOT NULL;
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('runs',6);
 INSERT INTO "sqlite_sequence" VALUES('requests',2);

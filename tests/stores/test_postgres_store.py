@@ -104,6 +104,18 @@ def test_a_run_by_the_name_of_one_that_was_removed_elsewhere(url: str, store: Po
     other.close()
 
 
+def test_a_run_that_is_removed_leaves_nothing(postgres_cluster: Cluster, store: PostgresStore) -> None:
+    store.commit("run-1", turn(1, attempts=[attempt(item=2)], end=RunState.FAILED))
+    store.regenerate(run_record(), graph(), provenance())
+    store.commit("run-1", turn(0, attempts=[attempt()], end=RunState.FAILED))
+    store.create(run_record("run-2"), graph(), provenance())
+    store.commit("run-2", turn(0, attempts=[attempt()]))
+    store.remove(["run-1"])
+    for table in ("runs", "run_details", "journal", "attempts"):
+        assert postgres_cluster.execute(f"SELECT count(*) FROM penstock.{table}", "others") == [(1,)]
+    assert store.attempts("run-2") == [attempt()]
+
+
 def test_the_summary_counts(store: PostgresStore) -> None:
     summary = store.summary()
     assert (summary["schema"], summary["runs"]) == (len(postgres_schema.MIGRATIONS), 1)

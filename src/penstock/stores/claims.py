@@ -3,6 +3,8 @@
 A claim is an entry of the cache that has a claimant, and no outputs yet. So it costs no page of the file that the result
 would not: that of its fingerprint is written when it is claimed, and the result takes the place of the claim. It counts
 while its run is under way; that of any other run is taken over. What there is a result of cannot be claimed.
+
+No index tells what a run has claimed: it would be written twice for each result. Who writes a run from its start knows.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ TAKE = """
 # What the run has made itself, for an item just like this one, is its own affair.
 _OTHERS = "SELECT 1 FROM results WHERE fingerprint = ?1 AND (claimant <> ?2 OR (length(outputs) > 0 AND run <> ?2))"
 _DROP = "DELETE FROM results WHERE fingerprint = ? AND claimant = ? AND length(outputs) = 0"
+_DROP_ALL = "DELETE FROM results WHERE claimant = ? AND length(outputs) = 0"
 _DEAD = "claimant IS NOT NULL AND claimant NOT IN (SELECT id FROM runs WHERE state = 'running')"
 _SWEEP = f"DELETE FROM results WHERE {_DEAD} AND length(outputs) = 0"
 
@@ -58,9 +61,9 @@ def drop(connection: Connection, run: int, fingerprints: Iterable[bytes]) -> Non
     connection.executemany(_DROP, ((fingerprint, run) for fingerprint in fingerprints))
 
 
-def of_run(connection: Connection, run: int) -> set[bytes]:
-    """What a run has claimed. Goes through the whole cache."""
-    return {key for (key,) in connection.execute("SELECT fingerprint FROM results WHERE claimant = ?", (run,))}
+def drop_all(connection: Connection, run: int) -> None:
+    """Drop whatever a run has claimed. Goes through the whole cache."""
+    connection.execute(_DROP_ALL, (run,))
 
 
 def sweep(connection: Connection) -> None:
@@ -68,4 +71,4 @@ def sweep(connection: Connection) -> None:
     connection.execute(_SWEEP)
 
 
-__all__ = ["CLAIMANTS", "NONE", "TAKE", "claim_rows", "drop", "of_run", "sweep", "take"]
+__all__ = ["CLAIMANTS", "NONE", "TAKE", "claim_rows", "drop", "drop_all", "sweep", "take"]

@@ -45,6 +45,9 @@ _FORGET_CLAIMED = "UPDATE results SET outputs = ?, run = 0 WHERE fingerprint = ?
 # The earlier generations of a run: `:` comes after all digits.
 _EARLIER = "SELECT run_id FROM runs WHERE run_id > ? AND run_id < ? AND superseded"
 
+# Of all that is recorded of a run, they alone do not go with it by themselves everywhere.
+_REMOVE_ATTEMPTS = "DELETE FROM attempts WHERE run IN (SELECT id FROM runs WHERE run_id = ?)"
+
 #: those of runs that are under way, and the tags of runs, for ids that are to follow
 DRIVEN = "SELECT run_id, pipeline FROM runs WHERE state = 'running' AND run_id"
 TAGS = "SELECT run_id, tag FROM tags JOIN runs ON runs.id = tags.run WHERE run_id"
@@ -147,7 +150,9 @@ def remove(connection: Connection, run_id: str) -> None:
         raise under_way(run_id, pipeline)
     earlier = connection.execute(_EARLIER, (f"{run_id}.", f"{run_id}.:")).fetchall()
     of_run = [(each,) for (each,) in earlier if each.removeprefix(f"{run_id}.").isdigit()]
-    connection.executemany("DELETE FROM runs WHERE run_id = ?", [*of_run, (run_id,)])
+    removed = [*of_run, (run_id,)]
+    connection.executemany(_REMOVE_ATTEMPTS, removed)
+    connection.executemany("DELETE FROM runs WHERE run_id = ?", removed)
 
 
 def under_way(run_id: str, pipeline: str) -> StoreError:

@@ -173,12 +173,11 @@ class PostgresStore(RelationalStore):
     def _send(self, key: int, run_id: str, turn: Turn, events: bytes) -> frozenset[bytes]:
         """Send a turn. Raises psycopg.IntegrityError if it is not the next one."""
         refused: Cursor | None = None
-        claimed = self._claims_of(key)
         with self._session.pipeline():
             self._connection.execute(_ADVANCE, (key, turn.number, turn.at, events, run_id, turn.token))
             if rows.grows(turn.events):
                 self._connection.execute(GROW, (key, turn.number))
-            self._record(key, turn, claimed)
+            self._record(key, turn)
             if turn.claims and turn.end is None:
                 self._add(claims.TAKE, claims.claim_rows(key, turn.claims))
                 refused = self._refused(key, turn)

@@ -71,7 +71,11 @@ _HISTORY = (
     f"CREATE TABLE growth (run {_RUN}, number bigint NOT NULL, PRIMARY KEY (run, number))",
     f"""
     CREATE TABLE attempts (
-        {_ATTEMPT},
+        -- no reference: a turn holds the row of its run anyway, and to look for it for each attempt costs as much as all
+        -- else; who removes a run removes them
+        run bigint NOT NULL,
+        {_CELL},
+        attempt bigint NOT NULL,
         state {_NAME},
         started_at double precision NOT NULL,
         duration double precision NOT NULL,
@@ -112,7 +116,6 @@ _CACHE = (
         claimed_item bigint
     )
     """,
-    "CREATE INDEX results_by_claimant ON results (claimant) WHERE claimant IS NOT NULL",
     "CREATE TABLE descriptions (digest bytea PRIMARY KEY, preview text NOT NULL)",
     "CREATE TABLE identities (digest bytea PRIMARY KEY, document bytea NOT NULL, kept_at double precision NOT NULL)",
     "CREATE TABLE texts (digest bytea PRIMARY KEY, text bytea NOT NULL)",

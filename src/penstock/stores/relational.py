@@ -26,6 +26,7 @@ from penstock.stores.rows import Row
 GROW = "INSERT INTO growth (run, number) VALUES (?, ?)"
 _END = "UPDATE runs SET state = ?, finished_at = ?, outputs = ? WHERE id = ?"
 _PAUSE = "UPDATE runs SET state = ? WHERE id = ?"
+_STATE = "SELECT id, state FROM runs WHERE run_id = ?"
 _REOPEN = f"""
     UPDATE runs SET state = 'running', driver = ?2, token = token + 1
     WHERE run_id = ?1 AND state IN ('running', 'paused') AND driver = coalesce(?3, driver)
@@ -82,7 +83,7 @@ class RelationalStore(Records):
 
     def __init__(self, place: str) -> None:
         super().__init__(place)
-        #: by key, what the runs that are written here have claimed
+        #: by key, what runs have claimed, of those of which all that they have claimed is known
         self._claimed: dict[int, set[bytes]] = {}
 
     # What a database brings with it.
@@ -134,8 +135,18 @@ class RelationalStore(Records):
         With `instead_of`, only in the place of that driver, so that of two who take it for gone only one goes on.
         Raises NotFoundError, and StoreError for a run that has ended, or that has another driver by now.
         """
-        found = self._write(lambda: self._connection.execute(_REOPEN, (run_id, driver, instead_of)).fetchall())
+
+        def begin() -> tuple[list[Row], list[Row]]:
+            before = self._connection.execute(_STATE, (run_id,)).fetchall()
+            return before, self._connection.execute(_REOPEN, (run_id, driver, instead_of)).fetchall()
+
+        before, found = self._write(begin)
         if found:
+            for key, state in before:
+                # one that was paused has dropped its claims; whose driver was killed has not
+                self._claimed.pop(key, None)
+                if state == RunState.PAUSED:
+                    self._claimed[key] = set()
             return rows.run_of(found[0])
         run = self._run(run_id)
         if run.state in (RunState.RUNNING, RunState.PAUSED):
@@ -298,11 +309,11 @@ class RelationalStore(Records):
             )
         return StoreError(f"{refused}: there is no run {run_id} in {self._place}")
 
-    def _record(self, key: int, turn: Turn, claimed: set[bytes]) -> None:
+    def _record(self, key: int, turn: Turn) -> None:
         """Add what a turn holds, but for its events and claims, and drop the claims that are over, of those of its run."""
         if turn.end is not None:
             self._end(key, turn)
-            claims.drop(self._connection, key, claimed)
+            self._drop_claims(key)
         if turn.attempts:
             self._add(_ADD_ATTEMPT, rows.attempt_rows(key, turn))
         if turn.results:
@@ -325,15 +336,19 @@ class RelationalStore(Records):
             self._connection.execute(_END, (str(turn.end), turn.at, rows.encode(turn.outputs), key))
         pools.give_back(self._connection, key)
 
-    def _claims_of(self, key: int) -> set[bytes]:
-        """All fingerprints that a run has claimed, maybe with some that it has no more."""
-        if key not in self._claimed:
-            self._claimed[key] = claims.of_run(self._connection, key)
-        return self._claimed[key]
+    def _drop_claims(self, key: int) -> None:
+        """Drop all claims of a run, maybe with some that it has no more."""
+        claimed = self._claimed.get(key)
+        if claimed is None:
+            claims.drop_all(self._connection, key)
+        else:
+            claims.drop(self._connection, key, claimed)
 
     def _note_claims(self, key: int, turn: Turn) -> None:
         """Remember what a run has claimed after a turn."""
-        claimed = self._claimed[key]
+        claimed = self._claimed.get(key)
+        if claimed is None:
+            return
         claimed.difference_update(turn.results)
         claimed.update(turn.claims)
         if turn.end is not None:

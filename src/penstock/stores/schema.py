@@ -253,11 +253,10 @@ _COMPACTION = (
     "ALTER TABLE runs ADD COLUMN compacted INTEGER NOT NULL DEFAULT 0",
 )
 
-# What would else be looked for in all runs that there ever were, or in the whole cache.
+# What would else be looked for in all runs that there ever were.
 _FINDING = (
     "CREATE INDEX runs_by_pipeline ON runs (pipeline, started_at)",
     "CREATE INDEX runs_by_state ON runs (state, started_at)",
-    "CREATE INDEX results_by_claimant ON results (claimant) WHERE claimant IS NOT NULL",
 )
 
 

@@ -84,7 +84,8 @@ class _TextDumper(StrDumperUnknown):
     def dump(self, obj: str) -> Any:
         if "\x00" in obj or _MARK in obj:
             obj = obj.replace(_MARK, f"{_MARK}1").replace("\x00", f"{_MARK}0")
-        return super().dump(obj)
+        # as `SETTINGS` has it; asking the connection for its encoding takes as long as all else, for each text of a row
+        return obj.encode()
 
 
 class _TextLoader(TextBinaryLoader):

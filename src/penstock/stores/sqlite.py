@@ -55,7 +55,7 @@ class SqliteStore(RelationalStore):
             self._rescue.require_in_place()
         with Transaction(self._path, self._file):
             key = self._advance(run_id, turn)
-            self._record(key, turn, self._claims_of(key))
+            self._record(key, turn)
             if turn.claims and turn.end is None:
                 refused = claims.take(self._file, key, turn.claims)
         self._note_claims(key, turn)

@@ -128,6 +128,19 @@ class ClaimConformance(StoreCase):
         other.commit("a", turn(2, end=RunState.FAILED))
         assert other.claimants([THREE]) == {}
 
+    @pytest.mark.parametrize("end", OVER)
+    def test_claims_of_an_earlier_driver_end_with_the_run(self, store: Store, other: Store, end: RunState) -> None:
+        store.commit("a", turn(0, claims={ONE: ("fit", 1), TWO: ("fit", 2)}))
+        other.reopen("a", "host:2")
+        other.commit("a", turn(1, results={ONE: result(artifact(1))}, claims={THREE: ("fit", 3)}))
+        other.commit("a", turn(2, end=end))
+        if end is RunState.PAUSED:
+            # nobody waits for what it may not make any more
+            store.reopen("a", "host:1")
+        assert store.claimants([ONE, TWO, THREE]) == {}
+        assert store.recorded([ONE, TWO, THREE]).keys() == {ONE}
+        assert other.commit("b", turn(0, claims={TWO: ("fit", 2), THREE: ("fit", 3)})) == NOBODY
+
     def test_claims_of_a_driver_that_is_gone_are_dropped_for_it(self, store: Store, other: Store) -> None:
         store.commit("a", turn(0, claims={ONE: ("fit", 0), TWO: ("fit", 1)}))
         other.commit("b", turn(0, claims={THREE: ("fit", 0)}))

@@ -19,6 +19,9 @@ from penstock.runtime.driving.contents import CodeOf, Contents
 from penstock.runtime.inputs.resolve import Resolver
 from penstock.values import Values
 
+#: how many bytes of a fingerprint are its task's
+_PLACE = 4
+
 
 class Composition(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that makes two computations the same."""
@@ -40,9 +43,9 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     def fingerprint(self) -> bytes:
         """The 32 bytes that stand for all of it."""
         if self.keyed is not None:
-            return digest("attempt", self.base(None), self.keyed)
+            return _placed(self.base(None), self.keyed)
         names = sorted(self.inputs)
-        return digest("attempt", self.base(names), *[self.inputs[name] for name in names])
+        return _placed(self.base(names), *[self.inputs[name] for name in names])
 
     def base(self, names: Iterable[str] | None) -> bytes:
         """The digest of all but the values of the inputs; of these, of the sorted names (None where a function of the
@@ -50,6 +53,15 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         environment = None if self.environment is None else msgspec.msgpack.encode(self.environment)
         listed = None if names is None else list(names)
         return digest("task", frame([self.identity, environment, self.version, list(self.files.values()), listed]))
+
+
+def _placed(base: bytes, *inputs: bytes) -> bytes:
+    """The fingerprint of an attempt, from what its task and its inputs come to.
+
+    It begins as that of the task does. So what is made together lies together in the cache, and a fan-out touches as many
+    pages of it as it fills, however much there is besides.
+    """
+    return base[:_PLACE] + digest("attempt", base, *inputs)[:-_PLACE]
 
 
 def counted(caching: Caching, inputs: Iterable[str]) -> list[str]:
@@ -111,9 +123,7 @@ class Recipe:
         self._count = len(varying)
         self._base = self._base_of(names) if self.plain else b""
         self._order = [fixed.get(name, name) for name in names]
-        self._whole = (
-            None if varying or not self.plain else digest("attempt", self._base, *[fixed[name] for name in names])
-        )
+        self._whole = None if varying or not self.plain else _placed(self._base, *[fixed[name] for name in names])
 
     def fingerprint(self, inputs: Mapping[str, Argument]) -> bytes:
         """That of an attempt, from its inputs that vary; of a plain recipe."""
@@ -123,13 +133,13 @@ class Recipe:
             return self._whole
         of = self._digest_of
         parts = [of(inputs[part]) if type(part) is str else part for part in self._order]
-        return digest("attempt", self._base, *parts)  # pyright: ignore[reportArgumentType]
+        return _placed(self._base, *parts)  # pyright: ignore[reportArgumentType]
 
     def _spread(self, inputs: Mapping[str, Argument]) -> bytes:
         """That of an item whose element is spread over inputs."""
         digests = {**self.fixed, **{name: self._digest_of(argument) for name, argument in inputs.items()}}
         names = tuple(sorted(digests))
-        return digest("attempt", self._base_of(names), *[digests[name] for name in names])
+        return _placed(self._base_of(names), *[digests[name] for name in names])
 
     def _base_of(self, names: tuple[str, ...]) -> bytes:
         known = self.bases.get(names)
