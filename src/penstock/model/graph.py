@@ -33,8 +33,8 @@ class Port(msgspec.Struct, frozen=True):
     type: str = "Any"
     #: of an input: it has no default and must be bound; of an output: it may not be None
     required: bool = True
-    #: how the function takes it: by keyword, by position only, as `*args` or as `**kwargs`
-    kind: Literal["keyword", "positional", "args", "kwargs"] = "keyword"
+    #: how the function takes it: by keyword, by position only, as `*args`, as `**kwargs`, or not at all: then it only counts
+    kind: Literal["keyword", "positional", "args", "kwargs", "unseen"] = "keyword"
 
 
 class PipelineAction(msgspec.Struct, frozen=True, tag="pipeline"):

@@ -81,4 +81,14 @@ class Debounce(msgspec.Struct, frozen=True, tag="debounce", tag_field="form"):
     longest: float | None = None
 
 
-Condition = Pattern | AllOf | AnyOf | Count | Debounce
+class Crossing(msgspec.Struct, frozen=True, tag="crossing", tag_field="form"):
+    """A number in the data of an event has come to lie above a line, or below one: in the event before of the same subject
+    it did not, or there was none before."""
+
+    pattern: Pattern
+    path: tuple[str | int, ...]
+    above: float | None = None
+    below: float | None = None
+
+
+Condition = Pattern | Crossing | AllOf | AnyOf | Count | Debounce

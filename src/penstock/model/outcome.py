@@ -1,4 +1,4 @@
-"""How things went, for exit handlers and approvals: values that tasks take like any other."""
+"""How things went, for exit handlers, approvals and checks: values that tasks take, or return, like any other."""
 
 from __future__ import annotations
 
@@ -51,3 +51,17 @@ class Approval:
 
     def __bool__(self) -> bool:
         return self.approved
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What a check has found out of an asset."""
+
+    passed: bool
+    #: for people: what is wrong, or what was looked at
+    message: str = ""
+    #: JSON-able
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def __bool__(self) -> bool:
+        return self.passed

@@ -1,8 +1,9 @@
 """When something is due by the clock: schedules, and the calendars that they keep to.
 
 Moments are seconds since the epoch. What is said in the time of a zone (an IANA name, `Europe/Berlin`) keeps to one rule
-where its clocks are changed: a moment in the hour that does not exist is due at the first moment after the gap; of an hour
-that comes twice, a fixed time of the day is due the first time alone, and what comes every so many minutes both times.
+where its clocks are changed: a moment in the hour that does not exist is due at the first moment after the gap, unless it
+comes every hour, since the next hour follows at once; of an hour that comes twice, a fixed time of the day is due the first
+time alone, and what comes every so many minutes both times.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 
 class Cron(msgspec.Struct, frozen=True, tag="cron"):
-    """A cron expression: five fields, or six with seconds in front; names, `@daily` and the like, `L`, `W` and `#`."""
+    """A cron expression: five fields, or six with seconds in front; names, `@daily` and the like, `L`, `LW` and `#`."""
 
     expression: str
     zone: str = "UTC"
