@@ -13,6 +13,8 @@ from penstock.model.value import Artifact, Collection, Description, Selection
 from penstock.model.work import Attachment, Line, Metric
 from penstock.ports import Holder, Result, Said, Store
 from penstock.testing.records import artifact, attempt, graph, provenance, result, run_record, turn
+from penstock.testing.store_agenda import definition, fire, firing, occurrence, start
+from penstock.testing.store_catalog import RUNNING, change, version
 from penstock.testing.store_conformance import contents
 from penstock.testing.store_journal import EVENTS, dynamic_graph
 
@@ -95,6 +97,29 @@ def tell_of_drivers(store: Store) -> None:
     store.tag("20261121-first", add=["largest"])
     again = run_record("20261121-first", started_at=1_700_000_800.0, driver="host:3")
     store.regenerate(again, graph(1), provenance(python="3.12"))
+
+
+def tell_of_triggers(store: Store) -> None:
+    """What came with schema 5 of the file, and schema 2 of the database."""
+    made = firing("1", tags=("größer",))
+    store.agenda.register([definition("nightly", document={"source": "größer"})])
+    fire(store.agenda, made)
+    store.agenda.claim(made.run_id, "host:1", 1.0)
+    start(store, made, version=1)
+    told = [occurrence("größer", data={"n": 2**70})]
+    parts = [change(RUNNING, "b", run_id=made.run_id)]
+    versions = [version(1, "a", run_id=made.run_id)]
+    store.commit(made.run_id, turn(0, occurrences=told, partitions=parts, materializations=versions))
+    store.agenda.emit(told)
+    store.catalog.add_partitions("customers", ["größer"])
+
+
+def triggers_of(store: Store) -> list[Any]:
+    """What a store says of all that."""
+    agenda, catalog = store.agenda, store.catalog
+    told = [agenda.definitions(), agenda.standings(), agenda.firings(), agenda.under_way(), agenda.occurrences()]
+    made = [catalog.latest(), catalog.states("features"), catalog.dynamic_partitions("customers")]
+    return [store.find("nightly-1"), *told, *made]
 
 
 #: in this order, all of it

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.stores.story import RUNS, STORY, story_of
+from tests.stores.story import RUNS, STORY, story_of, tell_of_triggers, triggers_of
 
 from penstock.errors import SchemaError, StoreError
 from penstock.model.run import RunState
@@ -69,6 +69,9 @@ def test_a_database_written_at_schema_1_stays_readable(cluster: Cluster) -> None
     store.commit("20261121-second", turn(2, token=2, end=RunState.SUCCEEDED))
     store.create(run_record("20261121-late"), graph(), provenance())
     assert store.find("latest").run_id == "20261121-first"
+    for each in (store, fresh):
+        tell_of_triggers(each)
+    assert triggers_of(store) == triggers_of(fresh)
     store.close()
     fresh.close()
 

@@ -21,6 +21,7 @@ from penstock.testing.records import TEXT, artifact, attempt, fingerprint, graph
 from penstock.testing.store_case import StoreCase
 from penstock.testing.store_conformance import StoreConformance
 from penstock.testing.store_drivers import GenerationConformance, LeaseConformance
+from penstock.testing.store_races import RaceConformance
 from penstock.testing.store_sharing import PoolConformance, RequestConformance
 
 
@@ -37,7 +38,9 @@ class OnPostgres(StoreCase):
         return PostgresStore((folder / "address").read_text())
 
 
-class TestPostgresLeases(OnPostgres, LeaseConformance, GenerationConformance, PoolConformance, RequestConformance):
+class TestPostgresLeases(
+    OnPostgres, LeaseConformance, GenerationConformance, PoolConformance, RequestConformance, RaceConformance
+):
     """Where several write at once, which a server allows and a file does not."""
 
 

@@ -15,7 +15,9 @@ from tests.stores.story import (
     tell_more,
     tell_of_code,
     tell_of_drivers,
+    tell_of_triggers,
     tell_story,
+    triggers_of,
 )
 
 from penstock.errors import SchemaError, StoreError
@@ -237,5 +239,18 @@ def test_a_file_written_at_schema_4_stays_readable(tmp_path: Path) -> None:
         assert store.heard_of(run_id) == fresh.heard_of(run_id)
     assert set(store.arguments()) == set(fresh.arguments())
     assert store.check() == []
+    store.close()
+    fresh.close()
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_runs_are_started_with_what_was_written_at_any_schema(tmp_path: Path, version: int) -> None:
+    store, fresh = SqliteStore(written_at(version, tmp_path)), SqliteStore(tmp_path / "fresh.db")
+    assert {(run.cause, run.version) for run in store.runs()} == {(None, None)}
+    for each in (store, fresh):
+        tell_of_triggers(each)
+    assert triggers_of(store) == triggers_of(fresh)
+    assert store.agenda.under_way() == {"nightly": ["nightly-1"]}
+    assert store.check(full=True) == []
     store.close()
     fresh.close()

@@ -18,6 +18,8 @@ from penstock.model.request import Request
 from penstock.model.run import AttemptRecord, Provenance, RunRecord, RunState
 from penstock.model.value import Argument, Description
 from penstock.model.work import AnyReport, Attachment, Job, Line, Metric, Work
+from penstock.ports.agenda import Agenda
+from penstock.ports.catalog import Catalog
 
 _NOTHING: Final = Basis()
 
@@ -258,8 +260,19 @@ class LoggedAttachment(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """Where runs are recorded. Safe for several processes at once. All methods raise StoreError."""
 
+    @property
+    def agenda(self) -> Agenda:
+        """What is to be started, and why."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is recorded of assets."""
+        ...
+
     def create(self, run: RunRecord, graph: Graph, provenance: Provenance, basis: Basis = _NOTHING) -> None:
-        """Record a new run, before anything of it happens."""
+        """Record a new run, before anything of it happens. Raises StoreError if there is one of that id, or if it has a cause
+        and its id is that of a firing that is to have no run, or has had one."""
         ...
 
     def commit(self, run_id: str, turn: Turn) -> frozenset[bytes]:
@@ -396,7 +409,7 @@ class Store(Protocol):
 
     def arguments(self) -> Iterable[Argument]:
         """Everything stored that anything recorded refers to: results, outputs of attempts and of runs, what is in
-        journals, parameters, logged artifacts. One may come several times."""
+        journals, parameters, logged artifacts, versions of assets. One may come several times."""
         ...
 
     def sweep(self, before: float) -> None:

@@ -65,7 +65,7 @@ class Agenda(Protocol):
         ...
 
     def switch(self, trigger: str, *, enabled: bool) -> Standing:
-        """Switch a trigger off or on. Raises NotFoundError."""
+        """Switch a trigger off or on, which is a change of its standing. Raises NotFoundError."""
         ...
 
     def advance(self, advances: Sequence[Advance]) -> list[bool]:
@@ -87,13 +87,20 @@ class Agenda(Protocol):
         by age."""
         ...
 
-    def claim(self, run_id: str, starter: str, at: float, instead_of: str = "") -> bool:
-        """Take a firing that is queued in order to start it; or with `instead_of`, one that this other process had taken and
-        that has no run. Whether nobody else had it."""
+    def queue(self, now: float, *, without: Iterable[str] = (), limit: int = 100) -> list[Firing]:
+        """Firings that are queued and due by a time, in the order in which they are to be started (by priority, then by age),
+        apart from those of some triggers."""
+        ...
+
+    def claim(self, run_id: str, starter: str, at: float, instead_of: str = "", *, at_most: int | None = None) -> bool:
+        """Take a firing that is queued in order to start it, with `at_most` only if fewer than so many others of its trigger
+        are under way; or with `instead_of`, one that this other process had taken and that has no run. Whether nobody else
+        had it."""
         ...
 
     def settle(self, run_id: str, state: FiringState, reason: str = "") -> bool:
-        """Say what became of a firing that has no run: queued again, skipped, failed, cancelled. Whether it had none."""
+        """Say what became of a firing that has no run: queued again, skipped, failed, cancelled. Whether it had none. From then
+        on no run is recorded for one that is not queued (`Store.create` raises StoreError)."""
         ...
 
     def note(self, run_id: str, reason: str) -> None:
@@ -101,7 +108,8 @@ class Agenda(Protocol):
         ...
 
     def under_way(self, triggers: Iterable[str] | None = None) -> dict[str, list[str]]:
-        """Trigger -> ids of runs of its firings that are started, and have not ended, oldest first."""
+        """Trigger -> ids of the runs of its firings that are started, and have not ended, oldest first; with those that are
+        yet to be made, and those that are paused."""
         ...
 
     def startless(self) -> list[Firing]:
@@ -109,7 +117,13 @@ class Agenda(Protocol):
         ...
 
     def progress(self, trigger: str) -> Progress:
-        """How many of its firings are where."""
+        """How many of its firings are where; those of runs that were removed still count."""
+        ...
+
+    def forget_firings(self, before: float, triggers: Iterable[str]) -> int:
+        """Drop firings of some triggers that were made before a time, and of which nothing is to come any more. Returns how
+        many. Only for triggers that never come to one of their keys again: timetables and events, which they have gone past,
+        and backfills that have ended; a sensor may name an old key at any time."""
         ...
 
     # Events.
@@ -129,8 +143,9 @@ class Agenda(Protocol):
         """The number of the latest event; 0 if there was none."""
         ...
 
-    def forget_occurrences(self, before: float) -> int:
-        """Drop events that happened before a time and that no trigger has yet to look at. Returns how many."""
+    def forget_occurrences(self, before: float, *, up_to: int | None = None) -> int:
+        """Drop events that happened before a time, with numbers up to the one that all triggers have got to (None: any), but
+        for the latest of all. Returns how many."""
         ...
 
     # Backfills.

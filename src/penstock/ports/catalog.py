@@ -9,7 +9,8 @@ from penstock.model.asset import CheckResult, Materialization, PartitionChange, 
 
 
 class Catalog(Protocol):
-    """What is recorded of assets. Versions that runs make are recorded with their turns (`Turn.materializations`). All
+    """What is recorded of assets. Versions that runs make are recorded with their turns (`Turn.materializations`): each only
+    if its fingerprint or its digest differs from that of the latest version of its partition. They outlive their runs. All
     methods raise StoreError."""
 
     def latest(self, assets: Iterable[str] | None = None, *, partition: str | None = None) -> list[Materialization]:
@@ -25,7 +26,7 @@ class Catalog(Protocol):
         ...
 
     def made_by(self, run_id: str) -> list[Materialization]:
-        """The versions that a run has made."""
+        """The versions that a run has made, in any of its generations."""
         ...
 
     def observe(self, observations: Sequence[Materialization]) -> list[Materialization]:
@@ -38,7 +39,8 @@ class Catalog(Protocol):
         ...
 
     def states(self, asset: str) -> dict[str, PartitionState]:
-        """The state of every partition that is not missing."""
+        """The state of every partition that is not missing. One is `running` for as long as the run that makes it is under
+        way or paused; after that, it is what it was before, as far as there is a version."""
         ...
 
     def counts(self, assets: Iterable[str] | None = None) -> dict[str, dict[PartitionState, int]]:
@@ -46,7 +48,12 @@ class Catalog(Protocol):
         ...
 
     def changes(self, asset: str, partitions: Iterable[str]) -> dict[str, PartitionChange]:
-        """What last happened to partitions."""
+        """What last happened to partitions, also where that made no new version; without those that are missing."""
+        ...
+
+    def forget_versions(self, before: float, *, keep: int = 1) -> int:
+        """Drop versions that were made before a time, but for the latest `keep` of each partition (1 at least). Returns how
+        many. What is not dropped keeps its value: see `Store.arguments`."""
         ...
 
     # Partitions that are added and removed.

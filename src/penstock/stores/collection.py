@@ -17,7 +17,7 @@ from penstock.model.expression import Stored
 from penstock.model.graph import from_json
 from penstock.model.value import Argument, Artifact, Collection, Record, Selection
 from penstock.ports import CachedResult
-from penstock.stores import claims, code, compaction, rows
+from penstock.stores import claims, code, compaction, rows, versions
 from penstock.stores.database import Connection
 from penstock.stores.rows import Row
 
@@ -67,6 +67,7 @@ def arguments(connection: Connection) -> Iterator[Argument]:
         yield from result.outputs
     for run in _runs(connection):
         yield from _of_run(connection, run)
+    yield from (value for _, value in versions.values(connection))
 
 
 def _runs(connection: Connection) -> Iterator[int]:
@@ -181,6 +182,8 @@ class Sweep:
         self._connection = connection
         #: the runs that have been gone through
         self._seen: set[int] = set()
+        #: the number of the latest version of an asset that has been gone through
+        self._latest = 0
         #: digests of descriptions that nothing refers to, as far as is known
         self._unreferred: set[bytes] = set()
 
@@ -194,6 +197,7 @@ class Sweep:
             self._spare(result.outputs)
         for run in self._seen:
             self._spare(_of_run(connection, run))
+        self._spare_versions()
 
     def carry_out(self, before: float) -> None:
         """Drop descriptions, identities and texts, but no identity that somebody has kept since the time `before`."""
@@ -201,6 +205,7 @@ class Sweep:
         for run in _runs(connection):
             if run not in self._seen:
                 self._spare(_of_run(connection, run))
+        self._spare_versions()
         connection.executemany("DELETE FROM descriptions WHERE digest = ?", ((key,) for key in self._unreferred))
         connection.execute(f"DELETE FROM identities WHERE {_UNUSED}", (before,))
         unused = {digest for (digest,) in connection.execute("SELECT digest FROM texts").fetchall()}
@@ -210,6 +215,11 @@ class Sweep:
             unused.difference_update(module.text for module in identity.modules)
         connection.executemany("DELETE FROM texts WHERE digest = ?", ((digest,) for digest in unused))
         claims.sweep(connection)
+
+    def _spare_versions(self) -> None:
+        for number, value in versions.values(self._connection, self._latest):
+            self._latest = number
+            self._spare([value])
 
     def _spare(self, referred: Iterable[Argument]) -> None:
         if self._unreferred:

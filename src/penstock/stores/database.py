@@ -6,10 +6,13 @@ connection as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from penstock.stores.rows import Row
+
+T = TypeVar("T")
 
 #: how many keys one query looks for; SQLite takes at least 999 values
 _KEYS = 500
@@ -38,11 +41,38 @@ class Connection(Protocol):
         ...
 
 
-def looked_up(connection: Connection, query: str, keys: Sequence[bytes] | Sequence[str]) -> Iterator[Row]:
-    """The rows of a query that ends in the name of a column, for which these are the keys."""
+class Write(Protocol):
+    """Does some work in a transaction; more than once, where it has to be tried again. There is no other transaction of
+    this kind beside it."""
+
+    def __call__(self, work: Callable[[], T], /) -> T: ...
+
+
+class Access(NamedTuple):
+    """What the parts of a store have of its database."""
+
+    #: what messages call it
+    place: str
+    connection: Connection
+    write: Write
+    #: within, what goes wrong with the database is raised as a StoreError that says what could not be done
+    reported: Callable[[str], AbstractContextManager[None]]
+    #: lets nobody else number events until the end of the transaction
+    hold_order: Callable[[], None]
+
+    def rows(self, query: str, *values: Any) -> list[Row]:
+        """What a query finds."""
+        with self.reported("read"):
+            return self.connection.execute(query, values).fetchall()
+
+
+def looked_up(
+    connection: Connection, query: str, keys: Sequence[bytes] | Sequence[str], given: Row = ()
+) -> Iterator[Row]:
+    """The rows of a query that takes the values `given` and ends in the name of a column, for which these are the keys."""
     for start in range(0, len(keys), _KEYS):
         some = keys[start : start + _KEYS]
-        yield from connection.execute(f"{query} IN ({', '.join('?' * len(some))})", tuple(some)).fetchall()
+        yield from connection.execute(f"{query} IN ({', '.join('?' * len(some))})", (*given, *some)).fetchall()
 
 
-__all__ = ["Connection", "Cursor", "looked_up"]
+__all__ = ["Access", "Connection", "Cursor", "looked_up"]

@@ -139,8 +139,157 @@ _POOLS = (
     "CREATE INDEX claims_by_pool ON claims (pool)",
 )
 
+_REAL = "double precision NOT NULL"
+_AGENDA = (
+    "ALTER TABLE runs ADD COLUMN cause text",
+    "ALTER TABLE runs ADD COLUMN version bigint",
+    f"""
+    CREATE TABLE definitions (
+        kind {_NAME},
+        name {_NAME},
+        version bigint NOT NULL,
+        latest boolean NOT NULL,
+        target text NOT NULL,
+        digest bytea NOT NULL,
+        parts text NOT NULL,
+        document text NOT NULL,
+        registered_at {_REAL},
+        registered_by text NOT NULL,
+        origin {_NAME},
+        retired boolean NOT NULL,
+        PRIMARY KEY (kind, name, version)
+    )
+    """,
+    "CREATE INDEX definitions_latest ON definitions (kind, name) WHERE latest",
+    'CREATE TABLE counters (name text COLLATE "C" PRIMARY KEY, value bigint NOT NULL)',
+    """
+    CREATE TABLE standings (
+        trigger text COLLATE "C" PRIMARY KEY,
+        revision bigint NOT NULL,
+        enabled boolean NOT NULL,
+        cursor text NOT NULL,
+        next_at double precision,
+        looked_at double precision,
+        fired_at double precision,
+        note text NOT NULL,
+        failures bigint NOT NULL
+    ) WITH (fillfactor = 50) -- they are written again and again, into the page that the row is on
+    """,
+    f"""
+    CREATE TABLE firings (
+        {_NUMBER},
+        run_id {_NAME} UNIQUE,
+        trigger {_NAME},
+        key {_NAME},
+        pipeline text NOT NULL,
+        assets text NOT NULL,
+        parameters text NOT NULL,
+        cause text NOT NULL,
+        priority bigint NOT NULL,
+        tags text NOT NULL,
+        created_at {_REAL},
+        due {_REAL},
+        state {_NAME},
+        reason text NOT NULL,
+        tries bigint NOT NULL,
+        starter text NOT NULL,
+        started_at double precision,
+        run_state {_NAME} DEFAULT '',
+        UNIQUE (trigger, key)
+    )
+    """,
+    "CREATE INDEX firings_by_trigger ON firings (trigger, number)",
+    "CREATE INDEX firings_queued ON firings (priority DESC, created_at, number, due, trigger) WHERE state = 'queued'",
+    "CREATE INDEX firings_queued_by_trigger ON firings (trigger, priority DESC, created_at) WHERE state = 'queued'",
+    """
+    CREATE INDEX firings_under_way ON firings (trigger, run_state)
+    WHERE state = 'started' AND run_state IN ('', 'running')
+    """,
+    f"""
+    CREATE TABLE backfills (
+        {_NUMBER},
+        backfill_id {_NAME} UNIQUE,
+        state {_NAME},
+        finished_at double precision,
+        document text NOT NULL
+    )
+    """,
+    f"""
+    CREATE TABLE occurrences (
+        {_NUMBER},
+        recorded_at {_REAL},
+        id {_NAME},
+        source {_NAME},
+        type {_NAME},
+        at {_REAL},
+        subject text NOT NULL,
+        data text NOT NULL,
+        UNIQUE (source, id)
+    )
+    """,
+    "CREATE INDEX occurrences_by_type ON occurrences (type, number)",
+)
+
+_CATALOG = (
+    f"""
+    CREATE TABLE partitions (
+        asset {_NAME},
+        partition {_NAME},
+        state {_NAME},
+        run_id {_NAME},
+        at {_REAL},
+        version bigint NOT NULL,
+        fingerprint bytea NOT NULL,
+        digest bytea NOT NULL,
+        PRIMARY KEY (asset, partition)
+    )
+    """,
+    f"""
+    CREATE TABLE materializations (
+        {_NUMBER},
+        asset {_NAME},
+        partition {_NAME},
+        version bigint NOT NULL,
+        at {_REAL},
+        run_id {_NAME},
+        node {_NAME},
+        item bigint NOT NULL,
+        fingerprint bytea NOT NULL,
+        digest bytea NOT NULL,
+        value bytea,
+        upstream bytea NOT NULL,
+        metadata text NOT NULL,
+        cached boolean NOT NULL,
+        UNIQUE (asset, partition, version)
+    )
+    """,
+    "CREATE INDEX materializations_by_asset ON materializations (asset, number)",
+    "CREATE INDEX materializations_by_run ON materializations (run_id)",
+    f"""
+    CREATE TABLE checks (
+        {_NUMBER},
+        asset {_NAME},
+        partition {_NAME},
+        name {_NAME},
+        passed boolean NOT NULL,
+        severity {_NAME},
+        blocking boolean NOT NULL,
+        at {_REAL},
+        run_id {_NAME},
+        message text NOT NULL,
+        metadata text NOT NULL
+    )
+    """,
+    "CREATE INDEX checks_by_asset ON checks (asset, number)",
+    "CREATE INDEX checks_by_partition ON checks (asset, partition, number)",
+    f"CREATE TABLE dynamic_partitions ({_NUMBER}, name {_NAME}, key {_NAME}, UNIQUE (name, key))",
+)
+
 #: the statements of each migration; the first one makes schema 1 out of an empty database
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_RUNS, *_HISTORY, *_CACHE, *_POOLS),)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (*_RUNS, *_HISTORY, *_CACHE, *_POOLS),
+    (*_AGENDA, *_CATALOG),
+)
 
 #: taken by whoever migrates, until the transaction ends: "penstoc1" in ASCII
 _LOCK = "SELECT pg_advisory_xact_lock(x'70656e73746f6331'::bigint)"

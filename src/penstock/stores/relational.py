@@ -8,7 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -18,9 +18,14 @@ from penstock.model.identity import Basis, SourceText, TaskIdentity
 from penstock.model.request import Request
 from penstock.model.run import Provenance, RunRecord, RunState, shown_driver
 from penstock.ports import Holder, Turn
-from penstock.stores import claims, code, collection, compaction, pools, rows
+from penstock.stores import claims, code, collection, compaction, firings, occurrences, pools, rows, versions
+from penstock.stores.database import Access
 from penstock.stores.reading import NEXT, Records
 from penstock.stores.rows import Row
+
+if TYPE_CHECKING:
+    from penstock.stores.agenda import RelationalAgenda
+    from penstock.stores.catalog import RelationalCatalog
 
 #: notes that there are nodes in a turn
 GROW = "INSERT INTO growth (run, number) VALUES (?, ?)"
@@ -98,6 +103,10 @@ class RelationalStore(Records):
         """Let no turn be committed until the end of the transaction: of one run, or of any."""
 
     @abstractmethod
+    def _hold_order(self) -> None:
+        """Let nobody else number events until the end of the transaction."""
+
+    @abstractmethod
     def _shrink(self) -> None:
         """Give back the space that has become free, where that is worth the while."""
 
@@ -113,6 +122,27 @@ class RelationalStore(Records):
     @abstractmethod
     def close(self) -> None:
         """Let go of the database. Closing twice does no harm."""
+
+    # What is to be started, and what is recorded of assets.
+
+    @property
+    def agenda(self) -> RelationalAgenda:
+        """What is to be started, and why."""
+        # most runs need neither of the two
+        from penstock.stores.agenda import RelationalAgenda
+
+        return RelationalAgenda(self._access)
+
+    @property
+    def catalog(self) -> RelationalCatalog:
+        """What is recorded of assets."""
+        from penstock.stores.catalog import RelationalCatalog
+
+        return RelationalCatalog(self._access)
+
+    @property
+    def _access(self) -> Access:
+        return Access(self._place, self._connection, self._write, self._reported, self._hold_order)
 
     # Runs.
 
@@ -170,7 +200,9 @@ class RelationalStore(Records):
             if before.state in (RunState.RUNNING, RunState.PAUSED):
                 raise StoreError(f"run {run.run_id} cannot begin anew: it {ENDINGS[before.state]}")
             self._connection.execute(_SUPERSEDE, (earlier,))
-            anew = msgspec.structs.replace(run, token=before.token + 1, generation=before.generation + 1)
+            anew = msgspec.structs.replace(
+                run, token=before.token + 1, generation=before.generation + 1, cause=run.cause or before.cause
+            )
             key = self._create(anew, graph, provenance, basis)
             self._connection.execute(_KEEP_TAGS, (key, earlier))
             return anew
@@ -288,6 +320,8 @@ class RelationalStore(Records):
         details = (key, rows.graph_document(graph), rows.provenance_document(provenance))
         self._connection.execute(_ADD_DETAILS, details)
         code.add_basis(self._connection, key, basis)
+        if run.cause is not None:
+            firings.begin_run(self._connection, run)
         self._claimed[key] = set()
         return key
 
@@ -328,12 +362,21 @@ class RelationalStore(Records):
             self._add(_ADD_ATTACHMENT, rows.attachment_rows(key, turn))
         if turn.disclaimed:
             claims.drop(self._connection, key, turn.disclaimed)
+        if turn.materializations or turn.partitions or turn.checks:
+            versions.record(self._connection, turn)
+
+    def _announce(self, turn: Turn) -> None:
+        """Add what others are to hear of, as the last thing in a transaction: whoever has something to say as well waits for
+        its end, and holds what it has changed meanwhile."""
+        self._hold_order()
+        occurrences.add(self._connection, turn.occurrences, turn.at)
 
     def _end(self, key: int, turn: Turn) -> None:
         if turn.end is RunState.PAUSED:
             self._connection.execute(_PAUSE, (str(turn.end), key))
         else:
             self._connection.execute(_END, (str(turn.end), turn.at, rows.encode(turn.outputs), key))
+            firings.end_run(self._connection, key, str(turn.end))
         pools.give_back(self._connection, key)
 
     def _drop_claims(self, key: int) -> None:

@@ -20,12 +20,16 @@ from penstock.model.expression import Expression
 from penstock.model.graph import Graph, Node, Task, to_json, written
 from penstock.model.request import Request
 from penstock.model.run import AttemptRecord, NodeState, Provenance, RunRecord, RunState
+from penstock.model.trigger import Cause
 from penstock.model.value import Argument, Artifact, Description
 from penstock.model.work import Attachment, Line, Metric
 from penstock.ports import LoggedAttachment, LoggedLine, LoggedMetric, Turn
 
 #: the columns of the rows made and read here, in order
-RUN = "run_id, pipeline, state, parameters, started_at, finished_at, target, driver, outputs, token, generation"
+RUN = (
+    "run_id, pipeline, state, parameters, started_at, finished_at, target, driver, outputs, token, generation, cause, "
+    "version"
+)
 ATTEMPT = (
     "node, item, attempt, state, started_at, duration, cpu, peak_memory, worker, fingerprint, outputs, fault, reason, "
     "key"
@@ -77,11 +81,14 @@ def run_row(run: RunRecord) -> Row:
         encode(run.outputs),
         run.token,
         run.generation,
+        None if run.cause is None else json_document(run.cause),
+        run.version,
     )
 
 
 def run_of(row: Row) -> RunRecord:
-    run_id, pipeline, state, parameters, started_at, finished_at, target, driver, outputs, token, generation = row
+    run_id, pipeline, state, parameters, started_at, finished_at, target, driver, outputs, *more = row
+    token, generation, cause, version = more
     return RunRecord(
         run_id=run_id,
         pipeline=pipeline,
@@ -94,7 +101,18 @@ def run_of(row: Row) -> RunRecord:
         outputs=decode_results(outputs),
         token=token,
         generation=generation,
+        cause=None if cause is None else cause_of(cause),
+        version=version,
     )
+
+
+def json_document(value: Any) -> str:
+    """A record, or what JSON can hold, as JSON."""
+    return plain(_to_json(msgspec.to_builtins(value)))
+
+
+def cause_of(document: str) -> Cause:
+    return convert(json.loads(document), Cause)
 
 
 def graph_document(graph: Graph) -> bytes:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from penstock.errors import SchemaError, StoreError
 from penstock.model.upgrade import upgraded
+from penstock.stores.agenda_schema import AGENDA, CATALOG
 
 #: the `application_id` by which a file is known to be penstock's: "pens" in ASCII
 APPLICATION = 0x70656E73
@@ -280,6 +281,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (*_GROWTH, *_POOLS, _upgrade_graphs),
     (*_CODE, *_CLAIMS, *_TAGS),
     (*_DRIVERS, *_COMPACTION, *_FINDING),
+    (*AGENDA, *CATALOG),
 )
 
 

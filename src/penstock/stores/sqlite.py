@@ -58,6 +58,8 @@ class SqliteStore(RelationalStore):
             self._record(key, turn)
             if turn.claims and turn.end is None:
                 refused = claims.take(self._file, key, turn.claims)
+            if turn.occurrences:
+                self._announce(turn)
         self._note_claims(key, turn)
         return refused
 
@@ -114,6 +116,9 @@ class SqliteStore(RelationalStore):
             return work()
 
     def _hold_turns(self, key: int | None = None) -> None:
+        """Nothing to do: whoever writes is alone with the file."""
+
+    def _hold_order(self) -> None:
         """Nothing to do: whoever writes is alone with the file."""
 
     def _shrink(self) -> None:

@@ -35,11 +35,20 @@ from penstock.testing.records import (
     run_record,
     turn,
 )
+from penstock.testing.store_agenda import (
+    BackfillConformance,
+    OccurrenceConformance,
+    RegistrationConformance,
+    StandingConformance,
+)
+from penstock.testing.store_catalog import CheckConformance, PartitionConformance, VersionConformance
 from penstock.testing.store_claims import ClaimConformance
 from penstock.testing.store_collection import CodeConformance, CollectionConformance
 from penstock.testing.store_compaction import CompactionConformance
 from penstock.testing.store_drivers import GenerationConformance, LeaseConformance
+from penstock.testing.store_firings import FiringConformance
 from penstock.testing.store_journal import JournalConformance
+from penstock.testing.store_races import RaceConformance
 from penstock.testing.store_sharing import PoolConformance, RequestConformance
 
 
@@ -65,6 +74,15 @@ class StoreConformance(
     LeaseConformance,
     GenerationConformance,
     CompactionConformance,
+    RegistrationConformance,
+    StandingConformance,
+    FiringConformance,
+    OccurrenceConformance,
+    BackfillConformance,
+    VersionConformance,
+    PartitionConformance,
+    CheckConformance,
+    RaceConformance,
 ):
     """Tests of the `Store` port. A subclass implements `make_store`."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from penstock.errors import StoreError
 from penstock.model.run import RunRecord
 from penstock.ports import Store, Turn
+from penstock.ports.agenda import Agenda
+from penstock.ports.catalog import Catalog
 from penstock.testing.simulation.facts import Facts
 from penstock.testing.simulation.world import World
 
@@ -55,6 +57,14 @@ class Link:
 
         setattr(self, name, call)
         return call
+
+    @property
+    def agenda(self) -> Agenda:
+        return cast(Agenda, _Part(self._store.agenda, self._get_through))
+
+    @property
+    def catalog(self) -> Catalog:
+        return cast(Catalog, _Part(self._store.catalog, self._get_through))
 
     def reopen(self, run_id: str, driver: str, instead_of: str | None = None) -> RunRecord:
         self._get_through("read", "reopen")
@@ -105,6 +115,23 @@ class Link:
     def _wait(self) -> None:
         self._world.tell("cannot reach the store", self._name, f"until {self.cut_until:.3f}")
         self._world.pass_until(self.cut_until)
+
+
+class _Part:
+    """A part of the store, on the same way to it."""
+
+    def __init__(self, part: Any, get_through: Callable[[str, object], None]) -> None:
+        self._part = part
+        self._get_through = get_through
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._part, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._get_through("read", name)
+            return method(*arguments, **named)
+
+        return call
 
 
 def _told(event: Any) -> str:
