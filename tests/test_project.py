@@ -167,6 +167,24 @@ PUBLIC = [
     *("PenstockError", "DefinitionError", "ParameterError", "TargetError", "NotFoundError", "RunFailedError"),
     *("WorkerLostError", "OutputError", "CancelledError", "StoreError", "ArtifactMissingError"),
     *("ArtifactDamagedError", "SchemaError", "SecretError", "UntrustedError"),
+    *("cron", "every", "recurring", "once", "together", "calendar", "Schedule"),
+    *("trigger", "Trigger", "sensor", "Sensor", "RunRequest", "SensorResult", "Cause", "files", "objects", "rows"),
+    *("event", "all_of", "any_of", "count_of", "debounce", "run_ends", "artifact_made", "model_promoted"),
+    *("metric_crosses", "asset_updated", "logical_time", "interval_start", "interval_end", "partition", "emit"),
+    *("asset", "Asset", "external_asset", "upstream", "fresh_by", "CheckOutcome", "materialize", "load_asset"),
+    *(
+        "wait_for_asset",
+        "hourly",
+        "daily",
+        "weekly",
+        "monthly",
+        "partitioned_by_cron",
+        "static",
+        "dynamic",
+        "dimensions",
+    ),
+    *("same", "last", "by_time", "all_partitions"),
+    *("eager", "when_ready", "when_missing", "on_schedule", "on_code_change"),
 ]
 
 

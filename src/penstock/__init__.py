@@ -9,8 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penstock.app import Pipeline, find_run, pipeline
+    from penstock.app.assets import Asset, asset, load_asset, materialize
+    from penstock.authoring.assets.automations import (
+        eager,
+        on_code_change,
+        on_schedule,
+        when_missing,
+        when_ready,
+    )
+    from penstock.authoring.assets.external import external_asset
+    from penstock.authoring.assets.partitions import (
+        all_partitions,
+        by_time,
+        daily,
+        dimensions,
+        dynamic,
+        hourly,
+        last,
+        monthly,
+        partitioned_by_cron,
+        same,
+        static,
+        weekly,
+    )
+    from penstock.authoring.assets.settings import fresh_by, upstream
     from penstock.authoring.control import choose, continue_if, elif_, group, otherwise, switch, unmapped, when
     from penstock.authoring.joins import done, failed, outcome, skipped, succeeded
+    from penstock.authoring.kinds.causes import interval_end, interval_start, logical_time, partition
     from penstock.authoring.ordering import chain, cross
     from penstock.authoring.ref import Ref, value
     from penstock.authoring.repeat import repeat
@@ -19,6 +44,23 @@ if TYPE_CHECKING:
     from penstock.authoring.tasks.approvals import approval
     from penstock.authoring.tasks.commands import command, container, exit_code, file, stdout
     from penstock.authoring.tasks.waits import wait
+    from penstock.authoring.triggers.events import (
+        all_of,
+        any_of,
+        artifact_made,
+        asset_updated,
+        count_of,
+        debounce,
+        event,
+        metric_crosses,
+        model_promoted,
+        run_ends,
+    )
+    from penstock.authoring.triggers.schedules import Schedule, calendar, cron, every, once, recurring, together
+    from penstock.authoring.triggers.sensors import RunRequest, Sensor, SensorResult, sensor
+    from penstock.authoring.triggers.trigger import Trigger, trigger
+    from penstock.authoring.triggers.watches import files, objects, rows
+    from penstock.emitting import emit
     from penstock.errors import (
         ArtifactDamagedError,
         ArtifactMissingError,
@@ -45,14 +87,22 @@ if TYPE_CHECKING:
     )
     from penstock.executors.context import Context, current
     from penstock.model.action import Environment
-    from penstock.model.outcome import Approval, Failure, Outcome
+    from penstock.model.outcome import Approval, CheckOutcome, Failure, Outcome
+    from penstock.model.trigger import Cause
     from penstock.runtime.hooks.line import HookContext
     from penstock.runtime.planning.plan import Plan
     from penstock.runtime.replaying.outcome import Replay
     from penstock.runtime.run import Run, TaskRun
     from penstock.secrets.secret import Secret
     from penstock.starting import start
-    from penstock.waiting import wait_for_artifact, wait_for_duration, wait_for_file, wait_for_time, wait_for_url
+    from penstock.waiting import (
+        wait_for_artifact,
+        wait_for_asset,
+        wait_for_duration,
+        wait_for_file,
+        wait_for_time,
+        wait_for_url,
+    )
 
 __version__ = "0.1.0"
 
@@ -61,6 +111,38 @@ _HOMES = {
         "Pipeline",
         "find_run",
         "pipeline",
+    ),
+    "penstock.app.assets": (
+        "Asset",
+        "asset",
+        "load_asset",
+        "materialize",
+    ),
+    "penstock.authoring.assets.automations": (
+        "eager",
+        "on_code_change",
+        "on_schedule",
+        "when_missing",
+        "when_ready",
+    ),
+    "penstock.authoring.assets.partitions": (
+        "all_partitions",
+        "by_time",
+        "daily",
+        "dimensions",
+        "dynamic",
+        "hourly",
+        "last",
+        "monthly",
+        "partitioned_by_cron",
+        "same",
+        "static",
+        "weekly",
+    ),
+    "penstock.authoring.assets.external": ("external_asset",),
+    "penstock.authoring.assets.settings": (
+        "fresh_by",
+        "upstream",
     ),
     "penstock.authoring.tasks.approvals": ("approval",),
     "penstock.authoring.tasks.commands": (
@@ -105,6 +187,50 @@ _HOMES = {
         "task",
     ),
     "penstock.authoring.tasks.waits": ("wait",),
+    "penstock.authoring.kinds.causes": (
+        "interval_end",
+        "interval_start",
+        "logical_time",
+        "partition",
+    ),
+    "penstock.authoring.triggers.events": (
+        "all_of",
+        "any_of",
+        "artifact_made",
+        "asset_updated",
+        "count_of",
+        "debounce",
+        "event",
+        "metric_crosses",
+        "model_promoted",
+        "run_ends",
+    ),
+    "penstock.authoring.triggers.schedules": (
+        "Schedule",
+        "calendar",
+        "cron",
+        "every",
+        "once",
+        "recurring",
+        "together",
+    ),
+    "penstock.authoring.triggers.sensors": (
+        "RunRequest",
+        "Sensor",
+        "SensorResult",
+        "sensor",
+    ),
+    "penstock.authoring.triggers.trigger": (
+        "Trigger",
+        "trigger",
+    ),
+    "penstock.authoring.triggers.watches": (
+        "files",
+        "objects",
+        "rows",
+    ),
+    "penstock.model.trigger": ("Cause",),
+    "penstock.emitting": ("emit",),
     "penstock.errors": (
         "ArtifactDamagedError",
         "ArtifactMissingError",
@@ -136,6 +262,7 @@ _HOMES = {
     "penstock.model.action": ("Environment",),
     "penstock.model.outcome": (
         "Approval",
+        "CheckOutcome",
         "Failure",
         "Outcome",
     ),
@@ -150,6 +277,7 @@ _HOMES = {
     "penstock.starting": ("start",),
     "penstock.waiting": (
         "wait_for_artifact",
+        "wait_for_asset",
         "wait_for_duration",
         "wait_for_file",
         "wait_for_time",
@@ -162,7 +290,10 @@ __all__ = [
     "Approval",
     "ArtifactDamagedError",
     "ArtifactMissingError",
+    "Asset",
     "CancelledError",
+    "Cause",
+    "CheckOutcome",
     "Context",
     "DefinitionError",
     "Environment",
@@ -183,9 +314,13 @@ __all__ = [
     "Retry",
     "Run",
     "RunFailedError",
+    "RunRequest",
+    "Schedule",
     "SchemaError",
     "Secret",
     "SecretError",
+    "Sensor",
+    "SensorResult",
     "Skip",
     "SkippedError",
     "StoreError",
@@ -193,44 +328,95 @@ __all__ = [
     "Task",
     "TaskRun",
     "TaskTimeoutError",
+    "Trigger",
     "UntrustedError",
     "WorkerLostError",
+    "all_of",
+    "all_partitions",
+    "any_of",
     "approval",
+    "artifact_made",
+    "asset",
+    "asset_updated",
+    "by_time",
+    "calendar",
     "chain",
     "choose",
     "command",
     "container",
     "continue_if",
+    "count_of",
+    "cron",
     "cross",
     "current",
+    "daily",
+    "debounce",
+    "dimensions",
     "done",
+    "dynamic",
+    "eager",
     "elif_",
+    "emit",
+    "event",
+    "every",
     "exit_code",
+    "external_asset",
     "failed",
     "file",
+    "files",
     "find_run",
+    "fresh_by",
     "group",
+    "hourly",
+    "interval_end",
+    "interval_start",
+    "last",
+    "load_asset",
+    "logical_time",
+    "materialize",
+    "metric_crosses",
+    "model_promoted",
+    "monthly",
+    "objects",
+    "on_code_change",
     "on_exit",
+    "on_schedule",
+    "once",
     "otherwise",
     "outcome",
+    "partition",
+    "partitioned_by_cron",
     "pipeline",
+    "recurring",
     "repeat",
+    "rows",
+    "run_ends",
+    "same",
     "scope",
+    "sensor",
     "skipped",
     "start",
+    "static",
     "stdout",
     "succeeded",
     "switch",
     "task",
+    "together",
+    "trigger",
     "unmapped",
+    "upstream",
     "value",
     "wait",
     "wait_for_artifact",
+    "wait_for_asset",
     "wait_for_duration",
     "wait_for_file",
     "wait_for_time",
     "wait_for_url",
+    "weekly",
     "when",
+    "when_missing",
+    "when_ready",
 ]
 
 

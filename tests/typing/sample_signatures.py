@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, assert_type, reveal_type
 
@@ -11,17 +12,24 @@ from penstock import (
     Outcome,
     Ref,
     Run,
+    RunRequest,
     Task,
+    Trigger,
     approval,
     choose,
+    event,
+    every,
     failed,
+    logical_time,
     otherwise,
     outcome,
     pipeline,
     repeat,
     scope,
+    sensor,
     succeeded,
     task,
+    trigger,
     unmapped,
     wait,
     wait_for_file,
@@ -146,6 +154,24 @@ def shapes(paths: list[str]) -> float:
     tried = improve.options(retries=2, retry_on=(OSError,), memory="2GB", fallback=improve, join=succeeded(state))
     return tried(state["loss"])["loss"]
 
+
+DAY = logical_time()
+
+
+@pipeline
+def nightly(day: datetime = DAY) -> bytes:
+    return fetch(day.isoformat())
+
+
+@sensor(nightly, every="30s")
+def new_days(cursor: int | None) -> RunRequest | None:
+    return None if cursor else RunRequest("first")
+
+
+assert_type(new_days(3), RunRequest | None)
+assert_type(nightly.at("2026-03-01")(), bytes)
+assert_type(trigger(nightly, every("1h") | every("7m"), at_most=1), Trigger)
+assert_type(trigger(nightly, event("a"), parameters={"day": "{event.time}"}), Trigger)
 
 reveal_type(fetch)  # reveals: Task[(url: str), bytes]
 reveal_type(there)  # reveals: Task[(path: Path), int]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from penstock.authoring.building import Building, Shape, building, check_depth, is_fixed
 from penstock.authoring.dynamic import Unanswered, composed
 from penstock.authoring.fanout import each_of
+from penstock.authoring.kinds.causes import check_settled
 from penstock.authoring.kinds.conversion import Form, Mismatch, shortened
 from penstock.authoring.kinds.outputs import RESULT, record_kind, resolved_annotations, type_text
 from penstock.authoring.placing import SPREAD, Fan, Placing
@@ -134,7 +135,7 @@ def fan_out(pipeline: Composition[..., Any], outer: Building, fan: Fan, placing:
     known = {name: value for name, value in fan.fixed.items() if name not in bound}
     refs = {name: value for name, value in known.items() if is_open(value)}
     plain = {name: value for name, value in known.items() if name not in refs}
-    given = pipeline.signature.resolve(given=plain, where=str(caller()), partial=True)
+    given = pipeline.signature.resolve_part(plain, (*refs, *bound, *varying), str(caller()))
 
     def arguments(inside: Building) -> dict[str, Any]:
         inside.inputs.update(varying, bound)
@@ -187,6 +188,7 @@ def typed_value(pipeline: Composition[..., Any], name: str, value: Any) -> Any:
     """A value that is known, read as the type of a parameter. Raises DefinitionError for one of another type."""
     if is_open(value):
         return value
+    check_settled(pipeline.name, name, value)
     try:
         return pipeline.signature.kinds[name].read(value, Form.OBJECT)
     except Mismatch as mismatch:

@@ -152,6 +152,8 @@ class Building:
         #: the ids of nodes and the names of groups, with the place that took each
         self._taken: dict[str, Location] = {}
         self._repeats: dict[str, int] = {}
+        #: nodes -> the node that what depends on them waits for besides
+        self.gates: dict[str, str] = {}
         #: nodes that begin before the node of the ref that stands for them
         self._entries: dict[str, str] = {}
         self._settings: dict[int, tuple[Any, Any, NodeSettings]] = {}
@@ -227,6 +229,9 @@ class Building:
             decides=placing.decides,
             **shape._asdict(),
         )
+        if self.gates:
+            gates = (self.gates[name] for name in wanted.upstream() if name in self.gates)
+            wanted = msgspec.structs.replace(wanted, after=tuple(dict.fromkeys((*wanted.after, *gates))))
         node = self.blocks.placed(wanted)
         if self.listener.ended is not None and not node.final:
             raise self.listener.ended

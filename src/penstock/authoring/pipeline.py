@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
+from msgspec.structs import replace
+
 from penstock.authoring.bodies import Source, fan_out, finish_body, make_body, typed_value
 from penstock.authoring.building import Building, Shape, building, check_depth, required_building
 from penstock.authoring.decorated import Decorated
@@ -25,6 +27,7 @@ from penstock.model.expression import Mapping as MappingExpression
 from penstock.model.graph import Graph, ParameterPort, checked
 from penstock.model.graph import Task as TaskNoun
 from penstock.model.place import Location
+from penstock.model.trigger import Cause
 
 if TYPE_CHECKING:
     from penstock.authoring.kinds.parameters import Signature
@@ -111,12 +114,19 @@ class Composition(Fanned[P, R], Decorated[P, R]):
 
     def given_in(self, run: RunRecord) -> dict[str, Any]:
         """The parameters of a run of this pipeline as it is now. Raises what `Signature.resolve` does."""
-        return self.signature.resolve(given={}, config=run.parameters, config_source=f"run {run.run_id}")
+        return self._given_in(run, run.parameters)
 
     def given_again(self, run: RunRecord) -> dict[str, Any]:
         """The same, without those that the pipeline no longer has."""
         known = {name: value for name, value in run.parameters.items() if name in self.signature.kinds}
-        return self.signature.resolve(given={}, config=known, config_source=f"run {run.run_id}")
+        return self._given_in(run, known)
+
+    def _given_in(self, run: RunRecord, known: Mapping[str, Any]) -> dict[str, Any]:
+        cause = run.cause or Cause()
+        # what the run is about is for parameters that it did not have when it began
+        at = run.started_at if cause.logical_time is None else cause.logical_time
+        about = replace(cause, logical_time=at)
+        return self.signature.resolve(given={}, config=known, config_source=f"run {run.run_id}", cause=about)
 
     def define(self, parameters: Mapping[str, Any]) -> Definition:
         """The graph for given values of the parameters; those that are absent must not matter to its shape.
@@ -194,7 +204,7 @@ class Composition(Fanned[P, R], Decorated[P, R]):
         arguments = self.bound(args, kwargs)
         refs = {name: value for name, value in arguments.items() if is_open(value)}
         given = {name: value for name, value in arguments.items() if name not in refs}
-        known = self.signature.resolve(given=given, where=str(caller()), partial=True)
+        known = self.signature.resolve_part(given, refs, str(caller()))
         placing = self.placing
         if placing.fans_out:
             raise DefinitionError(

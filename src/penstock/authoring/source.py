@@ -24,7 +24,7 @@ def location_of(function: Callable[..., Any]) -> Location:
         code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
     if code is None:
         return Location("<unknown>", 0)
-    return Location(_shortened(code.co_filename), code.co_firstlineno)
+    return Location(nearby(code.co_filename), code.co_firstlineno)
 
 
 def composed(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
@@ -40,7 +40,15 @@ def caller() -> Location:
         if frame.f_code is composed.__code__:
             return location_of(frame.f_locals["function"])
         frame = frame.f_back
-    return Location(_shortened(frame.f_code.co_filename), frame.f_lineno)
+    return Location(nearby(frame.f_code.co_filename), frame.f_lineno)
+
+
+def calling_module() -> str:
+    """The name of the module of the user's code that called into penstock."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame.f_code.co_filename.startswith(_BETWEEN) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_globals.get("__name__", "")
 
 
 def is_own(file: str) -> bool:
@@ -56,7 +64,7 @@ def found_by_name(module: str, qualname: str) -> Any:
     return found
 
 
-def _shortened(file: str) -> str:
+def nearby(file: str) -> str:
     """A path under the working folder without the folder, as people write it."""
     try:
         folder = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118 - once for every node of a graph, so by text

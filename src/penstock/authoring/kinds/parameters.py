@@ -22,12 +22,14 @@ from uuid import UUID
 import msgspec
 
 from penstock.authoring.kinds.annotations import either, enumerated, kind_of, plain, pydantic_model
+from penstock.authoring.kinds.causes import FromCause, check_settled, settled
 from penstock.authoring.kinds.conversion import Form, Kind, Mismatch, listed, nearest, shortened
 from penstock.authoring.kinds.scalars import NOTHING
 from penstock.authoring.source import location_of
 from penstock.errors import DefinitionError, ParameterError
 from penstock.model.graph import ParameterPort
 from penstock.model.place import Location
+from penstock.model.trigger import Cause
 from penstock.secrets import Secret
 
 
@@ -61,6 +63,7 @@ class Signature(msgspec.Struct, frozen=True):
         declared = _declared(function)
         kinds = {parameter.name: _kind(parameter, function) for parameter in declared}
         defaults = {p.name: p.default for p in declared if p.default is not inspect.Parameter.empty}
+        _check_causes(defaults, kinds, function)
         ports = tuple(
             ParameterPort(name, kind.name, name not in defaults, to_json(defaults.get(name)))
             for name, kind in kinds.items()
@@ -77,21 +80,24 @@ class Signature(msgspec.Struct, frozen=True):
         environ: Mapping[str, str] = {},
         where: str = "",
         partial: bool = False,
+        cause: Cause | None = None,
     ) -> dict[str, Any]:
         """One value of the right type for every parameter, in the order of the function.
 
         `given` are objects from Python, `texts` come from the command line, `config` is the content of a configuration
         file (`config_source`), `environ` the environment. `where` is the place to name in the message, if it is not
-        the pipeline's own. With `partial`, parameters without a value are left out. Raises one ParameterError that
-        lists everything that is wrong.
+        the pipeline's own. With `partial`, parameters without a value are left out. `cause` is that of the run, for defaults
+        that stand for a part of it; None for a run that begins now. Raises one ParameterError that lists everything that is
+        wrong.
         """
         sources = (
             Source(given, Form.OBJECT, lambda name: f"{self.name}({name}=...)"),
             Source(texts, Form.TEXT, lambda name: f"-p {name}={shortened(texts[name])}"),
             Source(config, Form.DATA, lambda name: f"{config_source or 'the configuration'}: {name}"),
             Source(self._environment(environ), Form.TEXT, _variable),
-            Source(self.defaults, Form.OBJECT, lambda name: f"the default at {self.location}"),
+            Source(self._defaults(cause, partial), Form.OBJECT, lambda name: f"the default at {self.location}"),
         )
+        cause = settled(cause)
         values: dict[str, Any] = {}
         faults: list[str] = []
         for name, kind in self.kinds.items():
@@ -101,7 +107,7 @@ class Signature(msgspec.Struct, frozen=True):
                     faults.append(f"{name}: missing; it takes {kind.words}")
                 continue
             try:
-                values[name] = kind.read(source.values[name], source.form)
+                values[name] = _read(kind, source.values[name], source.form, cause)
             except Mismatch as mismatch:
                 label = f"-p {name}=..." if kind.hides() and source.values is texts else source.label(name)
                 faults += [f"{name}{path}: {text} ({label})" for path, text in mismatch.problems]
@@ -110,6 +116,19 @@ class Signature(msgspec.Struct, frozen=True):
             missing = not partial and any(not any(name in source.values for source in sources) for name in self.kinds)
             raise self._error([*faults, *unknown], where, self._advice(missing, bool(unknown)))
         return values
+
+    def resolve_part(self, known: Mapping[str, Any], others: Iterable[str], where: str) -> dict[str, Any]:
+        """The values that are known of a pipeline that is a part of another one; `others` are parameters that it is given as
+        well. Raises ParameterError, and DefinitionError for one that only a run can have a value for."""
+        for name in self.defaults.keys() - {*known, *others}:
+            check_settled(self.name, name, self.defaults[name])
+        return self.resolve(given=known, where=where, partial=True)
+
+    def _defaults(self, cause: Cause | None, partial: bool) -> dict[str, Any]:
+        """The defaults; without those that wait for the cause of a run, where it is not known and nothing has to be complete."""
+        if cause is not None or not partial:
+            return self.defaults
+        return {name: value for name, value in self.defaults.items() if not isinstance(value, FromCause)}
 
     def _environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         variables = {name: _variable(name) for name in self.kinds}
@@ -138,6 +157,10 @@ class Signature(msgspec.Struct, frozen=True):
         declared = f" (declared at {here})" if where and where != here else ""
         what = listed(faults, f"the parameters of {self.name}{declared}")
         return ParameterError(what, where=where or here, remedy=advice)
+
+
+def _read(kind: Kind, value: Any, form: Form, cause: Cause) -> Any:
+    return value.value(kind, cause) if isinstance(value, FromCause) else kind.read(value, form)
 
 
 def _variable(name: str) -> str:
@@ -174,6 +197,18 @@ def _kind(parameter: inspect.Parameter, function: Callable[..., Any]) -> Kind:
         what = f"the annotation of parameter {parameter.name!r} of {function.__name__}()"
         raise _unresolved(what, error, function) from None
     return either(kind, NOTHING) if parameter.default is None and not _takes_none(kind) else kind
+
+
+def _check_causes(defaults: Mapping[str, Any], kinds: Mapping[str, Kind], function: Callable[..., Any]) -> None:
+    """Raise DefinitionError for a parameter that cannot have what its default stands for."""
+    for name, default in defaults.items():
+        if isinstance(default, FromCause) and not default.fits(kinds[name]):
+            raise DefinitionError(
+                f"the parameter {name!r} of {function.__name__}() has the default {default!r}, which is a moment, and takes "
+                f"{kinds[name].words}",
+                where=str(location_of(function)),
+                remedy=f"Declare it as {name}: datetime, date or str.",
+            )
 
 
 def _takes_none(kind: Kind) -> bool:

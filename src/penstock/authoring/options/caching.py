@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from penstock.authoring.kinds.conversion import nearest
-from penstock.authoring.options.reading import Refused, seconds, texts
+from penstock.authoring.options.reading import Refused, duration, texts
 from penstock.authoring.source import caller, location_of
 from penstock.errors import DefinitionError
 
 if TYPE_CHECKING:
     from penstock.authoring.task import Task
-
-_UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_LENGTH = r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)\s*"
-
 
 #: options that only mean something for a task that is cached
 _OF_CACHED = ("cache", "cache_for", "cache_key", "cache_ignore", "version", "reads", "refresh")
@@ -50,21 +45,7 @@ class CacheKey(NamedTuple):
 
 def lifetime(value: Any) -> float | None:
     """Seconds, from a length of time or from text such as "12h" or "1d 12h"."""
-    if value is None:
-        return None
-    try:
-        found = _spelled(value) if isinstance(value, str) else seconds(value)
-    except Refused:
-        found = 0.0
-    if found == 0:
-        raise Refused('a length of time above 0: seconds, a timedelta, or text such as "12h" or "7d"')
-    return found
-
-
-def _spelled(text: str) -> float:
-    if re.fullmatch(f"(?:{_LENGTH})+", text.strip()) is None:
-        return 0.0
-    return sum(float(amount) * _UNITS[unit] for amount, unit in re.findall(_LENGTH, text))
+    return None if value is None else duration(value)
 
 
 def version(value: Any) -> str:

@@ -1,0 +1,1 @@
+"""What starts runs, as it is written in Python: schedules, events, sensors, and what they start."""
