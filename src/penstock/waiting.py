@@ -1,4 +1,4 @@
-"""The built-in waits: for a time, a duration, a file, a URL, an artifact.
+"""The built-in waits: for a time, a duration, a file, a URL, an artifact, an asset.
 
 First what is asked again and again, in a worker: each returns what is waited for once it is there, and as long as it is
 not raises `Retry`, which says what is missing, and how long it will take where that is known. Then what makes nodes of them.
@@ -105,6 +105,23 @@ def artifact_there(
     raise Retry(missing)
 
 
+def asset_there(asset: str, partition: str = "", since: datetime | timedelta | float | str | None = None) -> int:
+    """The number of the latest version of an asset, once there is one. Versions that were made before `since` (a moment, or
+    so long ago) do not count."""
+    from penstock.app import Services
+
+    services = Services()
+    missing = f"no version of {asset} was made" + (f" for {partition}" if partition else "")
+    if not services.has_store:
+        raise Retry(missing)
+    earliest = _earliest(since)
+    with services.existing_store() as store:
+        latest = store.catalog.latest_of(asset, [partition]).get(partition)
+    if latest is None or (earliest is not None and latest.at < earliest):
+        raise Retry(missing)
+    return latest.version
+
+
 def _earliest(since: Any) -> float | None:
     if isinstance(since, timedelta):
         return time.time() - since.total_seconds()
@@ -183,3 +200,25 @@ def wait_for_artifact(
             f"wait_for_artifact() takes a pipeline or its name, not {shortened(repr(pipeline))}", where=str(caller())
         )
     return built_in(artifact_there, "wait_for_artifact", node_name, options)(wanted, name, since)
+
+
+def wait_for_asset(
+    asset: Any,
+    partition: str | None = None,
+    *,
+    since: datetime | timedelta | float | str | None = None,
+    name: str | None = None,
+    **options: Unpack[WaitingOptions],
+) -> int:
+    """Wait until there is a version of an asset (or of the one by that name), or of a partition of it, whichever run or
+    observation it comes from.
+
+    Versions from before `since` (a moment, or a timedelta before now) do not count. Returns a ref to the number of the
+    latest one. Raises DefinitionError outside a pipeline.
+    """
+    wanted = asset if isinstance(asset, (str, Ref)) else getattr(asset, "name", None)
+    if not isinstance(wanted, (str, Ref)):
+        raise DefinitionError(
+            f"wait_for_asset() takes an asset or its name, not {shortened(repr(asset))}", where=str(caller())
+        )
+    return built_in(asset_there, "wait_for_asset", name, options)(wanted, partition or "", since)

@@ -22,14 +22,18 @@ from penstock.authoring.source import caller
 from penstock.errors import DefinitionError
 from penstock.model.generation import Choice
 from penstock.model.options import RunOptions
+from penstock.model.trigger import Cause, Start
 from penstock.services import Services, SystemClock, find_run, open_values
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
+
     from penstock.model.graph import Graph
     from penstock.runtime.planning.plan import Plan
     from penstock.runtime.run import Run
 
 __all__ = [
+    "ASSETS",
     "EXECUTORS",
     "Launch",
     "Options",
@@ -50,6 +54,9 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
+#: what the target of a run begins with that makes assets; behind it come the files that they are in
+ASSETS = "assets:"
+
 
 class Pipeline(Composition[P, R]):
     """A function that composes tasks, ready to run.
@@ -63,6 +70,8 @@ class Pipeline(Composition[P, R]):
     ) -> None:
         super().__init__(function, name, settings)
         self.run_options = options or RunOptions()
+        #: what its runs are about; None where nobody has said
+        self.cause: Cause | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         building = current_building()
@@ -78,7 +87,8 @@ class Pipeline(Composition[P, R]):
         run was ended by Ctrl-C.
         """
         values = self._given("run", parameters)
-        return _uninterrupted(launch(self, values, self._settled_options()))
+        start = None if self.cause is None else Start(cause=self.cause)
+        return _uninterrupted(launch(self, values, self._settled_options(), start=start))
 
     def plan(self, **parameters: Any) -> Plan:
         """What a run of the pipeline would do now: what is cached, what would run and why, what is not yet known.
@@ -137,7 +147,7 @@ class Pipeline(Composition[P, R]):
                 where=str(caller()),
                 remedy=f"Call it, and it becomes a part: {self.name}(...).",
             )
-        return self.signature.resolve(given=parameters, environ=os.environ, where=str(caller()))
+        return self.signature.resolve(given=parameters, environ=os.environ, where=str(caller()), cause=self.cause)
 
     def _settled_options(self) -> RunOptions:
         from penstock.runtime.surroundings.project import working_project
@@ -147,6 +157,25 @@ class Pipeline(Composition[P, R]):
     def graph(self, **parameters: Any) -> Graph:
         """The pipeline as data. Parameters are only needed where the body itself uses their values."""
         return self.define(self.signature.resolve(given=parameters, where=str(caller()), partial=True)).graph
+
+    def at(
+        self,
+        logical_time: datetime | date | str | None = None,
+        *,
+        partition: str | Sequence[str] | None = None,
+    ) -> Pipeline[P, R]:
+        """The same pipeline, for runs that are about a time or a partition, as if a trigger had started them: what
+        `logical_time()` and `partition()` stand for. A time without a zone is in UTC.
+
+        Raises DefinitionError for what is no moment, and no key.
+        """
+        import copy
+
+        from penstock.authoring.kinds.causes import person_cause
+
+        changed = copy.copy(self)
+        changed.cause = person_cause(logical_time, partition)
+        return changed
 
     def options(self, **options: Unpack[Options]) -> Pipeline[P, R]:
         """The same pipeline run another way; what is not given stays as it is.

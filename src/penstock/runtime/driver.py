@@ -52,6 +52,7 @@ from penstock.model.run import NodeState, RunRecord, RunState
 from penstock.model.value import Argument
 from penstock.model.work import AnyReport
 from penstock.ports import Clock, Executor, Latecomer, Observer, Store, Turn
+from penstock.runtime.assets.recording import AssetRecorder
 from penstock.runtime.capacity.admission import ASK_AGAIN, Admission
 from penstock.runtime.capacity.demand import Limits
 from penstock.runtime.capacity.machine import Machine
@@ -62,6 +63,7 @@ from penstock.runtime.driving.attempts import Attempts
 from penstock.runtime.driving.claims import SHORT, Claims
 from penstock.runtime.driving.contents import CodeOf, no_code
 from penstock.runtime.driving.expansion import Evaluation, Expansion, result_of
+from penstock.runtime.driving.farewell import farewell
 from penstock.runtime.driving.inbox import Inbox
 from penstock.runtime.driving.lease import Lease
 from penstock.runtime.driving.ledger import Ledger
@@ -140,19 +142,19 @@ class Driver:
         self._complaints, self._new_code, self._settle_hooks, self._chance = complaints, new_code, settle_hooks, chance
         self._ledger = ledger = Ledger(progress)
         self._nodes = nodes = Nodes(run.run_id, progress, tasks, parameters, values, ledger, attached, code_of)
+        self._assets, self._values = AssetRecorder(run, nodes, store, values), values
         self._lookups = Lookups(nodes, store, values, clock, options, self._is_full, keeping)
         self._expansion = Expansion(nodes, ledger, clock)
         self._timers = timers = Timers()
         self._limits = TimeLimits(progress, ledger, timers, clock)
         self._attempts = Attempts(nodes, executor, ledger, self._limits, self._lookups.prepared)
-        self._claims = Claims(store, clock, self._attempts)
+        self._claims, self._inbox = Claims(store, clock, self._attempts), Inbox(store, run.run_id, clock)
         self._approvals = Approvals(nodes, ledger, timers, clock, convert)
         self._alarms = Alarms(self._limits, self._attempts, self._approvals, self.admission)
-        self._inbox = Inbox(store, run.run_id, clock)
         #: requests that are yet to be followed
         self._requests: list[Request] = []
         self._evaluations, self._interruptions = deque[Evaluation](), deque[CancelRequested]()
-        self._turn, self._turns = Recorder(), 0
+        self._turn, self._turns, self._rehearses = Recorder(), 0, False
         self._attach(keeping)
 
     def _attach(self, keeping: Keeping | None) -> None:
@@ -221,6 +223,7 @@ class Driver:
     def rehearse(self) -> tuple[Nodes, Mapping[Cell, Prepared]]:
         """Go as far as recorded results allow, with an executor that has no room. Returns what prepares attempts, and
         those that would begin. The bodies are left where they are; whoever made them ends them."""
+        self._rehearses = True
         self._take([RunStarted()])
         self._commit(())
         while self._is_busy:
@@ -389,6 +392,10 @@ class Driver:
         self._turn.take_code(self._new_code())
         for complaint in self._complaints():
             self._turn.notice(complaint.node, complaint.item, [complaint.text], now)
+        self._assets.take(self._turn, now)
+        if state not in (RunState.RUNNING, RunState.PAUSED) and not self._rehearses:
+            progress, outputs, values = self.progress, self.outputs, self._values
+            farewell(self.store, self.run, state, self._turn, now, progress=progress, outputs=outputs, values=values)
         turn = self._turn.turn(self._turns, now, self.run.token, state, self.outputs)
         if turn is not None:
             refused = self.store.commit(self.run.run_id, turn)

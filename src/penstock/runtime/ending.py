@@ -14,6 +14,7 @@ from penstock.model.graph import from_json
 from penstock.model.instruction import AnyInstruction, Settle
 from penstock.model.run import RunRecord, RunState
 from penstock.ports import Store, Turn
+from penstock.runtime.driving.farewell import farewell
 from penstock.runtime.driving.recording import Recorder, end_record
 from penstock.runtime.driving.recovery import lost_record
 from penstock.runtime.reading.replay import replayed
@@ -53,10 +54,10 @@ def _end(store: Store, run: RunRecord, causes: Sequence[AnyEvent], state: RunSta
     else:
         # nothing follows from these, but they tell why
         recorder.events += causes
-    store.commit(
-        run.run_id,
-        Turn(number=now.turns, at=at, token=run.token, events=recorder.events, attempts=recorder.attempts, end=state),
-    )
+    farewell(store, run, state, recorder, at, progress=now.progress)
+    turn = recorder.turn(now.turns, at, run.token, state, {})
+    assert turn is not None
+    store.commit(run.run_id, turn)
 
 
 def _last_events(progress: RunProgress, causes: Iterable[AnyEvent]) -> Iterator[list[AnyEvent]]:

@@ -95,6 +95,11 @@ class Identities:
             )
         return self._add(key, task.name, identity)
 
+    def add_code(self, key: str, name: str, function: Callable[..., Any]) -> TaskIdentity:
+        """Find out the identity of a function that is no task."""
+        identity = msgspec.structs.replace(self._reader.identify(function), function=self._name_of(function))
+        return self._add(key, name, identity)
+
     def add_program(self, key: str, name: str, action: CommandAction | ContainerAction) -> TaskIdentity:
         """Find out the identity of a command or a container."""
         return self._add(key, name, task_identity(action, name, self._reader.short))

@@ -123,20 +123,24 @@ def _loaded_module(code: Imported) -> Any:
 class _Known:
     """A piece of work with its function loaded and its constant inputs sorted."""
 
-    __slots__ = ("begin", "call", "changeable", "constants", "function", "work")
+    __slots__ = ("begin", "call", "changeable", "constants", "function", "unseen", "work")
 
     def __init__(self, work: Work, values: Values, functions: Mapping[str, Callable[..., Any]]) -> None:
         self.work = work
         self.function = load_code(work.code, functions)
+        #: inputs that the function does not take
+        self.unseen = frozenset(port.name for port in work.ports if port.kind == "unseen")
         self.constants: dict[str, Any] = {}
         self.changeable: dict[str, Argument] = {}
         for name, argument in work.inputs.items():
+            if name in self.unseen:
+                continue
             value = values.load(argument) if isinstance(argument, Artifact) and argument.codec == "data" else _LATER
             if isinstance(value, _IMMUTABLE):
                 self.constants[name] = value
             else:
                 self.changeable[name] = argument
-        ordinary = all(port.kind == "keyword" for port in work.ports)
+        ordinary = all(port.kind in ("keyword", "unseen") for port in work.ports)
         #: calls the function as it is, which may return a coroutine; `call` waits for what that makes
         self.begin = self._call_by_name if ordinary else self._call_by_kind
         self.call = run_to_end(self.begin) if inspect.iscoroutinefunction(self.function) else self.begin
@@ -356,7 +360,8 @@ class Attempts:
         for name, argument in known.changeable.items():
             inputs[name] = load(argument)
         for name, argument in job.inputs.items():
-            inputs[name] = load(argument)
+            if name not in known.unseen:
+                inputs[name] = load(argument)
         return known, inputs
 
     def _outputs(self, work: Work, value: Any) -> Result:

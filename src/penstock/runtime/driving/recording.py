@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from penstock.kernel.state import NodeProgress, Phase
+from penstock.model.asset import CheckResult, Materialization, PartitionChange
 from penstock.model.event import AnyEvent, Fault
 from penstock.model.identity import Basis
+from penstock.model.occurrence import Occurrence
 from penstock.model.run import AttemptRecord, NodeState, RunState
 from penstock.model.value import Argument, Description
 from penstock.model.work import NOTICE, Line, Told
@@ -60,12 +62,16 @@ class Recorder:
     __slots__ = (
         "_expected",
         "attempts",
+        "checks",
         "claims",
         "classes",
         "descriptions",
         "disclaimed",
         "events",
         "files",
+        "materializations",
+        "occurrences",
+        "partitions",
         "results",
         "said",
         "tasks",
@@ -87,6 +93,12 @@ class Recorder:
         self.tasks: dict[str, bytes] = {}
         #: classes in inputs -> digests of their identities
         self.classes: dict[str, bytes] = {}
+        #: of assets: versions that were made, what checks have found, and where partitions are
+        self.materializations: list[Materialization] = []
+        self.checks: list[CheckResult] = []
+        self.partitions: list[PartitionChange] = []
+        #: what others are to hear of
+        self.occurrences: list[Occurrence] = []
 
     def expect(self, progress: NodeProgress, record: AttemptRecord) -> None:
         """Keep the record of a good end that the kernel has yet to agree to: an earlier event of the same turn may have
@@ -132,6 +144,10 @@ class Recorder:
             claims=self.claims,
             disclaimed=self.disclaimed,
             basis=self._basis(),
+            materializations=self.materializations,
+            checks=self.checks,
+            partitions=self.partitions,
+            occurrences=self.occurrences,
             end=None if state is RunState.RUNNING else state,
             outputs=outputs,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
-from penstock.errors import PenstockError
+from penstock.errors import NotFoundError, PenstockError
 from penstock.model.run import FRUITFUL, AttemptRecord, NodeState, RunRecord, item_id
 from penstock.ports import Store
 from penstock.runtime.driving.nodes import Cell
@@ -20,6 +21,8 @@ from penstock.values import Values
 _RUNS = 20
 #: how many different computations of them are compared
 _COMPARED = 5
+#: of how many versions of an asset the runs are looked at besides
+_VERSIONS = 3
 _TELLING = FRUITFUL | {NodeState.FAILED}
 
 
@@ -35,13 +38,22 @@ class Nearest(NamedTuple):
 
 
 class History:
-    """The earlier runs of a pipeline, read when they are asked for. `before`: only runs that began before that one."""
+    """The earlier runs of a pipeline, read when they are asked for, and those that made versions of `assets`. `before`: only
+    runs that began before that one."""
 
-    def __init__(self, store: Store, values: Values, pipeline: str, before: RunRecord | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        values: Values,
+        pipeline: str,
+        before: RunRecord | None = None,
+        assets: Iterable[str] = (),
+    ) -> None:
         self._store = store
         self._values = values
         self._pipeline = pipeline
         self._before = before
+        self._assets = tuple(assets)
         self._comparison = Comparison()
         self._pasts: dict[str, Past] = {}
         self._records: dict[tuple[str, str], dict[str, AttemptRecord]] = {}
@@ -55,7 +67,20 @@ class History:
             found = [run for run in found if run.started_at < before.started_at and run.run_id != before.run_id]
             # the generations before are not listed
             found = [*generations_before(self._store, before), *found]
-        return found[:_RUNS]
+        return self._with_makers(found[:_RUNS])
+
+    def _with_makers(self, found: list[RunRecord]) -> list[RunRecord]:
+        """The same with the runs that made the latest versions of assets, which may be runs of other pipelines."""
+        if not self._assets:
+            return found
+        known = {run.run_id for run in found}
+        made = (each for name in self._assets for each in self._store.catalog.history(name, limit=_VERSIONS))
+        for run_id in dict.fromkeys(each.run_id for each in made if each.run_id and each.run_id not in known):
+            with suppress(NotFoundError):
+                run = self._store.find(run_id)
+                if self._before is None or run.started_at < self._before.started_at:
+                    found.append(run)
+        return sorted(found, key=lambda run: -run.started_at)
 
     def past(self, run: RunRecord) -> Past:
         """A run read back, once."""

@@ -33,6 +33,7 @@ from penstock.runtime.explaining.upstream import (
 from penstock.runtime.explaining.waiting import Waiting, waits_of
 from penstock.runtime.explaining.wording import listed, moment
 from penstock.runtime.generations.keeping import Keeping, keeping_of
+from penstock.runtime.reading.causes import cause_text
 from penstock.runtime.reading.history import fallback_used
 from penstock.runtime.reading.origins import origins_of
 from penstock.runtime.reading.past import Past
@@ -111,6 +112,8 @@ class RunExplanation(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     #: every node, those of bodies once for all of their instances: id without items and turns -> what there is to say
     tasks: dict[str, tuple[Told, ...]]
+    #: what started it, where it was no person
+    cause: str = ""
 
     def __repr__(self) -> str:
         lines = [
@@ -169,6 +172,7 @@ class Explainer:
             pipeline=run.pipeline,
             state=run.state.value,
             tasks={path: self._together(cells) for path, cells in paths.items()},
+            cause="" if run.cause is None else cause_text(run.cause),
         )
 
     # Several at once.
@@ -312,7 +316,9 @@ class Explainer:
 
     @cached_property
     def _history(self) -> History:
-        return History(self._past.store, self._past.values, self._past.run.pipeline, before=self._past.run)
+        past = self._past
+        assets = dict.fromkeys(task.asset.name for task in past.progress.tasks.values() if task.asset is not None)
+        return History(past.store, past.values, past.run.pipeline, before=past.run, assets=assets)
 
     @cached_property
     def _options(self) -> Mapping[str, Any]:

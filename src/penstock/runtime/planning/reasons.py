@@ -47,7 +47,9 @@ class Reasons:
         self._classes = classes
         self._use_cache = options.cache
         self._refreshing = Refreshing(options.refresh, rehearsed.progress.tasks)
-        self._history = History(self._store, values, run.pipeline)
+        tasks = rehearsed.progress.tasks.values() if store is not None else ()
+        assets = dict.fromkeys(task.asset.name for task in tasks if task.asset is not None)
+        self._history = History(self._store, values, run.pipeline, assets=assets)
         self._now = run.started_at
 
     def of(self, progress: NodeProgress) -> tuple[Told, ...]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from penstock.authoring.dynamic import Question
 from penstock.kernel.state import Frame, NodeProgress, RunProgress
+from penstock.model.asset import Materialization
 from penstock.model.generation import origin_of
 from penstock.model.graph import Graph, Node
 from penstock.model.instruction import Ready
@@ -97,6 +98,7 @@ class _Script:
         self.files: dict[str, bytes] = {}
         self.found: dict[bytes, Recorded] = {}
         self.kept: list[Cell] = []
+        self.catalog = _NoCatalog()
 
     def commit(self, run_id: str, turn: Turn) -> frozenset[bytes]:
         for record in turn.attempts:
@@ -119,6 +121,16 @@ class _Script:
         return {}
 
     def requests(self, run_id: str, after: int = 0) -> list[tuple[int, Request]]:
+        return []
+
+
+class _NoCatalog:
+    """Nothing was ever made, as far as anybody asks it here."""
+
+    def latest_of(self, asset: str, partitions: Iterable[str]) -> dict[str, Materialization]:
+        return {}
+
+    def history(self, asset: str, partition: str | None = None, *, limit: int = 20) -> list[Materialization]:
         return []
 
 

@@ -15,6 +15,7 @@ from penstock.model.run import AttemptRecord, NodeState, Provenance, RunRecord, 
 from penstock.model.value import Argument, Artifact
 from penstock.ports import LoggedAttachment, LoggedMetric, Store
 from penstock.runtime.reading.argument_documents import argument_document
+from penstock.runtime.reading.causes import cause_document
 from penstock.runtime.reading.cells import Cells
 from penstock.runtime.reading.drivers import driver_document
 from penstock.runtime.reading.failures import body_fault, expiry, handled_nodes, is_handled
@@ -123,6 +124,8 @@ def run_header(run: RunRecord, tags: Sequence[str] = ()) -> dict[str, Any]:
         "finished_at": None if ended is None else timestamp(ended),
         "duration_s": None if ended is None else round(ended - run.started_at, 6),
         "target": run.target,
+        "version": run.version,
+        "cause": cause_document(run.cause),
         "tags": list(tags),
     }
 

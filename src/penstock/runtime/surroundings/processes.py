@@ -9,6 +9,7 @@ other than Linux, have `host:pid` alone.
 from __future__ import annotations
 
 import functools
+import math
 import os
 import platform
 import re
@@ -73,7 +74,20 @@ def is_gone(run: RunRecord, heard_of: float) -> bool:
     run was last heard of, in seconds since the epoch; it counts where nothing is recorded of when the process began.
     """
     process = _process(run.driver)
-    if run.state is not RunState.RUNNING or process is None or not process.is_here:
+    if run.state is not RunState.RUNNING or process is None:
+        return False
+    return _is_no_more(process, heard_of)
+
+
+def has_ended(name: str, heard_of: float = math.inf) -> bool:
+    """Whether a process that was recorded under a name is no more; not of one elsewhere, which nobody can see. `heard_of` is
+    as for `is_gone`."""
+    process = _process(name)
+    return process is not None and _is_no_more(process, heard_of)
+
+
+def _is_no_more(process: Process, heard_of: float) -> bool:
+    if not process.is_here:
         return False
     try:
         os.kill(process.pid, 0)
@@ -144,4 +158,4 @@ def _began(process: int) -> float:
     return booted + start / os.sysconf("SC_CLK_TCK")
 
 
-__all__ = ["driver_name", "has_lost_its_driver", "is_elsewhere", "is_gone", "this_process"]
+__all__ = ["driver_name", "has_ended", "has_lost_its_driver", "is_elsewhere", "is_gone", "this_process"]

@@ -197,6 +197,10 @@ _KNOWN: dict[str, tuple[type, str]] = {
     "container_arguments": (list, "a list of texts"),
     "signing_key": (str, "a reference such as file:PATH or env:NAME"),
     "trusted_keys": (list, "a list of references"),
+    "register": (list, "a list of files, folders and modules"),
+    # what is in these is for the server to check
+    "events": (dict, "a table"),
+    "webhooks": (dict, "a table of tables"),
 }
 #: tables in `limits`
 _LIMITS = ("tasks", "tags", "pipelines")
@@ -230,19 +234,9 @@ def _check(settings: dict[str, Any], file: Path) -> None:
         kind, words = _KNOWN[name]
         if type(value) is not kind:
             raise _refused(name, words, value, file)
-    arguments = settings.get("container_arguments", [])
-    if any(type(argument) is not str for argument in arguments):
-        raise _refused("container_arguments", "a list of texts", arguments, file)
-    trusted = settings.get("trusted_keys", [])
-    if not all(type(each) is str and is_reference(each) for each in trusted):
-        raise DefinitionError(
-            "the setting 'trusted_keys' takes references such as file:PATH or env:NAME", where=str(file)
-        )
-    if "signing_key" in settings and not is_reference(settings["signing_key"]):
-        # what is there may be the key itself
-        raise DefinitionError(
-            "the setting 'signing_key' takes a reference such as file:PATH or env:NAME", where=str(file)
-        )
+    for name in ("container_arguments", "register"):
+        _check_texts(name, settings.get(name, []), file)
+    _check_keys(settings, file)
     if not _is_size(settings.get("blob_cache", "10GB")):
         raise _refused("blob_cache", 'a size such as "10GB"', settings["blob_cache"], file)
     _check_sizes("pools", settings.get("pools", {}), file)
@@ -257,6 +251,24 @@ def _check(settings: dict[str, Any], file: Path) -> None:
             fits, words = known[name]
             if not fits(value):
                 raise _refused(f"{table}.{name}", words, value, file)
+
+
+def _check_texts(name: str, texts: list[Any], file: Path) -> None:
+    if any(type(text) is not str for text in texts):
+        raise _refused(name, _KNOWN[name][1], texts, file)
+
+
+def _check_keys(settings: Mapping[str, Any], file: Path) -> None:
+    trusted = settings.get("trusted_keys", [])
+    if not all(type(each) is str and is_reference(each) for each in trusted):
+        raise DefinitionError(
+            "the setting 'trusted_keys' takes references such as file:PATH or env:NAME", where=str(file)
+        )
+    if "signing_key" in settings and not is_reference(settings["signing_key"]):
+        # what is there may be the key itself
+        raise DefinitionError(
+            "the setting 'signing_key' takes a reference such as file:PATH or env:NAME", where=str(file)
+        )
 
 
 def _check_name(name: str, known: Collection[str], file: Path, table: str = "") -> None:
