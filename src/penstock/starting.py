@@ -115,15 +115,15 @@ def _check_names(pipeline: Composition[..., Any], parameters: Mapping[str, Any])
 def _place(pipeline: Composition[..., Any]) -> str | None:
     module = sys.modules.get(pipeline.function.__module__)
     file = getattr(module, "__file__", None)
-    name = _name_in(module, pipeline)
+    name = name_in(module, pipeline)
     if module is None or name is None:
         return None
-    if module.__name__ != "__main__" and _is_importable(module.__name__, file):
+    if module.__name__ != "__main__" and is_importable(module.__name__, file):
         return f"{module.__name__}:{name}"
     return None if file is None else f"{Path(file).absolute()}:{name}"
 
 
-def _name_in(module: Any, pipeline: Composition[..., Any]) -> str | None:
+def name_in(module: Any, pipeline: Composition[..., Any]) -> str | None:
     """The name of a pipeline, or of what it was made from by `options`, at the top level of a module."""
     own = pipeline.function.__name__
     space: dict[str, Any] = getattr(module, "__dict__", {})
@@ -134,7 +134,8 @@ def _name_in(module: Any, pipeline: Composition[..., Any]) -> str | None:
     return None
 
 
-def _is_importable(name: str, file: str | None) -> bool:
+def is_importable(name: str, file: str | None) -> bool:
+    """Whether a module of a file can be imported here by its name."""
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):

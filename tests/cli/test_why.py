@@ -215,7 +215,7 @@ def test_why_without_a_task_tells_of_all(project: Project) -> None:
     assert lines[0] == f"training  {run}: succeeded"
     assert "✓ refuse" in next(line for line in lines if "refuse" in line)
     document = explained(project.folder, run)
-    assert set(document) == {"run_id", "pipeline", "state", "tasks"}
+    assert set(document) == {"run_id", "pipeline", "state", "tasks", "cause"}
     assert {task["id"] for task in project.again.document["tasks"]} >= {
         name for told in document["tasks"].values() for each in told for name in each["which"]
     }

@@ -10,19 +10,26 @@ import click
 
 from penstock import __version__
 from penstock.cli.answering import approve, cancel, leave, resume
+from penstock.cli.assets import assets
 from penstock.cli.awaiting import wait
+from penstock.cli.backfill import backfill
 from penstock.cli.backups import backup, restore
 from penstock.cli.collection import gc, tag
+from penstock.cli.daemon import up
 from penstock.cli.demonstration import demo
 from penstock.cli.doctor import doctor
+from penstock.cli.emitting import emit
 from penstock.cli.explaining import diff, why
+from penstock.cli.firing import fire
 from penstock.cli.inspection import artifacts, graph, logs, runs, show_run
 from penstock.cli.planning import plan
 from penstock.cli.pools import pools
+from penstock.cli.registering import register
 from penstock.cli.renewing import retry
 from penstock.cli.replaying import replay
 from penstock.cli.reporting import CommandLine, json_option
 from penstock.cli.target_options import settings_of, target_options
+from penstock.cli.triggers import triggers
 from penstock.errors import DefinitionError
 
 
@@ -122,5 +129,5 @@ def completion(shell: str) -> None:
 
 for command in (plan, why, diff, runs, show_run, logs, graph, artifacts, approve, resume, cancel, pools, demo, doctor):
     penstock.add_command(command)
-for command in (wait, retry, replay, tag, gc, backup, restore):
+for command in (wait, retry, replay, tag, gc, backup, restore, register, emit, fire, triggers, up, assets, backfill):
     penstock.add_command(command)

@@ -280,8 +280,8 @@ def _form_of(output: Path | None) -> str:
 
 def _graph_of_target(target: str, assignments: tuple[str, ...]) -> Graph:
     from penstock.authoring.kinds.parameters import parse_assignments
-    from penstock.cli.running import composing
     from penstock.cli.targets import load_target
+    from penstock.registering.composing import composing
 
     texts = parse_assignments(assignments)
     with stdout_kept_clean():

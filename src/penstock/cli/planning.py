@@ -49,7 +49,7 @@ def plan(as_json: bool, **settings: Any) -> None:
 def planned(asked: Asked) -> dict[str, Any]:
     """The plan of what was asked for, as its document."""
     from penstock.app import plan
-    from penstock.cli.running import composing
+    from penstock.registering.composing import composing
 
     with stdout_kept_clean(), composing(asked.pipeline):
         return plan(asked.pipeline, asked.parameters, asked.options).document

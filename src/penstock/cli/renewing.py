@@ -57,7 +57,7 @@ def renew_run(
 def _planned(pipeline: Pipeline[..., Any], options: RunOptions, run: RunRecord, choice: Choice) -> dict[str, Any]:
     """What the run would do, as its document."""
     from penstock.app import plan
-    from penstock.cli.running import composing
+    from penstock.registering.composing import composing
 
     with stdout_kept_clean(), composing(pipeline):
         return plan(pipeline, pipeline.given_again(run), options, (run, choice)).document

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
-import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +18,8 @@ from penstock.model.generation import Choice
 from penstock.model.graph import Graph
 from penstock.model.options import RunOptions
 from penstock.model.run import Provenance, RunRecord, RunState
+from penstock.model.trigger import Cause, Start
+from penstock.registering.composing import composing
 
 if TYPE_CHECKING:
     from penstock.app import Pipeline
@@ -36,30 +35,55 @@ class Asked(NamedTuple):
     pipeline: Pipeline[..., Any]
     parameters: dict[str, Any]
     options: RunOptions
+    #: what loads the pipeline
+    target: str = ""
+    #: what is settled of the run; None where nothing is
+    start: Start | None = None
 
 
-def asked_for(target: str, *, assignments: Sequence[str] = (), config: Path | None = None, **flags: Any) -> Asked:
+def asked_for(
+    target: str,
+    *,
+    assignments: Sequence[str] = (),
+    config: Path | None = None,
+    logical_time: str | None = None,
+    partitions: Sequence[str] = (),
+    **flags: Any,
+) -> Asked:
     """What was typed, loaded and checked.
 
     `flags` are fields of `RunOptions`; None leaves a choice to the file, the project's settings and the defaults.
     """
     from penstock.authoring.kinds.configuration import read_config
     from penstock.authoring.kinds.parameters import parse_assignments
-    from penstock.cli.targets import load_target
+    from penstock.cli.targets import find_target
 
     texts = parse_assignments(assignments)
     settings = {} if config is None else read_config(config)
+    cause = cause_of(logical_time, partitions)
     with stdout_kept_clean():
-        pipeline = load_target(target)
-        options = _options(pipeline, {name: value for name, value in flags.items() if value is not None})
+        pipeline, place, version = find_target(target)
+        options = options_of(pipeline, {name: value for name, value in flags.items() if value is not None})
         parameters = pipeline.signature.resolve(
             given={},
             texts=texts,
             config=settings,
             config_source="" if config is None else str(config),
             environ=os.environ,
+            cause=cause,
         )
-    return Asked(pipeline, parameters, options)
+    start = None if cause is None and version is None else Start(cause=cause, version=version)
+    return Asked(pipeline, parameters, options, place, start)
+
+
+def cause_of(logical_time: str | None, partitions: Sequence[str]) -> Cause | None:
+    """What a run is about by the command line; None where that says nothing. Raises DefinitionError."""
+    if logical_time is None and not partitions:
+        return None
+    from penstock.cli.moments import moment_of
+
+    time = None if logical_time is None else moment_of(logical_time, "--logical-time")
+    return Cause(logical_time=time, partitions=tuple(partitions))
 
 
 def run_target(
@@ -77,17 +101,23 @@ def run_target(
 
     asked, found = prepared(target, plan=plan, yes=yes, resume=resume, **settings)
     if found is not None:
-        flags = {name: value for name, value in settings.items() if name not in ("assignments", "config")}
+        flags = {name: value for name, value in settings.items() if name not in _OF_NEW_RUNS}
         return resume_run(found, target=target, as_json=as_json, take_over=True, **flags)
-    pipeline, parameters, options = asked
+    pipeline, parameters, options, place, start = asked
     with stdout_kept_clean():
         ended = begun(
             pipeline,
             options,
-            lambda observers: launch(pipeline, parameters, options, target=target, observers=observers, tags=tags),
+            lambda observers: launch(
+                pipeline, parameters, options, target=place, observers=observers, tags=tags, start=start
+            ),
         )
-    again = _command(target, settings.get("assignments", ()), settings.get("config"), settings.get("executor"))
+    again = _command(target, **{name: value for name, value in settings.items() if name in (*_OF_NEW_RUNS, "executor")})
     return told(ended, target, again, progress=bool(options.progress), as_json=as_json, only_cached=options.only_cached)
+
+
+#: settings that say what a new run is to be of
+_OF_NEW_RUNS = ("assignments", "config", "logical_time", "partitions")
 
 
 def prepared(
@@ -202,7 +232,7 @@ def loaded(record: RunRecord, target: str | None, **flags: Any) -> tuple[str, Pi
             remedy = f"{error.remedy}\n{elsewhere}" if error.remedy else elsewhere
             raise TargetError(error.what, where=error.where, remedy=remedy) from error
         given = {name: value for name, value in flags.items() if value is not None}
-        return target, pipeline, _options(pipeline, {**_as_before(provenance), **given})
+        return target, pipeline, options_of(pipeline, {**_as_before(provenance), **given})
 
 
 def say(text: str) -> None:
@@ -263,7 +293,7 @@ def answer_command(run_id: str, question: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _options(pipeline: Pipeline[..., Any], flags: Mapping[str, Any]) -> RunOptions:
+def options_of(pipeline: Pipeline[..., Any], flags: Mapping[str, Any]) -> RunOptions:
     """How to run: as the command line says, else the file, else the project's settings."""
     from penstock.app import checked_options
     from penstock.runtime.surroundings.project import working_project
@@ -322,33 +352,21 @@ class _Beginning:
         pass
 
 
-@contextmanager
-def composing(pipeline: Pipeline[..., Any]) -> Generator[None]:
-    """What the body of a pipeline itself raises in the block becomes a DefinitionError with the user's traceback."""
-    from penstock.model.fault import user_traceback
-
-    try:
-        yield
-    except (PenstockError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        body = getattr(pipeline.function, "__code__", None)
-        if not any(frame.f_code is body for frame, _ in traceback.walk_tb(error.__traceback__)):
-            raise
-        told = user_traceback(error).rstrip()
-        # what takes no part in the protocols of numbers and containers, such as json.dumps, sees the ref itself
-        remedy = "A ref is not the value itself: write value(ref) where a function needs that." if _REF(told) else None
-        raise DefinitionError(f"the body of the pipeline {pipeline.name} failed\n{told}", remedy=remedy) from None
-
-
-_REF = re.compile(r"^TypeError: .*\bRef\b", re.MULTILINE).search
-
-
-def _command(target: str, assignments: Sequence[str], config: Path | None, executor: str | None) -> str:
+def _command(
+    target: str,
+    *,
+    assignments: Sequence[str] = (),
+    config: Path | None = None,
+    logical_time: str | None = None,
+    partitions: Sequence[str] = (),
+    executor: str | None = None,
+) -> str:
     """What to type to run the same again."""
     words = ["penstock", "run", target]
     words += [word for assignment in assignments for word in ("-p", assignment)]
     words += ["--config", str(config)] if config is not None else []
+    words += ["--logical-time", logical_time] if logical_time is not None else []
+    words += [word for partition in partitions for word in ("--partition", partition)]
     words += ["--executor", executor] if executor is not None else []
     return shlex.join(words)
 

@@ -21,6 +21,9 @@ _OPTIONS = (
         metavar="FILE",
         help="Parameters from a YAML, JSON or TOML file.",
     ),
+)
+#: how what is run is run
+_HOW = (
     click.option(
         "--executor",
         default=None,
@@ -45,12 +48,35 @@ _OPTIONS = (
     click.option("--only-cached", is_flag=True, help="Run nothing: a task without a recorded result fails."),
     click.option("--no-pickle", is_flag=True, help="Refuse values that only pickle can store."),
 )
+#: what the run is about
+_ABOUT = (
+    click.option(
+        "--logical-time",
+        default=None,
+        metavar="TIME",
+        help="The time that the run is about, as 2026-11-21 or 2026-11-21T02:00+01:00; default: now.",
+    ),
+    click.option(
+        "--partition",
+        "partitions",
+        multiple=True,
+        metavar="KEY",
+        help="The partition that the run is about; repeatable.",
+    ),
+)
 _FLAGS = ("no_cache", "refresh", "refresh_all", "only_cached", "no_pickle")
 
 
 def target_options(command: Command) -> Command:
     """Give a command its TARGET, and the options of `run` that decide what a run does."""
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_OPTIONS, *_HOW, *_ABOUT)):
+        command = option(command)
+    return command
+
+
+def run_options(command: Command) -> Command:
+    """Give a command that knows what to run by itself the options of how to run it."""
+    for option in reversed(_HOW):
         command = option(command)
     return command
 
@@ -79,4 +105,4 @@ def _of_the_cache(*, no_cache: bool, refresh: tuple[str, ...], refresh_all: bool
     return found
 
 
-__all__ = ["settings_of", "target_options"]
+__all__ = ["run_options", "settings_of", "target_options"]

@@ -10,9 +10,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.authoring.source import nearby
 from penstock.cli.questions_view import open_questions_view
 from penstock.cli.task_views import answers, counts, duration_of, failures, history, state_of, task_table, when
 from penstock.errors import PenstockError
@@ -20,6 +20,7 @@ from penstock.model.run import NodeState
 from penstock.observe.marks import ORPHANED, mark
 from penstock.observe.measures import counted, duration, number, size
 from penstock.observe.outline import clip
+from penstock.runtime.reading.causes import cause_in_short
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,6 +63,7 @@ def run_table(documents: Sequence[Document]) -> RenderableType:
             "started": when(document.get("started_at")),
             "duration": duration_of(document),
             "tasks": _tasks_in_short(document.get("tasks") or ()),
+            "cause": cause_in_short(document.get("cause")),
             "tags": ", ".join(document.get("tags") or ()),
             "metrics": ", ".join(f"{name} {value}" for name, value in _values(document.get("metrics"))[:2]),
         }
@@ -183,13 +185,16 @@ def _driver(document: Document) -> list[RenderableType]:
 def _facts(document: Document) -> dict[str, str]:
     """When, of what and on what a run was."""
     provenance: Document = document.get("provenance") or {}
+    cause: Document = document.get("cause") or {}
     commit = str(provenance.get("git_commit") or "")[:12]
     penstock = f"penstock {provenance['penstock']}" if provenance.get("penstock") else ""
     surroundings = (provenance.get("python"), penstock, provenance.get("platform"))
     return {
         "started": when(document.get("started_at")),
         "generation": _generation(document),
+        "cause": str(cause.get("text", "")),
         "target": str(document.get("target") or ""),
+        "version": "" if document.get("version") is None else str(document["version"]),
         "tags": ", ".join(document.get("tags") or ()),
         "commit": f"{commit} and changes" if commit and provenance.get("git_dirty") else commit,
         "with": ", ".join(str(each) for each in surroundings if each),
@@ -270,9 +275,3 @@ def described(output: Document) -> str:
     if "value" in output:
         return _short(output["value"])
     return ", ".join(word for word in (str(output.get("type") or ""), taken) if word)
-
-
-def nearby(path: str) -> str:
-    """A path as people write it in the working folder."""
-    place = Path(path)
-    return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else path

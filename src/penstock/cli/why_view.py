@@ -145,6 +145,8 @@ def _lines(document: Document) -> Iterator[RenderableType]:
     compared = {reason["run_id"] for reason in ran if reason.get("run_id")}
     head = Text.assemble((str(document["pipeline"]), "bold"), f"  {document['run_id']}: {document['state']}")
     yield head
+    if document.get("cause"):
+        yield Text(f"started by {document['cause']}")
     since = ""
     if len(compared) == 1:
         since = f" since run {next(iter(compared))}"

@@ -1,0 +1,132 @@
+"""Backfills as people see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from penstock.observe.measures import counted, duration
+from penstock.observe.outline import clip
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Document = Mapping[str, Any]
+
+#: cells of the bar, and characters of a reason
+_BAR, _REASON = 40, 100
+#: runs that have failed, of which are told
+_TOLD = 20
+_DONE = ("succeeded", "failed", "cancelled", "skipped")
+
+
+def plan_view(document: Document) -> RenderableType:
+    """What a backfill would consist of."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from penstock.cli.renderables import pairs
+
+    what = document["pipeline"] or document["assets"]
+    rows = [("runs", _runs(document))]
+    if document["runs"]:
+        first, last = document["first"], document["last"]
+        rows.append(("which", first if first == last else f"{first} to {last}"))
+        rows.append(("at once", f"at most {document['at_most']}"))
+        rows.append(("takes", _takes(document)))
+    rows += [("note", note) for note in document["notes"]]
+    return Group(Text.assemble("backfill of ", (what, "bold")), pairs(rows))
+
+
+def _runs(document: Document) -> str:
+    runs, named, parts = document["runs"], document["named"], document["partitions"]
+    if named is None:
+        return f"{runs:,}"
+    of = f"{parts:,} of {named:,} partitions" if parts != named else counted(parts, "partition")
+    why = "" if document["which"] == "all" else f" ({document['which']})"
+    return f"{runs:,}, over {of}{why}"
+
+
+def _takes(document: Document) -> str:
+    if document["expected_s"] is None:
+        return "not known: there is no run to go by"
+    return f"about {duration(document['expected_s'])}, by {duration(document['each_s'])} a run"
+
+
+def backfill_table(documents: Sequence[Document]) -> RenderableType:
+    """Backfills in a table, in the order given."""
+    from rich.text import Text
+
+    from penstock.cli.renderables import columns
+
+    if not documents:
+        return Text("no backfills yet; begin one: penstock backfill NAME --partitions A..B")
+    rows = [
+        {
+            "backfill": document["backfill_id"],
+            "state": document["state"],
+            "of": clip(document["pipeline"] or document["assets"], 40),
+            "runs": _span(document),
+            "done": f"{_done(document):,} of {document['total']:,}",
+            "running": _count(document, "running"),
+            "failed": _count(document, "failed"),
+            "begun": document["created_at"][:16].replace("T", " "),
+        }
+        for document in documents
+    ]
+    return columns(rows, right=("done", "running", "failed"), wrap=("of", "runs"))
+
+
+def _count(document: Document, state: str) -> str:
+    count = document["progress"][state]
+    return f"{count:,}" if count else ""
+
+
+def _done(document: Document) -> int:
+    return sum(document["progress"][state] for state in _DONE)
+
+
+def _span(document: Document) -> str:
+    first, last = document["request"].get("first", ""), document["request"].get("last", "")
+    return clip(first if first == last else f"{first} to {last}", 60)
+
+
+def backfill_view(document: Document) -> RenderableType:
+    """A backfill in full."""
+    from rich.console import Group
+
+    return Group(*_parts(document))
+
+
+def _parts(document: Document) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    from penstock.cli.renderables import columns, pairs, titled
+
+    name, done = document["backfill_id"], _done(document)
+    yield Text.assemble((name, "bold"), f"  {document['state']}")
+    filled = round(_BAR * done / max(1, document["total"]))
+    yield Text.assemble(("#" * filled, "green"), ("-" * (_BAR - filled), "dim"), f"  {done:,} of {document['total']:,}")
+    told = ", ".join(f"{count:,} {state}" for state, count in document["progress"].items() if count)
+    rows = [
+        ("of", document["pipeline"] or document["assets"]),
+        ("runs", _span(document)),
+        ("states", told or "none"),
+        ("at once", f"at most {document['at_most']}"),
+        ("begun", f"{document['created_at']} by {document['created_by'] or 'somebody'}"),
+        ("ended", document["finished_at"] or ""),
+        ("tags", ", ".join(document["tags"])),
+    ]
+    yield pairs([row for row in rows if row[1]])
+    failed: list[Document] = document.get("failures") or []
+    if failed:
+        listed = [
+            {"run": each["run_id"], "for": each["key"], "why": clip(each["reason"].partition("\n")[0], _REASON)}
+            for each in failed[:_TOLD]
+        ]
+        yield from titled("failed", columns(listed, wrap=("for", "why")))
+        more = len(failed) - _TOLD
+        yield Text(f"\n{f'{more:,} more; ' if more > 0 else ''}again: penstock backfill retry {name}")
+
+
+__all__ = ["backfill_table", "backfill_view", "plan_view"]

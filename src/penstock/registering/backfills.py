@@ -1,0 +1,548 @@
+"""Backfills: planned from what is registered and what is recorded, begun, and looked at."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from penstock.errors import DefinitionError, NotFoundError, TargetError
+from penstock.model.firing import Backfill, Firing, FiringState
+from penstock.model.registration import Definition
+from penstock.model.run import RunState, timestamp
+from penstock.model.schedule import Timetable
+from penstock.model.trigger import Trigger
+from penstock.registering.loading import is_path, load_pipeline
+from penstock.triggers import backfills
+from penstock.triggers.backfills import Order, Piece
+
+if TYPE_CHECKING:
+    from penstock.app.assets import Assets
+    from penstock.ports import Store
+    from penstock.services import Services
+
+#: which of the partitions that are named are meant
+Which = Literal["missing", "failed", "stale", "all"]
+#: runs that are looked at for how long they took
+_LOOKED_AT = 20
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is asked for: partitions of assets, logical times of a pipeline's schedule, or sets of parameters."""
+
+    #: a registered pipeline, trigger or selection of assets; or a file or module with one
+    target: str
+    #: keys, ranges of them (`A..B`), or `all`, `latest`
+    partitions: tuple[str, ...] = ()
+    which: Which = "missing"
+    #: also what is made from them and has the same partitions
+    downstream: bool = False
+    #: partitions of one run
+    batch: int = 1
+    #: logical times, in seconds since the epoch
+    begin: float | None = None
+    end: float | None = None
+    #: the trigger whose schedule it is, where a pipeline has several
+    trigger: str = ""
+    #: sets of parameters
+    rows: tuple[dict[str, Any], ...] | None = None
+    #: their values are texts, to be read as those of -p are
+    texts: bool = False
+    order: Order = "ascending"
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backfill would consist of."""
+
+    request: Request
+    pieces: list[Piece]
+    pipeline: str = ""
+    assets: str = ""
+    #: parameters that are filled in from the cause of each run
+    templates: dict[str, Any] = {}
+    #: how many partitions were named, of which those that are not wanted are left out
+    named: int | None = None
+    #: seconds that a run may take, by those before; None where there were none
+    each: float | None = None
+    #: what is left out, and why
+    notes: tuple[str, ...] = ()
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions are made, of each asset."""
+        return sum(len(piece.partitions) for piece in self.pieces)
+
+
+def planned(services: Services, request: Request, *, by: str = "", now: float | None = None) -> Planned:
+    """What a backfill would consist of. A target that is a file or a module is registered on the way.
+
+    Raises DefinitionError, NotFoundError and TargetError for what cannot be.
+    """
+    moment = time.time() if now is None else now
+    request = _registered(services, request, by, moment)
+    with services.store() as store:
+        pipeline = _pipeline(store, request)
+        if pipeline is None:
+            return _over_assets(services, store, request)
+        if request.begin is not None or request.end is not None:
+            return _over_times(store, pipeline, request, moment)
+        return _over_parameters(store, pipeline, request)
+
+
+def _registered(services: Services, request: Request, by: str, now: float) -> Request:
+    """The request for what is registered: a file or a module is registered first."""
+    place, _, name = request.target.rpartition(":") if ":" in request.target else (request.target, "", "")
+    if not (is_path(place) or (name and place not in ("group", "tag", "owner", "kind"))):
+        return request
+    from penstock.registering.registration import register
+
+    outcome = register(services, [request.target], by=by, now=now)
+    for fault in outcome.faults:
+        raise DefinitionError(fault.what, where=fault.where, remedy=fault.remedy)
+    there = {each.name: each for each in outcome.entries if each.change != "retired" and each.kind != "trigger"}
+    if name not in there and len(there) != 1:
+        raise TargetError(
+            f"there are several pipelines and assets in {place}: {', '.join(there)}"
+            if there
+            else f"there is no pipeline and no asset in {place}",
+            remedy=f"Choose one: {place}:{next(iter(there))}" if there else None,
+        )
+    return msgspec.structs.replace(request, target=name if name in there else next(iter(there)))
+
+
+def _pipeline(store: Store, request: Request) -> Definition | None:
+    """The pipeline that is meant; None for assets."""
+    agenda = store.agenda
+    known = {each.name: each for each in agenda.definitions("pipeline")}
+    triggers = {each.name: each for each in agenda.definitions("trigger")}
+    asset = any(each.name == request.target for each in agenda.definitions("asset"))
+    times = request.begin is not None or request.end is not None or request.rows is not None
+    if request.target in known and (times or not asset):
+        return known[request.target]
+    if request.target in triggers and not asset:
+        started = msgspec.convert(triggers[request.target].document, Trigger).pipeline
+        if started in known:
+            return known[started]
+    if times:
+        raise NotFoundError(
+            f"there is no pipeline {request.target!r}",
+            remedy=f"There are: {', '.join(known)}." if known else "Make it known: penstock register FILE.",
+        )
+    return None
+
+
+# Partitions of assets.
+
+
+def _over_assets(services: Services, store: Store, request: Request) -> Planned:
+    from penstock.app.asset_states import AssetStates
+    from penstock.registering.assets import project_assets
+    from penstock.runtime.assets.selecting import select
+
+    assets = project_assets(services)
+    states = AssetStates(assets, store, services.options)
+    selected = [each for each in select(request.target, assets.graph, states.selectors) if each in assets.made]
+    names, notes = _alike(assets, selected, request)
+    if not request.partitions:
+        raise DefinitionError(
+            "it is not said which partitions to make",
+            remedy="Name them: --partitions A..B, a list of keys, or all.",
+        )
+    named = states.chosen(request.partitions)(names[0])
+    keys = list(_wanted(states, names, named, request.which))
+    return Planned(
+        request=request,
+        assets=", ".join(names),
+        pieces=backfills.over_partitions(keys, batch=request.batch, order=request.order),
+        named=len(named),
+        each=_each_cell(store, names, request.batch),
+        notes=notes,
+    )
+
+
+def _alike(assets: Assets, selected: Sequence[str], request: Request) -> tuple[list[str], tuple[str, ...]]:
+    """The assets that are made, all with the same partitions, and what is to be said of others."""
+    divided = [name for name in selected if assets.graph[name].partitions is not None]
+    if not divided:
+        raise DefinitionError(
+            f"{request.target} has no partitions",
+            remedy=f"Make it: penstock assets materialize {request.target!r}",
+        )
+    partitions = assets.graph[divided[0]].partitions
+    other = next((name for name in selected if assets.graph[name].partitions != partitions), None)
+    if other is not None:
+        raise DefinitionError(
+            f"{divided[0]} and {other} have different partitions",
+            where=str(assets.graph[other].location),
+            remedy="Begin a backfill for each of them.",
+        )
+    if not request.downstream:
+        return divided, ()
+    below = assets.graph.in_order(assets.graph.around(divided, down=None))
+    left = [name for name in below if assets.graph[name].partitions != partitions]
+    names = [name for name in below if name not in left]
+    notes = (
+        [f"{', '.join(left)}: left out, since the partitions are others; make {_it(left)} afterwards"] if left else []
+    )
+    return names, tuple(notes)
+
+
+def _it(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
+
+
+def _wanted(states: Any, names: Sequence[str], keys: Sequence[str], which: Which) -> Iterator[str]:
+    """Those of the keys of which one of the assets is as it is wanted."""
+    match which:
+        case "all":
+            yield from keys
+        case "missing":
+            made = [states.latest(name) for name in names]
+            yield from (key for key in keys if any(key not in each for each in made))
+        case "failed":
+            known = [states.states(name) for name in names]
+            yield from (key for key in keys if any(each.get(key) == "failed" for each in known))
+        case "stale":
+            stale = {cell.partition for cell in states.stale(names)}
+            yield from (key for key in keys if key in stale)
+
+
+# Logical times and parameters of pipelines.
+
+
+def _over_times(store: Store, pipeline: Definition, request: Request, now: float) -> Planned:
+    from penstock.registering.accounts import zone_of
+
+    trigger, timetable = _scheduled(store, pipeline, request)
+    if request.begin is None:
+        raise DefinitionError("it is not said from when on", remedy="Say it: --from 2026-01-01.")
+    pieces = backfills.over_times(
+        timetable,
+        trigger.name,
+        request.begin,
+        now if request.end is None else request.end,
+        zone=zone_of(timetable.schedule),
+        order=request.order,
+    )
+    return Planned(
+        request=request,
+        pipeline=pipeline.name,
+        pieces=pieces,
+        templates=trigger.parameters,
+        each=_each_run(store, pipeline.name),
+        notes=(f"at the times of the trigger {trigger.name}",),
+    )
+
+
+def _scheduled(store: Store, pipeline: Definition, request: Request) -> tuple[Trigger, Timetable]:
+    """The trigger whose schedule tells the times."""
+    known = [msgspec.convert(each.document, Trigger) for each in store.agenda.definitions("trigger")]
+    fit = [
+        (each, each.source) for each in known if each.pipeline == pipeline.name and isinstance(each.source, Timetable)
+    ]
+    wanted = request.trigger or (request.target if request.target != pipeline.name else "")
+    chosen = [each for each in fit if each[0].name == wanted] if wanted else fit
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(each.name for each, _ in fit)
+    if not fit:
+        raise DefinitionError(
+            f"{pipeline.name} has no trigger with a schedule, which tells the times",
+            remedy='Define one, switched off if it is only for this: trigger(pipeline, cron("0 2 * * *"), enabled=False).',
+        )
+    raise DefinitionError(
+        f"{pipeline.name} has no such trigger with a schedule: {wanted}"
+        if wanted
+        else f"{pipeline.name} has several schedules: {names}",
+        remedy=f"Say which: --trigger {fit[0][0].name}. There are: {names}.",
+    )
+
+
+def _over_parameters(store: Store, pipeline: Definition, request: Request) -> Planned:
+    if request.rows is not None:
+        rows = _read(pipeline, request.rows) if request.texts else request.rows
+        pieces = backfills.over_parameters(rows, order=request.order)
+    elif request.partitions:
+        pieces = backfills.over_partitions(request.partitions, batch=request.batch, order=request.order)
+    else:
+        raise DefinitionError(
+            f"it is not said over what {pipeline.name} is to run",
+            remedy="Say it: --from A --to B (times of its schedule), --grid x=1,2,3, --params FILE, or --partitions K,K.",
+        )
+    return Planned(request=request, pipeline=pipeline.name, pieces=pieces, each=_each_run(store, pipeline.name))
+
+
+def _read(pipeline: Definition, rows: Iterable[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+    """Sets of parameters from texts. Raises ParameterError."""
+    from penstock.authoring.kinds.parameters import to_json
+
+    signature = load_pipeline(pipeline.target).signature
+    for row in rows:
+        values = signature.resolve(given={}, texts=row, partial=True)
+        yield {name: to_json(values[name]) for name in row}
+
+
+def check(services: Services, plan: Planned) -> None:
+    """Raise DefinitionError or ParameterError where the first run of a backfill of a pipeline could not begin, or any of
+    those over parameters."""
+    if not plan.pipeline or not plan.pieces:
+        return
+    with services.existing_store() as store:
+        definition = store.agenda.definition("pipeline", plan.pipeline)
+    pipeline = load_pipeline(definition.target)
+    draft = Backfill(backfill_id="planned", pipeline=plan.pipeline, total=len(plan.pieces), created_at=0.0)
+    for firing in backfills.firings(
+        draft, plan.pieces if plan.request.rows is not None else plan.pieces[:1], plan.templates
+    ):
+        pipeline.signature.resolve(
+            given={},
+            config=firing.parameters,
+            config_source=f"the run for {firing.key}",
+            environ=os.environ,
+            cause=firing.cause,
+        )
+
+
+# How long.
+
+
+def _each_cell(store: Store, names: Sequence[str], batch: int) -> float | None:
+    """Seconds that a run took that makes so many partitions of assets; None where one was never made."""
+    from penstock.authoring.assets.cells import asset_in
+
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for pipeline in dict.fromkeys((*names, "assets")):
+        for timing in store.timings(pipeline, _LOOKED_AT):
+            if asset_in(timing.node) in found:
+                found[asset_in(timing.node)].append(timing.duration)
+    if not all(found.values()):
+        return None
+    return batch * sum(median(each) for each in found.values())
+
+
+def _each_run(store: Store, pipeline: str) -> float | None:
+    """Seconds that a run of a pipeline took, from its begin to its end; None where none has succeeded."""
+    runs = store.runs(pipeline=pipeline, state=RunState.SUCCEEDED, limit=_LOOKED_AT)
+    took = [run.finished_at - run.started_at for run in runs if run.finished_at is not None]
+    return median(took) if took else None
+
+
+# Begun, and looked at.
+
+
+def begin(
+    store: Store,
+    plan: Planned,
+    *,
+    at_most: int = 1,
+    priority: int = 0,
+    tags: Iterable[str] = (),
+    on_failure: Literal["continue", "pause"] = "continue",
+    by: str = "",
+    now: float | None = None,
+) -> Backfill:
+    """Record a backfill, for daemons to start its runs. Raises DefinitionError for one without runs."""
+    if not plan.pieces:
+        raise DefinitionError(
+            "there is nothing to do", remedy="Name other partitions, or make all of them again: --all."
+        )
+    moment = time.time() if now is None else now
+    backfill = Backfill(
+        backfill_id=f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(moment))}-{os.urandom(3).hex()}",
+        pipeline=plan.pipeline,
+        assets=plan.assets,
+        total=len(plan.pieces),
+        at_most=at_most,
+        request={**msgspec.to_builtins(plan.request), "first": plan.pieces[0].key, "last": plan.pieces[-1].key},
+        priority=priority,
+        tags=tuple(tags),
+        on_failure=on_failure,
+        created_at=moment,
+        created_by=by,
+    )
+    store.agenda.begin_backfill(backfill, backfills.firings(backfill, plan.pieces, plan.templates))
+    return backfill
+
+
+def failures(store: Store, backfill: Backfill) -> list[tuple[Firing, str]]:
+    """The runs of a backfill that have failed, or could not begin, with why."""
+    found: list[tuple[Firing, str]] = []
+    states = (FiringState.STARTED, FiringState.FAILED)
+    for firing in reversed(store.agenda.firings(trigger=_trigger(backfill), states=states, limit=None)):
+        if firing.state is FiringState.FAILED:
+            found.append((firing, firing.reason))
+            continue
+        try:
+            run = store.find(firing.run_id)
+        except NotFoundError:
+            continue
+        if run.state in (RunState.FAILED, RunState.CANCELLED):
+            found.append((firing, _why(store, run.run_id, run.state)))
+    return found
+
+
+def _why(store: Store, run_id: str, state: RunState) -> str:
+    if state is RunState.CANCELLED:
+        return "it was cancelled"
+    faults = [each for each in store.attempts(run_id) if each.fault is not None]
+    fault = faults[-1].fault if faults else None
+    return "it failed" if fault is None else f"{faults[-1].node}: {fault.type}: {fault.message}"
+
+
+def again(store: Store, backfill: Backfill, *, by: str = "", now: float | None = None) -> Backfill:
+    """Begin another backfill with the runs of one that have failed. Raises DefinitionError where none has."""
+    failed = [firing for firing, _ in failures(store, backfill)]
+    if not failed:
+        raise DefinitionError(f"no run of the backfill {backfill.backfill_id} has failed")
+    pieces = [
+        Piece(
+            key=firing.key,
+            partitions=firing.cause.partitions,
+            parameters=firing.parameters,
+            logical_time=firing.cause.logical_time,
+            interval=firing.cause.interval,
+            zone=firing.cause.zone,
+        )
+        for firing in failed
+    ]
+    request = msgspec.convert(
+        {name: value for name, value in backfill.request.items() if name not in ("first", "last", "again")}, Request
+    )
+    plan = Planned(request=request, pieces=pieces, pipeline=backfill.pipeline, assets=backfill.assets)
+    return begin(
+        store,
+        plan,
+        at_most=backfill.at_most,
+        priority=backfill.priority,
+        tags=backfill.tags,
+        on_failure=backfill.on_failure,
+        by=by,
+        now=now,
+    )
+
+
+def _trigger(backfill: Backfill) -> str:
+    return f"{backfills.PREFIX}{backfill.backfill_id}"
+
+
+def document(store: Store, backfill: Backfill, *, failed: bool = False) -> dict[str, Any]:
+    """A backfill as JSON-able data; with `failed`, also which of its runs have failed, and why."""
+    progress = store.agenda.progress(_trigger(backfill))
+    found: dict[str, Any] = {
+        "backfill_id": backfill.backfill_id,
+        "state": backfill.state.value,
+        "pipeline": backfill.pipeline or None,
+        "assets": backfill.assets or None,
+        "total": backfill.total,
+        "progress": progress._asdict(),
+        "at_most": backfill.at_most,
+        "on_failure": backfill.on_failure,
+        "priority": backfill.priority,
+        "tags": list(backfill.tags),
+        "request": backfill.request,
+        "created_at": timestamp(backfill.created_at),
+        "created_by": backfill.created_by,
+        "finished_at": None if backfill.finished_at is None else timestamp(backfill.finished_at),
+    }
+    if failed:
+        found["failures"] = [
+            {"run_id": firing.run_id, "key": firing.key, "reason": why} for firing, why in failures(store, backfill)
+        ]
+    return found
+
+
+def plan_document(plan: Planned, at_most: int) -> dict[str, Any]:
+    """What a backfill would consist of, as JSON-able data."""
+    keys = [piece.key for piece in plan.pieces]
+    return {
+        "pipeline": plan.pipeline or None,
+        "assets": plan.assets or None,
+        "runs": len(keys),
+        "partitions": plan.partitions if plan.assets else None,
+        "named": plan.named,
+        "which": plan.request.which if plan.assets else None,
+        "first": keys[0] if keys else None,
+        "last": keys[-1] if keys else None,
+        "at_most": at_most,
+        "each_s": plan.each,
+        "expected_s": backfills.expected(plan.each, len(keys), at_most),
+        "notes": list(plan.notes),
+    }
+
+
+# From Python.
+
+
+def backfill(
+    target: Any,
+    *,
+    partitions: str | Iterable[str] = (),
+    which: Which = "missing",
+    downstream: bool = False,
+    batch: int = 1,
+    begin_at: Any = None,
+    end_at: Any = None,
+    parameters: Iterable[Mapping[str, Any]] | None = None,
+    at_most: int = 1,
+    order: Order = "ascending",
+    on_failure: Literal["continue", "pause"] = "continue",
+    tags: Iterable[str] = (),
+    priority: int = 0,
+) -> str:
+    """Begin a backfill: runs over partitions of assets, over the logical times of a pipeline's schedule (`begin_at`, `end_at`),
+    or over sets of parameters. Returns its id; `penstock up` starts its runs, at most `at_most` at once.
+
+    `target` is what is registered, or is registered on the way: a name, a selection of assets, a file, or the pipeline or
+    asset itself. `which` of the partitions are made: those that are "missing", "failed", "stale", or "all". Raises
+    DefinitionError, NotFoundError and ParameterError for what cannot be.
+    """
+    from penstock.authoring.options.reading import moment, option
+    from penstock.runtime.requests import person
+    from penstock.services import Services
+
+    request = Request(
+        target=_target_of(target),
+        partitions=(partitions,) if isinstance(partitions, str) else tuple(partitions),
+        which=which,
+        downstream=downstream,
+        batch=batch,
+        begin=None if begin_at is None else option("begin_at", moment, begin_at).timestamp(),
+        end=None if end_at is None else option("end_at", moment, end_at).timestamp(),
+        rows=None if parameters is None else tuple(dict(row) for row in parameters),
+        order=order,
+    )
+    services, by = Services(), person()
+    plan = planned(services, request, by=by)
+    check(services, plan)
+    with services.store() as store:
+        begun = begin(store, plan, at_most=at_most, priority=priority, tags=tags, on_failure=on_failure, by=by)
+    return begun.backfill_id
+
+
+def _target_of(target: Any) -> str:
+    if isinstance(target, str):
+        return target
+    import sys
+
+    function = target.function
+    file = getattr(sys.modules.get(function.__module__), "__file__", None)
+    return f"{file}:{target.name}" if file else f"{function.__module__}:{target.name}"
+
+
+__all__ = [
+    "Planned",
+    "Request",
+    "Which",
+    "again",
+    "backfill",
+    "begin",
+    "check",
+    "document",
+    "failures",
+    "plan_document",
+    "planned",
+]

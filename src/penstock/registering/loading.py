@@ -1,0 +1,232 @@
+"""From a text that names something of the user's code to the thing itself: `file.py:name`, `package.module:name`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from penstock.app import ASSETS, Pipeline
+from penstock.authoring.source import nearby
+from penstock.errors import PenstockError, TargetError
+from penstock.model.fault import user_traceback
+
+#: files whose frames stand between a command and the user's first line
+_MACHINERY = (__file__, str(importlib.__file__), "<frozen importlib")
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """The file or module of a target, and the name in it; empty where it has none."""
+    place, _, name = target.rpartition(":") if ":" in target else (target, "", "")
+    return place, name
+
+
+def load_module(place: str) -> ModuleType:
+    """The module of a file or of a dotted name, loaded. Raises TargetError if it does not exist or does not load."""
+    return _load_file(Path(place)) if is_path(place) else _import(place)
+
+
+def load_object(target: str) -> Any:
+    """What a target names at the top level of its file or module. Raises TargetError if it is not there."""
+    place, name = split_target(target)
+    module = load_module(place)
+    if not hasattr(module, name):
+        near = difflib.get_close_matches(name, vars(module), 1)
+        raise TargetError(
+            f"there is no {name!r} in {place}", remedy=f"Did you mean {place}:{near[0]}?" if near else None
+        )
+    return getattr(module, name)
+
+
+def load_pipeline(target: str) -> Pipeline[..., Any]:
+    """The pipeline that a target names: `file.py`, `file.py:name`, `package.module:name` or `package.module`; of a run that
+    made assets, the pipeline that makes them.
+
+    Raises TargetError if it does not exist, does not load, or does not name exactly one pipeline.
+    """
+    if target.startswith(ASSETS):
+        from penstock.app.assets import load_assets
+
+        return load_assets(target, load_module)
+    place, name = split_target(target)
+    return _choose(load_module(place), name, place)
+
+
+def is_path(place: str) -> bool:
+    """Whether a place is a file or a folder, rather than a module."""
+    if place.endswith(".py") or os.sep in place or Path(place).is_file():
+        return True
+    return Path(place).is_dir() and not Path(place, "__init__.py").is_file()
+
+
+def exists(place: str) -> bool:
+    """Whether there is such a file, folder or module, without loading anything."""
+    if is_path(place):
+        return Path(place).exists()
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    package = place.partition(".")[0]
+    try:
+        return package in sys.modules or importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _load_file(file: Path) -> ModuleType:
+    if file.is_dir():
+        scripts = sorted(str(script) for script in file.glob("*.py"))
+        raise TargetError(
+            f"{file} is a folder",
+            remedy=f"Name a file in it, such as {scripts[0]}." if scripts else "Name a Python file with a pipeline.",
+        )
+    if not file.is_file():
+        raise TargetError(f"there is no file {file}", remedy=near_files(file))
+    if file.suffix != ".py":
+        raise TargetError(f"{file} is not a Python file", remedy="Pipelines are read from .py files.")
+    path = file.resolve()
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    stamp = (path.stat().st_mtime_ns, path.stat().st_size)
+    known = getattr(sys.modules.get(path.stem), "__spec__", None)
+    if known is not None and (known.origin, known.loader_state) == (str(path), stamp):
+        # several runs of one file, which would be other tasks if it was loaded for each of them
+        return sys.modules[path.stem]
+    spec = importlib.util.spec_from_file_location(_module_name(path), path)
+    assert spec is not None and spec.loader is not None
+    spec.loader_state = stamp
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[module.__name__]
+        if _is_relative(error) and (path.parent / "__init__.py").is_file():
+            return _import_from(path)
+        raise _unloadable(error, str(file)) from None
+    return module
+
+
+def _is_relative(error: BaseException) -> bool:
+    """Whether it is an import from the package that a file is in, which it does not know when it is loaded by itself."""
+    return isinstance(error, ImportError) and "attempted relative import" in str(error)
+
+
+def _import_from(file: Path) -> ModuleType:
+    """A file as the module of its package."""
+    folder, names = file.parent, [file.stem]
+    while (folder / "__init__.py").is_file():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return _import(".".join(names))
+
+
+def _module_name(file: Path) -> str:
+    """The name to load a file under: its own, unless that is taken by another module."""
+    name = file.stem
+    if name in sys.modules or name in sys.stdlib_module_names or not name.isidentifier():
+        return f"penstock_target_{''.join(c if c.isalnum() else '_' for c in name)}"
+    return name
+
+
+def _import(name: str) -> ModuleType:
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise _unloadable(error, name) from None
+        raise TargetError(
+            f"there is no file or module {name!r}",
+            remedy=near_files(Path(name))
+            or "Name a file (pipeline.py), or a module that can be imported (package.module:name).",
+        ) from None
+    except BaseException as error:
+        raise _unloadable(error, name) from None
+
+
+def _unloadable(error: BaseException, place: str) -> BaseException:
+    """What to raise when the user's own file does not load."""
+    match error:
+        case PenstockError() | KeyboardInterrupt():
+            return error
+        case SyntaxError():
+            line = f":{error.lineno}" if error.lineno else ""
+            text = f": {error.text.strip()}" if error.text else ""
+            return TargetError(f"{error.msg}{text}", where=nearby(error.filename or place) + line)
+        case ValueError() if "null bytes" in str(error):
+            # a SyntaxError from Python 3.11.4 on
+            return TargetError(str(error), where=nearby(place))
+        case SystemExit():
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            return TargetError(
+                f"{place} ends Python while it is loaded: sys.exit({'' if error.code is None else repr(error.code)})",
+                where=f"{nearby(last.filename)}:{last.lineno}",
+                remedy='Put what it does as a script under `if __name__ == "__main__":`.',
+            )
+        case _:
+            return TargetError(f"{place} does not load\n{_own_traceback(error).rstrip()}")
+
+
+def _own_traceback(error: BaseException) -> str:
+    """The traceback from the first line of the user's own on."""
+    start = error.__traceback__
+    while start is not None and start.tb_frame.f_code.co_filename.startswith(_MACHINERY):
+        start = start.tb_next
+    return user_traceback(error.with_traceback(start))
+
+
+def _choose(module: ModuleType, name: str, place: str) -> Pipeline[..., Any]:
+    found: dict[str, Pipeline[..., Any]] = {
+        key: value for key, value in vars(module).items() if isinstance(value, Pipeline)
+    }
+    if name:
+        return _named(module, found, name, place)
+    # what is imported is not counted, unless there is nothing else; nor is a second name of the same pipeline
+    own = {key: value for key, value in found.items() if value.function.__module__ == module.__name__} or found
+    own = {id(value): (key, value) for key, value in reversed(own.items())}
+    if len(own) == 1:
+        return next(iter(own.values()))[1]
+    if own:
+        names = [key for key, _ in reversed(own.values())]
+        raise TargetError(
+            f"there are several pipelines in {place}: {', '.join(names)}", remedy=f"Choose one: {place}:{names[0]}"
+        )
+    raise TargetError(
+        f"there is no pipeline in {place}", remedy="Decorate a function with @pipeline (from penstock import pipeline)."
+    )
+
+
+def _named(module: ModuleType, found: dict[str, Pipeline[..., Any]], name: str, place: str) -> Pipeline[..., Any]:
+    by_name = {pipeline.name: pipeline for pipeline in found.values()} | found
+    if name in by_name:
+        return by_name[name]
+    if hasattr(module, name):
+        raise TargetError(f"{name!r} in {place} is not a pipeline", remedy="Decorate the function with @pipeline.")
+    near = difflib.get_close_matches(name, by_name, 1)
+    others = f"It has: {', '.join(found)}." if found else None
+    raise TargetError(
+        f"there is no pipeline {name!r} in {place}", remedy=f"Did you mean {place}:{near[0]}?" if near else others
+    )
+
+
+def near_files(file: Path) -> str | None:
+    """What to say of a file that does not exist: one beside it that may be meant."""
+    folder = file.parent
+    if not folder.is_dir():
+        return f"The folder {folder} does not exist either."
+    near = difflib.get_close_matches(file.name, [each.name for each in folder.glob("*.py")], 1)
+    return f"Did you mean {folder / near[0]}?" if near else None
+
+
+__all__ = ["exists", "is_path", "load_module", "load_object", "load_pipeline", "near_files", "split_target"]
