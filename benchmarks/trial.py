@@ -1,6 +1,6 @@
 """One measurement in a process of its own: `python -m benchmarks.trial KIND NAME SIZE WORKERS`; prints JSON.
 
-KIND is `floor`, `kernel` or `journal` (see `benchmarks.kernel`), `identity` (see there), `crowded` (see there), `plan`, or the executor that the
+KIND is `floor`, `kernel` or `journal` (see `benchmarks.kernel`), `identity` (see there), `crowded` (see there), `triggers` (see there), `plan`, or the executor that the
 pipeline NAME runs on. The state is kept where PENSTOCK_HOME says.
 """
 
@@ -80,6 +80,10 @@ def main(kind: str, name: str, size: int, workers: int) -> Measured:
         from benchmarks import crowded
 
         seconds = crowded.MEASURED[name](Path(os.environ["PENSTOCK_HOME"]), size)
+    elif kind == "triggers":
+        from benchmarks import triggers
+
+        seconds = triggers.MEASURED[name](Path(os.environ["PENSTOCK_HOME"]), size)
     elif kind == "plan":
         seconds = _plan(name, size, workers)
     elif name == "frame":

@@ -32,11 +32,15 @@ class Sizes(NamedTuple):
     kernel: int = 5_000
     #: finished runs in a store
     runs: int = 10_000
+    #: triggers of a daemon
+    triggers: int = 10_000
     workers: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 FULL = Sizes(rounds=5, starts=15, fan_out=10_000, chain=1_000, inline=2_000, scale=100_000, megabytes=1024)
-QUICK = Sizes(rounds=1, starts=5, fan_out=2_000, chain=500, inline=2_000, scale=10_000, megabytes=128, runs=2_000)
+QUICK = Sizes(
+    rounds=1, starts=5, fan_out=2_000, chain=500, inline=2_000, scale=10_000, megabytes=128, runs=2_000, triggers=2_000
+)
 
 
 class _Subject(NamedTuple):
@@ -226,6 +230,25 @@ def crowded(sizes: Sizes) -> list[Figure]:
     ]
 
 
+def triggers(sizes: Sizes) -> list[Figure]:
+    """A daemon with thousands of triggers: how late the 99th of a hundred firings is recorded, and what it costs to wait."""
+    n, rounds = sizes.triggers, min(2, sizes.rounds)
+
+    def measured(name: str, floor: str, factor: float) -> list[Round]:
+        return [
+            Round(*(measure("triggers", each, n, 1)["seconds"] * factor for each in (floor, name)))
+            for _ in range(rounds)
+        ]
+
+    rows, asleep = "as many rows added to a table, in one transaction", "one question to a database every second"
+    late, share = Budget(1000, "unit"), Budget(1, "unit")
+    return [
+        figure(f"{n:,} triggers due at once, p99", "ms", rows, measured("at_once", "rows", 1e3), late),
+        figure(f"{n:,} triggers spread out, p99", "ms", rows, measured("spread", "rows", 1e3), late),
+        figure(f"{n:,} triggers, idle", "% CPU", asleep, measured("idle", "asleep", 1.0), share),
+    ]
+
+
 def _thousands(sizes: Sizes) -> list[tuple[float, float]]:
     """Seconds of runs of one thousand tasks and of three, in turn."""
 
@@ -281,4 +304,5 @@ WORKLOADS: dict[str, Callable[[Sizes], Sequence[Figure]]] = {
     "identity": identity,
     "start": start,
     "postgres": postgres,
+    "triggers": triggers,
 }

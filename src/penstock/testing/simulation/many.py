@@ -6,12 +6,13 @@ What a process that is spawned is to call has to be found in a module that it ca
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from typing import NamedTuple
 
-from penstock.testing.simulation.playing import simulate
+from penstock.testing.simulation.playing import Outcome, simulate
 
 #: seeds that one process plays at a time
 _PORTION = 100
@@ -25,21 +26,21 @@ class Tally(NamedTuple):
     failed: list[tuple[int, str]]
 
 
-def play(seeds: Iterable[int]) -> Tally:
-    """Play the simulations of some seeds."""
-    outcomes = [simulate(seed) for seed in seeds]
+def play(seeds: Iterable[int], one: Callable[[int], Outcome] = simulate) -> Tally:
+    """Play the simulations of some seeds; `one` plays one of them."""
+    outcomes = [one(seed) for seed in seeds]
     faults = sum((outcome.faults for outcome in outcomes), Counter[str]())
     failed = [(outcome.seed, outcome.failure) for outcome in outcomes if outcome.failure]
     return Tally(len(outcomes), faults, failed)
 
 
-def play_all(seeds: range, jobs: int) -> Tally:
-    """Play the simulations of many seeds, in so many processes."""
+def play_all(seeds: range, jobs: int, one: Callable[[int], Outcome] = simulate) -> Tally:
+    """Play the simulations of many seeds, in so many processes; `one`, a function of a module, plays one of them."""
     portions = [seeds[start : start + _PORTION] for start in range(0, len(seeds), _PORTION)]
     if jobs <= 1:
-        return _together(map(play, portions))
+        return _together(play(portion, one) for portion in portions)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        return _together(pool.map(play, portions))
+        return _together(pool.map(partial(play, one=one), portions))
 
 
 def _together(tallies: Iterable[Tally]) -> Tally:

@@ -1,0 +1,176 @@
+"""Sensors and watches: asked again and again, and what they find becomes firings, recorded together with their cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from penstock.daemon.alarms import Alarms
+from penstock.daemon.firings import Firings
+from penstock.daemon.inquiries import Answer, Inquirer, Inquiry
+from penstock.daemon.notices import Notice, Tell
+from penstock.daemon.roster import Roster, Watched
+from penstock.model.firing import Advance, Firing, Standing
+from penstock.model.trigger import Cause, SensorSource, WatchSource
+from penstock.triggers.conditions import document
+
+#: what the ids of its questions begin with
+PREFIX = "sensor "
+#: seconds beyond its time that are given to an answer before somebody else asks
+_SLACK = 15.0
+#: seconds that a look of a watch may take, and between two looks that failed, at most
+_LOOK, _LONGEST = 120.0, 600.0
+
+
+class Asking:
+    """Sees to it that sensors and watches are asked at their times, by one daemon at a time."""
+
+    def __init__(self, roster: Roster, firings: Firings, inquirer: Inquirer, tell: Tell) -> None:
+        self._roster = roster
+        self._firings = firings
+        self._inquirer = inquirer
+        self._tell = tell
+        self._alarms = Alarms()
+        #: standings as they were when the question was asked, by trigger
+        self._open: dict[str, Standing] = {}
+        self._answers: list[Answer] = []
+
+    @property
+    def next_at(self) -> float | None:
+        return None if self._inquirer.room() <= 0 else self._alarms.next()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are open questions."""
+        return bool(self._open)
+
+    def begin(self, names: Iterable[str], now: float) -> None:
+        """Watch what is registered, which has changed."""
+        self._alarms = Alarms()
+        for name in names:
+            self._set(name, now)
+
+    def take(self, answer: Answer) -> None:
+        """Take an answer in, for the next step."""
+        self._answers.append(answer)
+
+    def step(self, now: float) -> bool:
+        """Record an answer, or ask what is due; one transaction. Whether there was anything to do."""
+        if self._answers:
+            self._answered(self._answers[0], now)
+            # not before it is recorded, in case that fails
+            del self._answers[0]
+            return True
+        due = self._alarms.due(now, min(self._inquirer.room(), 50))
+        watched = [each for name in due if (each := self._roster.get(name)) is not None and name not in self._open]
+        if watched:
+            self._ask(watched, now)
+        return bool(due)
+
+    def _set(self, name: str, now: float) -> None:
+        """Set the alarm of a trigger by where it stands."""
+        watched = self._roster.get(name)
+        if watched is None or not isinstance(watched.trigger.source, (SensorSource, WatchSource)):
+            return
+        moment = watched.standing.next_at or 0.0
+        if moment > now + max(_times(watched)) + _timeout(watched) + 2 * _SLACK:
+            # the clock by which that was said was ahead
+            moment = now
+        self._alarms.set(name, moment if watched.standing.enabled else None)
+
+    def _ask(self, watched: list[Watched], now: float) -> None:
+        """Ask, after it is recorded that nobody else need to for a while."""
+        advances = [Advance(standing=_asked(each, now)) for each in watched]
+        recorded = {each.standing.trigger for each in self._roster.record(advances)}
+        for each in watched:
+            self._set(each.name, now)
+            if each.name in recorded:
+                self._open[each.name] = each.standing
+                self._inquirer.ask(_inquiry(each))
+
+    def _answered(self, answer: Answer, now: float) -> None:
+        name = answer.id.removeprefix(PREFIX)
+        asked, watched = self._open.get(name), self._roster.get(name)
+        if asked is None or watched is None:
+            self._open.pop(name, None)
+            return
+        standing, firings = self._outcome(watched, asked, answer, now)
+        recorded = self._roster.record([Advance(standing=standing, firings=firings)])
+        self._open.pop(name, None)
+        self._firings.told(recorded, now)
+        if answer.error and recorded:
+            self._tell(Notice(at=now, what="trouble", text=f"{name} failed: {answer.error}", trigger=name))
+        self._set(name, now)
+
+    def _outcome(
+        self, watched: Watched, asked: Standing, answer: Answer, now: float
+    ) -> tuple[Standing, tuple[Firing, ...]]:
+        """Where a trigger stands after an answer, and what fires."""
+        every, longest = _times(watched)
+        if answer.error:
+            failures = asked.failures + 1
+            pause = min(every * 2**failures, max(longest, every))
+            return msgspec.structs.replace(
+                asked, next_at=now + pause, looked_at=now, note=answer.error, failures=failures
+            ), ()
+        firings = tuple(self._found(watched, answer, now))
+        return msgspec.structs.replace(
+            asked,
+            cursor=answer.cursor if answer.moved else asked.cursor,
+            next_at=now + every,
+            looked_at=now,
+            fired_at=now if firings else asked.fired_at,
+            note="" if firings else answer.why or "there was nothing",
+            failures=0,
+        ), firings
+
+    def _found(self, watched: Watched, answer: Answer, now: float) -> Iterable[Firing]:
+        trigger = watched.trigger
+        for request in answer.requests:
+            partitions = () if request.partition is None else (request.partition,)
+            cause = Cause(trigger=trigger.name, key=request.key, partitions=partitions)
+            more: dict[str, Any] = request.parameters
+            yield self._firings.made(trigger, request.key, cause, now, parameters=more, tags=request.tags)
+        for found in answer.occurrences:
+            event = {"event": document(found)}
+            cause = Cause(trigger=trigger.name, key=found.id, logical_time=found.at, events=event)
+            yield self._firings.made(trigger, found.id, cause, now)
+
+
+def _asked(watched: Watched, now: float) -> Standing:
+    """Where a trigger stands while it is asked: should this daemon be gone, somebody else asks later."""
+    return msgspec.structs.replace(watched.standing, next_at=now + _timeout(watched) + _SLACK, looked_at=now)
+
+
+def _timeout(watched: Watched) -> float:
+    return watched.trigger.source.timeout if isinstance(watched.trigger.source, SensorSource) else _LOOK
+
+
+def _inquiry(watched: Watched) -> Inquiry:
+    source, cursor = watched.trigger.source, watched.standing.cursor
+    identity = f"{PREFIX}{watched.name}"
+    if isinstance(source, SensorSource):
+        return Inquiry(
+            id=identity,
+            kind="sensor",
+            target=watched.target,
+            function=source.function,
+            cursor=cursor,
+            timeout=source.timeout,
+        )
+    assert isinstance(source, WatchSource)
+    return Inquiry(id=identity, kind="watch", watch=source, cursor=cursor, timeout=_LOOK)
+
+
+def _times(watched: Watched) -> tuple[float, float]:
+    """Seconds between two times, and at most where they fail."""
+    source = watched.trigger.source
+    if isinstance(source, SensorSource):
+        return source.every, source.longest
+    assert isinstance(source, WatchSource)
+    return source.every, _LONGEST
+
+
+__all__ = ["PREFIX", "Asking"]

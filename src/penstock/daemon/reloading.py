@@ -1,0 +1,65 @@
+"""Files that are registered again when they change."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from penstock.registering.loading import is_path
+
+#: seconds between two looks
+_LOOK = 1.0
+
+
+class Reloading:
+    """Looks at the files of targets, and has `penstock register` register them when one has changed. Modules that are named
+    by a dotted name are left as they are."""
+
+    def __init__(self, targets: Sequence[str]) -> None:
+        self._targets = targets
+        self._next = 0.0
+        self._seen = self._stamps()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def step(self, now: float) -> bool:
+        """Look whether a file has changed."""
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + _LOOK
+        if self._process is not None and self._process.poll() is None:
+            return False
+        stamps = self._stamps()
+        if stamps != self._seen:
+            self._seen = stamps
+            # in a process of its own, since this one has loaded none of them
+            command = [sys.executable, "-P", "-m", "penstock", "register", *self._targets]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())
+        return False
+
+    def begin(self) -> None:
+        """There is nothing to forget."""
+
+    def _stamps(self) -> dict[Path, tuple[int, int]]:
+        return {file: (stat.st_mtime_ns, stat.st_size) for file in self._files() if (stat := _stat(file)) is not None}
+
+    def _files(self) -> Iterator[Path]:
+        for target in self._targets:
+            place = target if is_path(target) else target.rpartition(":")[0]
+            path = Path(place)
+            if not place or not is_path(place):
+                continue
+            yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None
+
+
+__all__ = ["Reloading"]
