@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from penstock.errors import ArtifactDamagedError, NotFoundError, StoreError
 from penstock.ml import ModelRegistry
+from penstock.services import Services
 
 ROWS = np.random.default_rng(7).normal(size=(60, 4))
 LABELS = ROWS[:, 0] > 0
@@ -123,3 +124,45 @@ def test_a_model_that_cannot_be_pickled_leaves_nothing_behind(tmp_path: Path) ->
     with pytest.raises((pickle.PicklingError, AttributeError)):
         ModelRegistry(tmp_path).register("lambda", lambda: None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_that_is_promoted_is_that_of_its_stage_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "state"))
+    registry = ModelRegistry(tmp_path / "models")
+    for model in ("one", "two"):
+        registry.register("forest", model)
+    with pytest.raises(NotFoundError, match="no version of forest was promoted to production"):
+        registry.at_stage("forest")
+    for version in (1, 1, None, 1):
+        registry.promote("forest", version)
+    registry.promote("forest", 2, "staging")
+    assert registry.at_stage("forest").version == 1
+    assert registry.at_stage("forest", "staging").version == 2
+    assert [each.version for each in registry.versions("forest")] == [1, 2]
+    with Services().store() as store:
+        events = [each for _, each in store.agenda.occurrences(type="model.promoted")]
+    assert [(each.data["version"], each.data["stage"]) for each in events] == [
+        (1, "production"),
+        (2, "production"),
+        (1, "production"),
+        (2, "staging"),
+    ]
+    assert {each.subject for each in events} == {"forest"}
+
+
+def test_what_cannot_be_promoted_is_said(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path / "models")
+    with pytest.raises(NotFoundError, match="there is no model"):
+        registry.promote("forest")
+    registry.register("forest", "one")
+    with pytest.raises(NotFoundError, match="no version 7"):
+        registry.promote("forest", 7)
+    with pytest.raises(ValueError, match="cannot name a stage"):
+        registry.promote("forest", 1, "../production")
+    (tmp_path / "models" / "forest" / "stages").mkdir()
+    (tmp_path / "models" / "forest" / "stages" / "production.json").write_text("{}")
+    with pytest.raises(StoreError, match="not the record of a stage"):
+        registry.at_stage("forest")

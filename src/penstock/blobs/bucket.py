@@ -201,12 +201,13 @@ class Bucket:
         start = len(folder) + 1
         return {key[start:]: meta for key, meta in self.listed(folder)}
 
-    def listed(self, folder: str | None = None) -> Iterator[tuple[str, Meta]]:
-        """All objects, or those whose key begins with `folder/`, in the order of their keys."""
+    def listed(self, folder: str | None = None, *, hasty: bool = False) -> Iterator[tuple[str, Meta]]:
+        """All objects, or those whose key begins with `folder/`, in the order of their keys. With `hasty`, a server that does
+        not answer is given up within 20 seconds."""
         import obstore
 
         with self._told("list"):
-            for each in cast("Any", obstore).list(self._store(), folder, chunk_size=1000):
+            for each in cast("Any", obstore).list(self._store(hasty=hasty), folder, chunk_size=1000):
                 for found in each:
                     yield found["path"], _meta(found)
 

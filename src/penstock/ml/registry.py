@@ -5,6 +5,8 @@
         1/
           card.json      name, version, digest, creation time, run id, metrics, metadata, versions of libraries
           model.pkl      the model, by pickle; its BLAKE3 digest is in the card
+        stages/
+          production.json   the version that was promoted to the stage last
 
 The file system is the only coordinator: a version is written aside and then renamed into place, which fails if
 another process has taken the number. There is no index that could disagree with the folders.
@@ -33,10 +35,11 @@ from typing import Any
 
 from blake3 import blake3
 
-from penstock import ArtifactDamagedError, NotFoundError, StoreError, current
+from penstock import ArtifactDamagedError, NotFoundError, StoreError, current, emit
 
 _CARD = "card.json"
 _MODEL = "model.pkl"
+_STAGES = "stages"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -89,7 +92,7 @@ class ModelRegistry:
             version=0,
             digest=blake3(content).hexdigest(),
             type=f"{type(model).__module__}.{type(model).__qualname__}",
-            created_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            created_at=_now(),
             run_id=current().run_id or None,
             metrics={key: float(value) for key, value in (metrics or {}).items()},
             metadata=dict(metadata or {}),
@@ -136,6 +139,54 @@ class ModelRegistry:
             )
         return pickle.loads(content)
 
+    def promote(self, name: str, version: int | None = None, stage: str = "production") -> ModelVersion:
+        """Make a version (the newest if none is given) the one of a stage, and tell it as the event `model.promoted`, which
+        triggers may follow (`model_promoted`). Promoting the version that the stage has already changes nothing.
+
+        Raises NotFoundError if there is no such version, ValueError for a stage that cannot name a file.
+        """
+        found = self._version(name, version)
+        promoted = self._promoted(name, stage)
+        if promoted is None or promoted["version"] != found.version:
+            identity = uuid.uuid4().hex
+            promoted = {"version": found.version, "id": identity, "promoted_at": _now()}
+            path = self._stage(name, stage)
+            path.parent.mkdir(exist_ok=True)
+            aside = path.with_name(f".new-{identity}")
+            _write(aside, json.dumps(promoted, indent=2).encode())
+            aside.replace(path)
+        # one who ended before it was told tells it when he promotes again; twice, it counts once
+        data = {"model": name, "version": found.version, "stage": stage}
+        emit("model.promoted", data, subject=name, source=f"penstock/model/{name}", id=str(promoted["id"]))
+        return found
+
+    def at_stage(self, name: str, stage: str = "production") -> ModelVersion:
+        """The version of a model that was promoted to a stage last. Raises NotFoundError if none was."""
+        promoted = self._promoted(name, stage)
+        if promoted is None:
+            raise NotFoundError(
+                f"no version of {name} was promoted to {stage} in {self.folder}",
+                remedy=f"Promote one: registry.promote({name!r}, VERSION, {stage!r}).",
+            )
+        return self._version(name, promoted["version"])
+
+    def _promoted(self, name: str, stage: str) -> dict[str, Any] | None:
+        path = self._stage(name, stage)
+        try:
+            document = json.loads(path.read_bytes())
+            return {"version": int(document["version"]), "id": str(document["id"])}
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(
+                f"{path} is not the record of a stage: {error}", remedy="Delete it, and promote again."
+            ) from None
+
+    def _stage(self, name: str, stage: str) -> Path:
+        if not _NAME.fullmatch(stage):
+            raise ValueError(f"{stage!r} cannot name a stage; use letters, digits, '.', '_' and '-'")
+        return self._shelf(name) / _STAGES / f"{stage}.json"
+
     def _version(self, name: str, number: int | None) -> ModelVersion:
         versions = self.versions(name)
         if not versions:
@@ -171,6 +222,10 @@ def _content(model: Any) -> bytes:
     content = io.BytesIO()
     _PlainPickler(content, protocol=4).dump(again)
     return content.getvalue()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _made_with(model: Any) -> dict[str, str]:
