@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from penstock import Secret, current, pipeline, task
@@ -108,7 +109,7 @@ def test_a_run_that_fails_and_goes_on_ends_twice() -> None:
 def test_a_run_that_others_end_is_told_as_well(state: RunState, type: str) -> None:
     run = failing.options(executor="inline").run()
     with Services().store() as store:
-        record = store.find(run.run_id)
+        record = msgspec.structs.replace(store.find(run.run_id), state=RunState.RUNNING, finished_at=None)
         graph = failing.graph()
         begun = store.regenerate(record, graph, store.provenance(run.run_id))
         if state is RunState.FAILED:

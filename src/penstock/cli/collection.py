@@ -61,6 +61,23 @@ What is not said here comes from [tool.penstock.gc] in the settings. If neither 
     help="Make the journals of runs smaller that ended longer ago, without loss; default: 1d.",
 )
 @click.option(
+    "--keep-versions", type=click.IntRange(1), default=None, metavar="COUNT", help="Keep the last versions of an asset."
+)
+@click.option(
+    "--versions-older-than",
+    callback=_age,
+    default=None,
+    metavar="AGE",
+    help="Keep versions of assets that are not older; default: 30d.",
+)
+@click.option(
+    "--events-older-than",
+    callback=_age,
+    default=None,
+    metavar="AGE",
+    help="Keep events, and firings of triggers, that are not older; default: 30d.",
+)
+@click.option(
     "--grace", callback=_age, default=None, metavar="AGE", help="Keep what was written or used so lately; default: 1h."
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
@@ -116,6 +133,9 @@ def _agreed(collected: Collected) -> bool:
 _KINDS = {
     "runs": "runs",
     "results": "results in the cache",
+    "versions": "versions of assets",
+    "events": "events",
+    "firings": "firings of triggers",
     "blobs": "stored values",
     "files": "files laid out",
     "environments": "environments",

@@ -120,9 +120,9 @@ class Agenda(Protocol):
         """How many of its firings are where; those of runs that were removed still count."""
         ...
 
-    def forget_firings(self, before: float, triggers: Iterable[str]) -> int:
+    def forget_firings(self, before: float, triggers: Iterable[str], *, dry: bool = False) -> int:
         """Drop firings of some triggers that were made before a time, and of which nothing is to come any more. Returns how
-        many. Only for triggers that never come to one of their keys again: timetables and events, which they have gone past,
+        many; with `dry`, would be. Only for triggers that never come to one of their keys again: timetables and events, which they have gone past,
         and backfills that have ended; a sensor may name an old key at any time."""
         ...
 
@@ -143,9 +143,9 @@ class Agenda(Protocol):
         """The number of the latest event; 0 if there was none."""
         ...
 
-    def forget_occurrences(self, before: float, *, up_to: int | None = None) -> int:
+    def forget_occurrences(self, before: float, *, up_to: int | None = None, dry: bool = False) -> int:
         """Drop events that happened before a time, with numbers up to the one that all triggers have got to (None: any), but
-        for the latest of all. Returns how many."""
+        for the latest of all. Returns how many; with `dry`, would be."""
         ...
 
     # Backfills.

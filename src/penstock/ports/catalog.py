@@ -51,9 +51,9 @@ class Catalog(Protocol):
         """What last happened to partitions, also where that made no new version; without those that are missing."""
         ...
 
-    def forget_versions(self, before: float, *, keep: int = 1) -> int:
+    def forget_versions(self, before: float, *, keep: int = 1, dry: bool = False) -> int:
         """Drop versions that were made before a time, but for the latest `keep` of each partition (1 at least). Returns how
-        many. What is not dropped keeps its value: see `Store.arguments`."""
+        many; with `dry`, would be. What is not dropped keeps its value: see `Store.arguments`."""
         ...
 
     # Partitions that are added and removed.

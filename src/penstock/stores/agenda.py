@@ -132,10 +132,10 @@ class RelationalAgenda:
         """How many of its firings are where."""
         return self._read(lambda connection: firings.progress(connection, trigger))
 
-    def forget_firings(self, before: float, triggers: Iterable[str]) -> int:
+    def forget_firings(self, before: float, triggers: Iterable[str], *, dry: bool = False) -> int:
         """Drop firings of triggers; see `Agenda.forget_firings`."""
         names = list(triggers)
-        return self._written(lambda connection: firings.forget(connection, before, names))
+        return self._written(lambda connection: firings.forget(connection, before, names, dry=dry))
 
     # Events.
 
@@ -163,10 +163,10 @@ class RelationalAgenda:
         """The number of the latest event; 0 if there was none."""
         return self._read(log.last)
 
-    def forget_occurrences(self, before: float, *, up_to: int | None = None) -> int:
+    def forget_occurrences(self, before: float, *, up_to: int | None = None, dry: bool = False) -> int:
         """Drop events that happened before a time; see `Agenda.forget_occurrences`."""
         number = self.last_occurrence() if up_to is None else up_to
-        return self._written(lambda connection: log.forget(connection, before, number))
+        return self._written(lambda connection: log.forget(connection, before, number, dry=dry))
 
     # Backfills.
 

@@ -107,10 +107,10 @@ class RelationalCatalog:
         done = PartitionState.MATERIALIZED
         return changes | {key: PartitionChange(asset, key, done, each.run_id, each.at) for key, each in made.items()}
 
-    def forget_versions(self, before: float, *, keep: int = 1) -> int:
+    def forget_versions(self, before: float, *, keep: int = 1, dry: bool = False) -> int:
         """Drop versions that were made before a time; see `Catalog.forget_versions`."""
         kept = max(keep, 1)
-        return self._access.write(lambda: versions.forget(self._access.connection, before, kept))
+        return self._access.write(lambda: versions.forget(self._access.connection, before, kept, dry=dry))
 
     # Partitions that are added and removed.
 

@@ -17,7 +17,7 @@ from penstock.model.expression import Stored
 from penstock.model.graph import from_json
 from penstock.model.value import Argument, Artifact, Collection, Record, Selection
 from penstock.ports import CachedResult
-from penstock.stores import claims, code, compaction, rows, versions
+from penstock.stores import claims, code, compaction, registry, rows, versions
 from penstock.stores.database import Connection
 from penstock.stores.rows import Row
 
@@ -52,7 +52,10 @@ _REMOVE_ATTEMPTS = "DELETE FROM attempts WHERE run IN (SELECT id FROM runs WHERE
 DRIVEN = "SELECT run_id, pipeline FROM runs WHERE state = 'running' AND run_id"
 TAGS = "SELECT run_id, tag FROM tags JOIN runs ON runs.id = tags.run WHERE run_id"
 
-_UNUSED = "kept_at < ? AND digest NOT IN (SELECT value FROM basis WHERE kind IN ('task', 'class'))"
+_UNUSED = """
+    SELECT digest FROM identities
+    WHERE kept_at < ? AND digest NOT IN (SELECT value FROM basis WHERE kind IN ('task', 'class'))
+"""
 
 
 def results(connection: Connection) -> Iterator[CachedResult]:
@@ -207,7 +210,8 @@ class Sweep:
                 self._spare(_of_run(connection, run))
         self._spare_versions()
         connection.executemany("DELETE FROM descriptions WHERE digest = ?", ((key,) for key in self._unreferred))
-        connection.execute(f"DELETE FROM identities WHERE {_UNUSED}", (before,))
+        gone = {digest for (digest,) in connection.execute(_UNUSED, (before,)).fetchall()} - registry.code(connection)
+        connection.executemany("DELETE FROM identities WHERE digest = ?", ((digest,) for digest in gone))
         unused = {digest for (digest,) in connection.execute("SELECT digest FROM texts").fetchall()}
         for (document,) in connection.execute("SELECT document FROM identities").fetchall():
             identity = code.identity_of(document)

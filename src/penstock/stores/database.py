@@ -66,6 +66,13 @@ class Access(NamedTuple):
             return self.connection.execute(query, values).fetchall()
 
 
+def dropped(connection: Connection, rows: str, values: Row, *, dry: bool) -> int:
+    """Delete rows, or with `dry` only count them; `rows` is what follows on DELETE. Returns how many."""
+    if dry:
+        return connection.execute(f"SELECT count(*) {rows}", values).fetchone()[0]
+    return connection.execute(f"DELETE {rows}", values).rowcount
+
+
 def looked_up(
     connection: Connection, query: str, keys: Sequence[bytes] | Sequence[str], given: Row = ()
 ) -> Iterator[Row]:

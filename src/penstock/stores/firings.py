@@ -15,7 +15,7 @@ from penstock.errors import StoreError
 from penstock.model.firing import Firing, FiringState
 from penstock.model.run import RunRecord, RunState
 from penstock.ports.agenda import Progress
-from penstock.stores.database import Connection, looked_up
+from penstock.stores.database import Connection, dropped, looked_up
 from penstock.stores.rows import Row, cause_of, json_document, plain
 
 # In the order of `created_at`, so that those of one moment keep the order in which they are given.
@@ -58,8 +58,8 @@ _BEGIN = """
 _AGAIN = "UPDATE firings SET run_state = ?2 WHERE run_id = ?1 AND run_state <> ''"
 _END = "UPDATE firings SET run_state = ?2 WHERE run_id = (SELECT run_id FROM runs WHERE id = ?1 AND cause IS NOT NULL)"
 
-_FORGET = f"""
-    DELETE FROM firings WHERE created_at < ? AND state <> 'queued' AND NOT ({_UNDER_WAY}) AND trigger
+_OLD = f"""
+    FROM firings WHERE created_at < ? AND state <> 'queued' AND NOT ({_UNDER_WAY}) AND trigger
 """
 
 
@@ -167,11 +167,10 @@ def progress(connection: Connection, trigger: str) -> Progress:
     return Progress(**counts)
 
 
-def forget(connection: Connection, before: float, triggers: Iterable[str]) -> int:
+def forget(connection: Connection, before: float, triggers: Iterable[str], *, dry: bool) -> int:
     """Drop firings of triggers that were made before a time, and of which nothing is to come any more."""
-    return sum(
-        connection.execute(f"{_FORGET} = ?", (before, plain(trigger))).rowcount for trigger in dict.fromkeys(triggers)
-    )
+    names = dict.fromkeys(map(plain, triggers))
+    return sum(dropped(connection, f"{_OLD} = ?", (before, name), dry=dry) for name in names)
 
 
 # The run of a firing is recorded with it.

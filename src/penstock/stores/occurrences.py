@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from penstock.model.occurrence import Occurrence
-from penstock.stores.database import Connection
+from penstock.stores.database import Connection, dropped
 from penstock.stores.rows import Row, json_document, plain
 
 # First what all that are added at once have in common: so they keep their order.
@@ -20,7 +20,7 @@ _COLUMNS: Final = "recorded_at, id, source, type, at, subject, data"
 _ADD = f"INSERT INTO occurrences ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, id) DO NOTHING"
 _LAST = "SELECT coalesce(max(number), 0) FROM occurrences"
 # The latest stays, so that the numbers that are given out after it are known to be greater.
-_FORGET = f"DELETE FROM occurrences WHERE at < ? AND number <= ? AND number < ({_LAST})"
+_OLD = f"FROM occurrences WHERE at < ? AND number <= ? AND number < ({_LAST})"
 
 
 def add(connection: Connection, occurrences: Sequence[Occurrence], at: float) -> None:
@@ -44,9 +44,9 @@ def after(connection: Connection, number: int, limit: int, type: str | None) -> 
     return [(row[0], _occurrence_of(row[1:])) for row in connection.execute(query, values).fetchall()]
 
 
-def forget(connection: Connection, before: float, up_to: int) -> int:
+def forget(connection: Connection, before: float, up_to: int, *, dry: bool) -> int:
     """Drop those that happened before a time, up to a number, but for the latest of all."""
-    return connection.execute(_FORGET, (before, up_to)).rowcount
+    return dropped(connection, _OLD, (before, up_to), dry=dry)
 
 
 def _row(occurrence: Occurrence, at: float) -> Row:

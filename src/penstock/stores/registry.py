@@ -28,6 +28,9 @@ _ADD_STANDING = """
     ON CONFLICT (trigger) DO NOTHING
 """
 _GENERATION = "registration"
+_PARTS = "SELECT parts FROM definitions WHERE latest"
+#: what the names of the parts of a definition begin with that are identities of code
+_CODE = ("task ", "function ")
 _CHANGE = """
     INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = counters.value + 1
 """
@@ -57,6 +60,16 @@ def register(connection: Connection, definitions: Sequence[Definition], origins:
     if added or moved or gone:
         note_change(connection)
     return [registered[each.kind, plain(each.name)] for each in definitions]
+
+
+def code(connection: Connection) -> set[bytes]:
+    """The identities of the code of all that is known by name, for saying what will have changed when it is registered anew."""
+    return {
+        bytes.fromhex(digest)
+        for (parts,) in connection.execute(_PARTS).fetchall()
+        for name, digest in json.loads(parts).items()
+        if name.startswith(_CODE)
+    }
 
 
 def _registered(given: Definition, known: Definition | None) -> Registered:

@@ -17,7 +17,7 @@ import msgspec
 from penstock.model.asset import CheckResult, Materialization, PartitionChange, PartitionState, Upstream
 from penstock.model.value import Argument
 from penstock.ports import Turn
-from penstock.stores.database import Connection
+from penstock.stores.database import Connection, dropped
 from penstock.stores.rows import Row, decode_argument, encode, json_document, plain
 
 COLUMNS: Final = (
@@ -58,8 +58,8 @@ _CHECK = f"INSERT INTO checks ({CHECK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # A piece of all values, by the numbers of their rows, which never change.
 VALUES = "SELECT number, value FROM materializations WHERE number > ? AND value IS NOT NULL ORDER BY number LIMIT ?"
 
-_FORGET = """
-    DELETE FROM materializations WHERE at < ?1 AND version <= (
+_OLD = """
+    FROM materializations WHERE at < ?1 AND version <= (
         SELECT version FROM partitions
         WHERE partitions.asset = materializations.asset AND partitions.partition = materializations.partition
     ) - ?2
@@ -108,9 +108,9 @@ def values(connection: Connection, after: int = 0) -> Iterator[tuple[int, Argume
             yield after, decode_argument(value)
 
 
-def forget(connection: Connection, before: float, keep: int) -> int:
+def forget(connection: Connection, before: float, keep: int, *, dry: bool) -> int:
     """Drop versions that were made before a time, apart from the latest `keep` of each partition."""
-    return connection.execute(_FORGET, (before, keep)).rowcount
+    return dropped(connection, _OLD, (before, keep), dry=dry)
 
 
 def _key(of: Materialization | PartitionChange) -> Key:

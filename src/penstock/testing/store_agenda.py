@@ -252,6 +252,7 @@ class OccurrenceConformance(AgendaCase):
         agenda.emit([occurrence(str(at), at=float(at)) for at in range(6)])
         [*_, last] = agenda.occurrences()
         third = agenda.occurrences()[2][0]
+        assert agenda.forget_occurrences(5.0, up_to=third, dry=True) == 3
         assert agenda.forget_occurrences(5.0, up_to=third) == 3
         assert [each.id for _, each in agenda.occurrences()] == ["3", "4", "5"]
         assert agenda.forget_occurrences(LATER) == 2

@@ -140,6 +140,7 @@ class VersionConformance(CatalogCase):
         for number in range(5):
             made = [version(number, "a", at=float(number)), version(9, "b", at=0.0)]
             store.commit("run-1", turn(number, materializations=made))
+        assert catalog.forget_versions(3.0, keep=3, dry=True) == 2
         assert catalog.forget_versions(3.0, keep=3) == 2
         assert [each.version for each in catalog.history("features", "a")] == [5, 4, 3]
         assert catalog.forget_versions(LATER, keep=0) == 2

@@ -202,6 +202,7 @@ class FiringConformance(AgendaCase):
         store.commit("nightly-1", turn(0, end=RunState.SUCCEEDED))
         agenda.settle("nightly-3", FiringState.FAILED)
         agenda.settle("nightly-5", FiringState.FAILED)
+        assert agenda.forget_firings(5.0, ["nightly", "none"], dry=True) == 2
         assert agenda.forget_firings(5.0, ["nightly", "none"]) == 2
         assert [each.key for each in agenda.firings(trigger="nightly")] == ["5", "4", "2", "0"]
         assert len(agenda.firings(trigger="other")) == 1

@@ -32,7 +32,7 @@ from penstock.model.graph import from_json
 from penstock.model.run import NodeState, RunRecord, RunState, item_id
 from penstock.model.value import Argument
 from penstock.ports import Blobs, Store
-from penstock.runtime.collecting import folders
+from penstock.runtime.collecting import agenda, folders
 from penstock.runtime.collecting.reach import Reach, arguments_of, reached_from
 from penstock.runtime.collecting.retention import Retention
 from penstock.runtime.collecting.selection import Selection, select
@@ -69,7 +69,7 @@ class Collected(msgspec.Struct):
     """What a collection has removed, or, a dry one, would remove."""
 
     dry: bool
-    #: `runs`, `results`, `blobs`, `files`, `environments`, `hashes`, `unfinished`; and `journals`, which lose only in size
+    #: `runs`, `results`, `versions`, `events`, `firings`, `blobs`, `files`, `environments`, `hashes`, `unfinished`; and `journals`, which lose only in size
     kinds: dict[str, Kind] = {}
     largest: list[Thing] = []
     #: ids of the runs that go
@@ -163,8 +163,9 @@ class Collector:
         if earliest is not None:
             collected.beside = earliest.run_id
             collected.unheard = driver_document(self._store, earliest)["unheard_s"]
-        counts = {"runs": Kind(len(selection.runs), None), "results": Kind(len(selection.fingerprints), None)}
-        collected.kinds = {**counts, **collected.kinds}
+        counts = {"runs": len(selection.runs), "results": len(selection.fingerprints)}
+        counts |= agenda.forget(self._store, retention, now, dry=collected.dry)
+        collected.kinds = {**{name: Kind(count, None) for name, count in counts.items()}, **collected.kinds}
         names = self._names(selection.runs)
         if not collected.dry:
             self._forget(selection)

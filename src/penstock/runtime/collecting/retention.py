@@ -12,7 +12,7 @@ _DAY = 86_400.0
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": _DAY, "w": 7 * _DAY}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 #: settings that are lengths of time
-_AGES = ("older_than", "cache_older_than", "compact_older_than", "grace")
+_AGES = ("older_than", "cache_older_than", "compact_older_than", "versions_older_than", "events_older_than", "grace")
 #: the tag of runs that always stay
 PINNED = "pinned"
 
@@ -32,6 +32,12 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     cache_of_removed: bool = True
     #: journals of runs that ended more than so many seconds ago are made smaller, without loss
     compact_older_than: float = _DAY
+    #: so many of the latest versions of each asset, or each partition of one, stay
+    keep_versions: int = 10
+    #: and so do those that were made less than so many seconds ago
+    versions_older_than: float = 30 * _DAY
+    #: events, and what triggers have made of them and of ticks, stay for so many seconds
+    events_older_than: float = 30 * _DAY
     #: what was written or found less than so many seconds ago stays, whatever refers to it
     grace: float = 3600.0
 
@@ -73,6 +79,9 @@ _AN_AGE = (_is_age, 'a length of time such as "30d" or "12h"')
 SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "keep": (lambda value: type(value) is int and value >= 0, "a whole number from 0 up"),
     "older_than": _AN_AGE,
+    "keep_versions": (lambda value: type(value) is int and value >= 1, "a whole number from 1 up"),
+    "versions_older_than": _AN_AGE,
+    "events_older_than": _AN_AGE,
     "keep_tags": (_are_texts, "a list of texts"),
     "cache_older_than": _AN_AGE,
     "compact_older_than": _AN_AGE,
