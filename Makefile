@@ -70,7 +70,7 @@ bench: $(VENV)/.ready-dev
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
-	  --extra frames --extra ml --extra pydantic --extra environments --extra postgres --extra objects --extra keyring --extra calendars --group dev --group docs \
+	  --extra frames --extra ml --extra pydantic --extra environments --extra postgres --extra objects --extra keyring --extra calendars --extra server --group dev --group docs \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.txt
 
 clean:

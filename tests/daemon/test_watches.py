@@ -290,6 +290,17 @@ def test_an_address_may_be_in_the_environment(tmp_path: Path, monkeypatch: pytes
     shop.close()
 
 
+def test_what_is_there_counts_where_that_is_asked_for(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.csv")
+    watch = Watch(tmp_path, files("in/*.csv", settle=2, existing=True))
+    assert [watch.subjects(), watch.subjects(), watch.subjects()] == [[], ["in/a.csv"], []]
+    shop = Shop(tmp_path)
+    shop.add((-1, "a"), (2, "b"))
+    other = Watch(tmp_path, orders(existing=True))
+    assert [other.subjects(), other.subjects()] == [["-1", "2"], []]
+    shop.close()
+
+
 @pytest.mark.slow
 def test_the_daemon_starts_a_run_for_each_file(tmp_path: Path) -> None:
     triggers = (

@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said_and_nothing_is_written(address: str, database: An
             "id",
             "must be at the top",
         ),
-        ("select id, lo_creat(:cursor::int) from things", "id", "read-only transaction"),
+        ("select * from things where id > :cursor for update", "id", "read-only transaction"),
     ):
         with pytest.raises((StoreError, DefinitionError), match=what):
             Watch(address, query, column).look()

@@ -43,6 +43,8 @@ class WatchSource(msgspec.Struct, frozen=True, tag="watch"):
     column: str = ""
     #: all that is found in one time starts one run, with the list of it, rather than one each
     together: bool = False
+    #: whether what is there already the first time counts as well
+    existing: bool = False
 
 
 Source = Timetable | EventSource | SensorSource | WatchSource

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from enum import Enum
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 
@@ -16,32 +15,26 @@ from penstock.authoring.source import caller
 from penstock.errors import DefinitionError
 from penstock.model.trigger import Cause
 
-
-class _Nothing(Enum):
-    """What can be told from every default, also once it is stored."""
-
-    NONE = "none"
-
-
-_NONE: Any = _Nothing.NONE
+_NONE: Any = object()
 _NO_PARTITION = (
     "the run is about no partition; give it one with --partition or at(partition=...), or say partition(default=...)"
 )
 
 
-class FromCause(msgspec.Struct, frozen=True):
+class FromCause(NamedTuple):
     """The default of a parameter that stands for a part of the cause of the run."""
 
     part: Literal["logical_time", "interval_start", "interval_end", "partition"]
-    default: Any = _NONE
+    default: Any = None
+    has_default: bool = False
 
     def __repr__(self) -> str:
-        return f"{self.part}()" if self.default is _NONE else f"{self.part}(default={self.default!r})"
+        return f"{self.part}()" if not self.has_default else f"{self.part}(default={self.default!r})"
 
     @property
     def required(self) -> bool:
         """Whether a run that is about nothing of the kind has no value for it."""
-        return self.part == "partition" and self.default is _NONE
+        return self.part == "partition" and not self.has_default
 
     def value(self, kind: Kind, cause: Cause) -> Any:
         """The value for a parameter of a kind, from a cause as `settled` gives it. Raises Mismatch."""
@@ -72,7 +65,7 @@ class FromCause(msgspec.Struct, frozen=True):
             return kind.read(keys[0], Form.DATA)
         if keys:
             return kind.read(list(keys), Form.DATA)
-        if self.default is _NONE:
+        if not self.has_default:
             raise Mismatch(Problem("", _NO_PARTITION))
         return kind.read(self.default, Form.OBJECT)
 
@@ -136,7 +129,7 @@ def interval_end() -> Any:
 def partition(*, default: Any = _NONE) -> Any:
     """As the default of a parameter of a pipeline: the key of the partition that the run is about (for several, a list of
     them). A run that is about none has the `default`, and without one it is refused with a ParameterError."""
-    return FromCause("partition", default)
+    return FromCause("partition") if default is _NONE else FromCause("partition", default, True)
 
 
 def person_cause(logical_time: datetime | date | str | None = None, partition: Any = None) -> Cause | None:

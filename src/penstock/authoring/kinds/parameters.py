@@ -257,6 +257,8 @@ def to_json(value: Any) -> Any:
 
 
 def _compound_json(value: Any) -> Any:
+    if isinstance(value, FromCause):
+        return repr(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
     if isinstance(value, tuple) and (names := getattr(typing.cast(Any, value), "_fields", None)):

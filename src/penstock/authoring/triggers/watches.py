@@ -23,12 +23,13 @@ def files(
     settle: Seconds | str = 2.0,
     every: Seconds | str = 5.0,
     together: bool = False,
+    existing: bool = False,
 ) -> WatchSource:
     """Files that arrive or change: a glob pattern such as `"incoming/*.csv"` or `"incoming/**/*.parquet"`. A relative one
     starts from the project's folder.
 
     A file counts once it has stayed as it is for `settle`; `every` is how often is looked where changes are not told. What
-    is there when the trigger is registered does not count. The data of the event: `path`, `name`, `folder`, `size`,
+    is there when a daemon looks for the first time does not count, unless `existing` is set. The data of the event: `path`, `name`, `folder`, `size`,
     `modified`. With `together`, all that is found in one look starts one run; the data then is `paths` and `files`, a list of
     these. Raises DefinitionError.
     """
@@ -41,11 +42,13 @@ def files(
         option("every", duration, every),
         0.0 if settle == 0 else option("settle", duration, settle),
         together=option("together", one_of_two, together),
+        existing=option("existing", one_of_two, existing),
     )
 
 
-def objects(url: str, *, every: Seconds | str = _REMOTE, together: bool = False) -> WatchSource:
-    """Objects that arrive or change in a bucket: `"s3://bucket/incoming/*.csv"`, or `gs://`, `az://`.
+def objects(url: str, *, every: Seconds | str = _REMOTE, together: bool = False, existing: bool = False) -> WatchSource:
+    """Objects that arrive or change in a bucket: `"s3://bucket/incoming/*.csv"`, or `gs://`, `az://`. Those that are there
+    when a daemon looks for the first time do not count, unless `existing` is set.
 
     The data of the event: `url`, `bucket`, `key`, `size`, `modified`, `etag`; with `together`, `urls` and `objects`, a list
     of these. Raises DefinitionError.
@@ -53,18 +56,29 @@ def objects(url: str, *, every: Seconds | str = _REMOTE, together: bool = False)
     if not isinstance(url, str) or re.fullmatch(r"[a-z0-9+]+://[^/]+/.+", url) is None:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise _refused("objects", 'a URL with a pattern, such as "s3://bucket/incoming/*.csv"', url)
     return WatchSource(
-        "objects", url, option("every", duration, every), 0.0, together=option("together", one_of_two, together)
+        "objects",
+        url,
+        option("every", duration, every),
+        0.0,
+        together=option("together", one_of_two, together),
+        existing=option("existing", one_of_two, existing),
     )
 
 
 def rows(
-    database: str, query: str, column: str, *, every: Seconds | str = _REMOTE, together: bool = False
+    database: str,
+    query: str,
+    column: str,
+    *,
+    every: Seconds | str = _REMOTE,
+    together: bool = False,
+    existing: bool = False,
 ) -> WatchSource:
     """Rows that appear in a database: `rows("sqlite:///shop.db", "select * from orders where id > :cursor order by id",
     "id")`.
 
-    `:cursor` in the query is the value of `column` in the last row that was seen (null at first), so that each row is seen
-    once. The data of the event is the row, by column; with `together`, `rows`, a list of them. An address may hold
+    `:cursor` in the query is the value of `column` in the last row that was seen, so that each row is seen once. At first it
+    is the greatest that is there, or, with `existing`, less than all. The data of the event is the row, by column; with `together`, `rows`, a list of them. An address may hold
     `env:NAME`, which is read when it is used. Raises DefinitionError.
     """
     text = option("database", _address, database)
@@ -84,6 +98,7 @@ def rows(
         query=query,
         column=column,
         together=option("together", one_of_two, together),
+        existing=option("existing", one_of_two, existing),
     )
 
 

@@ -140,9 +140,13 @@ class PostgresDatabase:
         options = f"-c default_transaction_read_only=on -c statement_timeout={_LONGEST * 1000:.0f}"
         try:
             self._connection = psycopg.connect(address, connect_timeout=10, options=options, autocommit=True)
-            self._least = self._least_of(_CURSOR.sub("$1", query))
         except psycopg.Error as error:
             raise self._failed(error) from None
+        try:
+            self._least = self._least_of(_CURSOR.sub("$1", query))
+        except BaseException:
+            self._connection.close()
+            raise
 
     def rows(self, cursor: Any, most: int) -> list[dict[str, Any]]:
         """The first rows after a cursor, in order."""

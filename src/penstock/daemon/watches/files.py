@@ -25,6 +25,8 @@ def look_at_files(folder: Path, source: WatchSource, cursor: Any, now: float) ->
     there, or that may not be read, except in the first look: what comes with the folder is new then.
     """
     known: dict[str, Any] | None = cursor
+    if known is None and source.existing:
+        known = {"seen": "", "held": {}}
     try:
         found = _found(folder, source.place)
     except StoreError:

@@ -20,6 +20,8 @@ def look_at_objects(source: WatchSource, cursor: Any, now: float) -> tuple[list[
     """Objects that have come, or were written anew, since a cursor. A version of an object is its key and etag; each counts
     once. Raises StoreError for a bucket that cannot be listed."""
     known: dict[str, Any] | None = cursor
+    if known is None and source.existing:
+        known = {"seen": ""}
     found = _found(source.place)
     versions = {digest(url, meta.version): url for url, meta in found.items()}
     before = [] if known is None else read(known["seen"])

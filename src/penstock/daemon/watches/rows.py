@@ -47,6 +47,8 @@ def look_at_rows(folder: Path, source: WatchSource, cursor: Any, now: float) -> 
     DefinitionError for a query or a column that is wrong.
     """
     known: dict[str, Any] | None = cursor
+    if known is None and source.existing:
+        known = {"value": None, "seen": []}
     with closing(open_database(folder, address_of(source.place), source.query, source.column)) as database:
         if known is None:
             return [], _end(database, source)
