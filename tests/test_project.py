@@ -183,7 +183,7 @@ PUBLIC = [
         "dynamic",
         "dimensions",
     ),
-    *("same", "last", "by_time", "all_partitions"),
+    *("same", "last", "backfill", "by_time", "all_partitions"),
     *("eager", "when_ready", "when_missing", "on_schedule", "on_code_change"),
 ]
 

@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from penstock.model.action import Environment
     from penstock.model.outcome import Approval, CheckOutcome, Failure, Outcome
     from penstock.model.trigger import Cause
+    from penstock.registering.backfills import backfill
     from penstock.runtime.hooks.line import HookContext
     from penstock.runtime.planning.plan import Plan
     from penstock.runtime.replaying.outcome import Replay
@@ -266,6 +267,7 @@ _HOMES = {
         "Failure",
         "Outcome",
     ),
+    "penstock.registering.backfills": ("backfill",),
     "penstock.runtime.hooks.line": ("HookContext",),
     "penstock.runtime.planning.plan": ("Plan",),
     "penstock.runtime.replaying.outcome": ("Replay",),
@@ -338,6 +340,7 @@ __all__ = [
     "artifact_made",
     "asset",
     "asset_updated",
+    "backfill",
     "by_time",
     "calendar",
     "chain",

@@ -10,7 +10,7 @@ import click
 
 from penstock import __version__
 from penstock.cli.answering import approve, cancel, leave, resume
-from penstock.cli.assets import assets
+from penstock.cli.asset_upkeep import assets
 from penstock.cli.awaiting import wait
 from penstock.cli.backfill import backfill
 from penstock.cli.backups import backup, restore

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from penstock.daemon.loop import Daemon
     from penstock.daemon.notices import Notice
     from penstock.daemon.serving import Serving
+    from penstock.ports import Store
     from penstock.services import Services
 
 #: runs under way at once for each core, by default; and at least so many
@@ -76,7 +77,7 @@ def up(
     registered = _registered(services, targets)
     well = not registered or _register(services, registered)
     with services.store() as store, alone(services.project.home) as first:
-        parts = [_reloading(registered)] if reload and registered else []
+        parts = [*_upkeep(store, say), *([_reloading(registered)] if reload and registered else [])]
         settings = Settings(max_runs=max_runs or max(_LEAST, _PER_CORE * (os.cpu_count() or 1)))
         looks = polls(services.project.folder)
         serving = Serving(services, store, say, settings=settings, polls=looks, parts=parts)
@@ -169,6 +170,18 @@ def _introduce(daemon: Daemon, say: _Lines, *, first: bool) -> None:
 
 def _moment(at: float) -> str:
     return "now" if at <= time.time() else f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _upkeep(store: Store, say: _Lines) -> list[Any]:
+    """What sees to assets."""
+    from pathlib import Path
+
+    from penstock.daemon.automating import Automating
+    from penstock.daemon.observing import Observing
+    from penstock.services import SystemClock
+
+    clock = SystemClock()
+    return [Automating(store, clock, say), Observing(store.agenda, clock, say, Path.cwd())]
 
 
 def _reloading(targets: Sequence[str]) -> Any:

@@ -357,7 +357,7 @@ def begin(
         assets=plan.assets,
         total=len(plan.pieces),
         at_most=at_most,
-        request={**msgspec.to_builtins(plan.request), "first": plan.pieces[0].key, "last": plan.pieces[-1].key},
+        request=_told(plan),
         priority=priority,
         tags=tuple(tags),
         on_failure=on_failure,
@@ -366,6 +366,12 @@ def begin(
     )
     store.agenda.begin_backfill(backfill, backfills.firings(backfill, plan.pieces, plan.templates))
     return backfill
+
+
+def _told(plan: Planned) -> dict[str, Any]:
+    """What was asked for, without sets of parameters: those are in the runs."""
+    asked = msgspec.to_builtins(msgspec.structs.replace(plan.request, rows=None, texts=False))
+    return {**asked, "first": plan.pieces[0].key, "last": plan.pieces[-1].key}
 
 
 def failures(store: Store, backfill: Backfill) -> list[tuple[Firing, str]]:
@@ -410,7 +416,7 @@ def again(store: Store, backfill: Backfill, *, by: str = "", now: float | None =
         for firing in failed
     ]
     request = msgspec.convert(
-        {name: value for name, value in backfill.request.items() if name not in ("first", "last", "again")}, Request
+        {name: value for name, value in backfill.request.items() if name not in ("first", "last")}, Request
     )
     plan = Planned(request=request, pieces=pieces, pipeline=backfill.pipeline, assets=backfill.assets)
     return begin(
