@@ -34,7 +34,7 @@ def document(*arguments: str, folder: Path) -> dict[str, object]:
 
 
 def test_the_first_pipeline_of_the_readme_runs(tmp_path: Path) -> None:
-    [code] = blocks(ROOT / "README.md")
+    code, _ = blocks(ROOT / "README.md")
     (tmp_path / "first.py").write_text(code)
     first = document("first.py", "-p", "n=12", folder=tmp_path)
     again = document("first.py", "-p", "n=13", folder=tmp_path)
@@ -45,10 +45,22 @@ def test_the_first_pipeline_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 def test_the_first_pipeline_is_also_a_script(tmp_path: Path) -> None:
-    [code] = blocks(ROOT / "README.md")
+    code, _ = blocks(ROOT / "README.md")
     (tmp_path / "first.py").write_text(code)
     ended = subprocess.run([sys.executable, "first.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "30.25"
+
+
+def test_what_the_readme_registers_is_known_and_made(tmp_path: Path) -> None:
+    first, standing = blocks(ROOT / "README.md")
+    (tmp_path / "first.py").write_text(first)
+    (tmp_path / "standing.py").write_text(standing)
+    registered = penstock("register", "first.py", "standing.py", folder=tmp_path)
+    assert (registered.returncode, "4 new" in registered.stdout) == (0, True), registered.stderr
+    assert "02:00" in penstock("triggers", "next", "nightly", folder=tmp_path).stdout
+    made = penstock("assets", "materialize", "+returns", "--json", folder=tmp_path)
+    assert json.loads(made.stdout)["outputs"]["returns"]["value"][0] == pytest.approx(0.02)
+    assert penstock("assets", "list", folder=tmp_path).stdout.count("fresh") == 2
 
 
 @pytest.mark.slow
