@@ -181,7 +181,7 @@ def test_a_trigger_as_data() -> None:
     assert made.functions == {"has_new_data": has_new_data}
     assert made.composition is ingest
     assert made.module == __name__
-    assert noun.location is not None and noun.location.file.endswith("test_triggers.py")
+    assert noun.location is not None and noun.location.file.endswith("test_trigger_authoring.py")
     assert repr(made) == f"<trigger nightly at {noun.location}>"
     # the first name that it has stays
     assert made.named("other").noun.name == "nightly"
@@ -248,6 +248,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: trigger(ingest, every(5), overlap="skip"), "Add at_most=1"),
     (lambda: trigger(ingest, every(5), missed="some"), 'missed must be "all" or "latest" or "none"'),  # type: ignore[arg-type]
     (lambda: trigger(ingest, event("a"), missed="all"), "this trigger has no schedule"),
+    (lambda: trigger(ingest, event("a"), condition=lambda cause, more: True), "asks for cause, more"),
     (lambda: trigger(ingest, event("a"), condition=event("b")), "condition must be a function"),  # type: ignore[arg-type]
     (lambda: trigger(ingest, event("a", name="key")), "cannot go by the name 'key'"),
     (lambda: trigger(ingest, every(5), parameters={1: 2}), "parameters must be a dict"),  # type: ignore[dict-item]
@@ -263,7 +264,7 @@ def test_what_is_refused_with_the_line_of_the_user(write: Callable[[], Any], tol
     with pytest.raises(DefinitionError) as caught:
         write()
     assert told in str(caught.value)
-    assert str(caught.value).partition(": ")[0].rpartition(":")[0].endswith("test_triggers.py")
+    assert str(caught.value).partition(": ")[0].rpartition(":")[0].endswith("test_trigger_authoring.py")
 
 
 # Parameters, held to the pipeline's.
@@ -477,4 +478,4 @@ def test_what_a_sensor_may_not_return(answer: Any, told: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         asked(answer).evaluate()
     assert told in str(caught.value)
-    assert "test_triggers.py" in str(caught.value)
+    assert "test_trigger_authoring.py" in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,11 @@ def test_runs_lose_nothing_while_everything_old_is_removed(
 ) -> None:
     project.write("sums.py", PIPELINES)
     monkeypatch.chdir(project.folder)
+    # what others that were killed have left in the machine's own is none of this
+    scratch = project.folder / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     process = project.start("sums.py", executor, str(count))
     services = Services()
     project.wait_until(lambda: services.has_store, process)
