@@ -23,6 +23,7 @@ from penstock.cli import doctor
 from penstock.cli.running import run_target
 from penstock.errors import DefinitionError, NotFoundError, RunFailedError, StoreError
 from penstock.runtime.surroundings.project import find_project
+from penstock.stores import postgres_schema
 from penstock.stores.postgres import PostgresStore
 from penstock.stores.sessions import Session
 from penstock.testing.postgres import Cluster
@@ -180,7 +181,10 @@ def test_the_doctor_looks_at_the_server(
     url = postgres_cluster.emptied("project")
     PostgresStore(url).close()
     row, shown, problems = diagnosed(monkeypatch, url)
-    assert re.search(r"postgresql://127\.0\.0\.1:\d+/\w+, reachable, with all rights, 0 runs, .*, schema 1$", row)
+    assert re.search(
+        rf"postgresql://127\.0\.0\.1:\d+/\w+, reachable, with all rights, 0 runs, .*, schema {len(postgres_schema.MIGRATIONS)}$",
+        row,
+    )
     assert "\nsqlite" not in shown and problems == []
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS reader")

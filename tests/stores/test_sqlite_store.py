@@ -309,6 +309,25 @@ def test_check_finds_a_gap_in_a_journal(path: Path) -> None:
     store.close()
 
 
+def test_a_run_that_is_removed_takes_its_turns_along_and_no_others(path: Path) -> None:
+    store = SqliteStore(path)
+    for run_id in ("run-2", "run-3"):
+        store.create(run_record(run_id), graph(), provenance())
+        for number in range(3):
+            store.commit(run_id, turn(number, end=RunState.SUCCEEDED if number == 2 else None))
+    kept = {run_id: store.journal(run_id) for run_id in ("run-1", "run-3")}
+    store.remove(["run-2"])
+    assert {run_id: store.journal(run_id) for run_id in kept} == kept
+    assert store.check(full=True) == []
+    other = sqlite3.connect(path)
+    assert other.execute("SELECT DISTINCT run FROM journal").fetchall() == [(1,), (3,)]
+    other.execute("DELETE FROM runs WHERE run_id = 'run-3'")
+    other.commit()
+    other.close()
+    assert "3 rows of the table journal belong to no run" in store.check(full=True)
+    store.close()
+
+
 def test_a_damaged_row_is_a_store_error(path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("UPDATE attempts SET outputs = X'FF00FF'")

@@ -43,9 +43,9 @@ Code = Imported | Pickled | Local | Program
 
 
 class Work(msgspec.Struct, frozen=True):
-    """What is the same for every attempt at a node; sent to each worker once.
+    """What is the same for every attempt at a node, and at others that are like it; sent to each worker once.
 
-    `number` is its name in jobs and reports: the place of the node among `Graph.nodes`.
+    `number` is its name in jobs and reports: the place of the node, or of the first of them, among `Graph.nodes`.
     """
 
     number: int
@@ -88,8 +88,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     memory: int = 0
     #: indices of the GPUs that the attempt may see; None for all there are
     devices: tuple[int, ...] | None = None
-    #: id of the node, and the item, as the task is to see them; None where they are those of the work and the job. In
-    #: the body of a node, `item` only tells jobs apart
+    #: id of the node, and the item, as the task is to see them; None where they are those of the work and the job.
+    #: Where there is one, `item` only tells jobs apart
     cell: tuple[str, int] | None = None
 
 
@@ -194,6 +194,8 @@ class Told(Report, frozen=True, array_like=True, tag="told"):
     descriptions: tuple[Description, ...] = ()
     #: (done, total) of the latest call of `progress`
     progress: tuple[float, float] | None = None
+    #: that of the job
+    cell: tuple[str, int] | None = None
 
 
 AnyReport = Done | Erred | Declined | NotYet | Yield | Unstarted | Told

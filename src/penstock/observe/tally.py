@@ -127,7 +127,6 @@ class Tally:
         self._keys: dict[str, tuple[str, ...]] = {}
         self._repeats = Repeats()
         self._add(laid_open(graph.tasks, graph.nodes))
-        self._by_number = [self.nodes[node.id] for node in graph.nodes]
         self._takers: dict[type[AnyEvent], Callable[[Any], None]] = {
             Started: self._start,
             Expanded: self._expand,
@@ -158,7 +157,7 @@ class Tally:
                 self._end(record)
         for report in reports:
             if type(report) is Told and report.progress is not None:
-                self._told(report.work, report.item, report.progress)
+                self._told(report, report.progress)
 
     @property
     def running(self) -> int:
@@ -208,12 +207,16 @@ class Tally:
 
     # Events.
 
-    def _told(self, work: int, item: int, progress: tuple[float, float]) -> None:
-        # the number of a work is the position of its node in the graph
-        if work < len(self._by_number):
-            tally = self._by_number[work]
-            if (tally.node.id, item) in tally.running:
-                tally.progress[tally.node.id, item] = progress
+    def _told(self, report: Told, progress: tuple[float, float]) -> None:
+        cell = report.cell
+        if cell is None:
+            # the number of a work is then the position of its node in the graph
+            if report.work >= len(self._shape.nodes):
+                return
+            cell = self._shape.nodes[report.work].id, report.item
+        tally = self._of(cell[0])
+        if tally is not None and cell in tally.running:
+            tally.progress[cell] = progress
 
     def _start(self, event: Started) -> None:
         tally = self._of(event.node)

@@ -17,8 +17,8 @@ from penstock.model.expression import Stored
 from penstock.model.graph import from_json
 from penstock.model.value import Argument, Artifact, Collection, Record, Selection
 from penstock.ports import CachedResult
-from penstock.stores import claims, code, compaction, registry, rows, versions
-from penstock.stores.database import Connection
+from penstock.stores import claims, code, compaction, journal, registry, rows, versions
+from penstock.stores.database import Connection, looked_up
 from penstock.stores.rows import Row
 
 #: how many rows are read at once
@@ -33,7 +33,7 @@ _OUTPUTS = """
     ORDER BY node, item, attempt LIMIT ?
 """
 _JOURNAL = f"""
-    SELECT number, {compaction.TURNS} FROM journal WHERE run = ? AND number > ? ORDER BY number LIMIT ?
+    SELECT id, {compaction.TURNS} FROM journal WHERE id <= ? AND id > ? ORDER BY id LIMIT ?
 """
 _ATTACHMENTS = f"SELECT number, {rows.ATTACHMENT} FROM attachments WHERE run = ? AND number > ? ORDER BY number LIMIT ?"
 _PARAMETERS = "SELECT value FROM basis WHERE run = ? AND kind = 'parameter'"
@@ -46,7 +46,8 @@ _FORGET_CLAIMED = "UPDATE results SET outputs = ?, run = 0 WHERE fingerprint = ?
 _EARLIER = "SELECT run_id FROM runs WHERE run_id > ? AND run_id < ? AND superseded"
 
 # Of all that is recorded of a run, they alone do not go with it by themselves everywhere.
-_REMOVE_ATTEMPTS = "DELETE FROM attempts WHERE run IN (SELECT id FROM runs WHERE run_id = ?)"
+_REMOVE_ATTEMPTS = "DELETE FROM attempts WHERE run = ?"
+_REMOVE_TURNS = "DELETE FROM journal WHERE id BETWEEN ? AND ?"
 
 #: those of runs that are under way, and the tags of runs, for ids that are to follow
 DRIVEN = "SELECT run_id, pipeline FROM runs WHERE state = 'running' AND run_id"
@@ -87,8 +88,9 @@ def _of_run(connection: Connection, run: int) -> Iterator[Argument]:
         yield rows.decode_argument(value)
     for *_, outputs in _pieces(connection, _OUTPUTS, (run,), ("", -2, -1)):
         yield from rows.decode_outputs(outputs)
-    journal = (tuple(row[1:]) for row in _pieces(connection, _JOURNAL, (run,), (-1,)))
-    for _, events in compaction.turns_of(journal):
+    first, last = journal.span(run)
+    turns = (tuple(row[1:]) for row in _pieces(connection, _JOURNAL, (last,), (first - 1,)))
+    for _, events in compaction.turns_of(turns):
         for event in events:
             yield from _in_event(event)
     for _, *attachment in _pieces(connection, _ATTACHMENTS, (run,), (0,)):
@@ -153,10 +155,11 @@ def remove(connection: Connection, run_id: str) -> None:
     for _, pipeline in connection.execute(f"{DRIVEN} = ?", (run_id,)).fetchall():
         raise under_way(run_id, pipeline)
     earlier = connection.execute(_EARLIER, (f"{run_id}.", f"{run_id}.:")).fetchall()
-    of_run = [(each,) for (each,) in earlier if each.removeprefix(f"{run_id}.").isdigit()]
-    removed = [*of_run, (run_id,)]
+    of_run = [each for (each,) in earlier if each.removeprefix(f"{run_id}.").isdigit()]
+    removed = list(looked_up(connection, "SELECT id FROM runs WHERE run_id", [*of_run, run_id]))
+    connection.executemany(_REMOVE_TURNS, (journal.span(run) for (run,) in removed))
     connection.executemany(_REMOVE_ATTEMPTS, removed)
-    connection.executemany("DELETE FROM runs WHERE run_id = ?", removed)
+    connection.executemany("DELETE FROM runs WHERE id = ?", removed)
 
 
 def under_way(run_id: str, pipeline: str) -> StoreError:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from penstock.model.event import AnyEvent
-from penstock.stores import rows
+from penstock.stores import journal, rows
 from penstock.stores.database import Connection
 from penstock.stores.rows import Row
 
@@ -30,9 +30,12 @@ TURNS = "at, events, turns"
 _ENDED = "state IN ('succeeded', 'failed', 'cancelled')"
 COMPACTABLE = f"SELECT run_id FROM runs WHERE NOT compacted AND {_ENDED} AND finished_at < ? ORDER BY id"
 _KEY = f"SELECT id FROM runs WHERE run_id = ? AND NOT compacted AND {_ENDED}"
-_PLAIN = "SELECT number, at, events FROM journal WHERE run = ? AND turns = 1 AND number > ? ORDER BY number LIMIT ?"
-_WITHIN = "run = ? AND number BETWEEN ? AND ?"
-_PUT = "INSERT INTO journal (run, number, at, events, turns) VALUES (?, ?, ?, ?, ?)"
+_PLAIN = f"""
+    SELECT {journal.NUMBER}, at, events FROM journal WHERE id BETWEEN ? AND ? AND turns = 1 ORDER BY id LIMIT ?
+"""
+_WITHIN = "id BETWEEN ? AND ?"
+_PUT = "INSERT INTO journal (id, at, events, turns) VALUES (?, ?, ?, ?)"
+_SHRINK = "DELETE FROM growth WHERE run = ? AND number BETWEEN ? AND ?"
 _MARK = "UPDATE runs SET compacted = TRUE WHERE id = ?"
 
 _decode = msgspec.msgpack.Decoder(list[tuple[float, list[AnyEvent]]]).decode
@@ -84,10 +87,10 @@ def stretches(connection: Connection, run: int) -> Iterator[Stretch]:
 
 
 def _plain(connection: Connection, run: int) -> Iterator[Row]:
-    after = -1
-    while found := connection.execute(_PLAIN, (run, after, _PIECE)).fetchall():
+    following = 0
+    while found := connection.execute(_PLAIN, (*journal.span(run, following), _PIECE)).fetchall():
         yield from found
-        after = found[-1][0]
+        following = found[-1][0] + 1
 
 
 def _stretch(turns: list[Row]) -> Iterator[Stretch]:
@@ -101,15 +104,15 @@ def _stretch(turns: list[Row]) -> Iterator[Stretch]:
 def put(connection: Connection, run: int, stretch: Stretch) -> bool:
     """Put a stretch in the place of its turns, in a transaction of the caller's. Returns whether they were still there
     as they were: somebody else may have been quicker, or removed the run."""
-    within = (run, stretch.first, stretch.last)
+    within = journal.span(run, stretch.first, stretch.last)
     query = f"SELECT count(*) FROM journal WHERE {_WITHIN} AND turns = 1"
     [(there,)] = connection.execute(query, within).fetchall()
     if there != stretch.turns:
         return False
     connection.execute(f"DELETE FROM journal WHERE {_WITHIN}", within)
-    connection.execute(_PUT, (run, stretch.last, stretch.at, stretch.document, stretch.turns))
+    connection.execute(_PUT, (journal.key(run, stretch.last), stretch.at, stretch.document, stretch.turns))
     # what has grown in one of the turns is now found in the row of the last
-    if connection.execute(f"DELETE FROM growth WHERE {_WITHIN}", within).rowcount:
+    if connection.execute(_SHRINK, (run, stretch.first, stretch.last)).rowcount:
         connection.execute("INSERT INTO growth (run, number) VALUES (?, ?)", (run, stretch.last))
     return True
 

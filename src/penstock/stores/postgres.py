@@ -17,24 +17,23 @@ from penstock.model.graph import Graph
 from penstock.model.identity import Basis
 from penstock.model.run import Provenance, RunRecord
 from penstock.ports import Turn
-from penstock.stores import claims, postgres_schema, rows
+from penstock.stores import claims, journal, postgres_schema, rows
 from penstock.stores.database import Cursor
-from penstock.stores.reading import NEXT
+from penstock.stores.journal import NEXT, OF_RUNS
 from penstock.stores.relational import BEAT, GROW, RelationalStore
 from penstock.stores.sessions import Session, connect
 from penstock.stores.troubles import Troubles, place_of
 
-# Has no number, which the table refuses, unless the turn is the next one of its run. The row of the run is locked, so
+# Has no key, which the table refuses, unless the turn is the next one of its run. The row of the run is locked, so
 # that nobody else takes the run over, ends it or gives it another turn meanwhile.
-_ADVANCE = """
-    INSERT INTO journal (run, number, at, events) VALUES (?1, (
-        SELECT ?2 FROM runs
-        WHERE id = ?1 AND run_id = ?5 AND state = 'running' AND token = coalesce(?6, token)
-          AND ?2 = (SELECT coalesce(max(number) + 1, 0) FROM journal WHERE run = ?1)
+_ADVANCE = f"""
+    INSERT INTO journal (id, at, events) VALUES ((
+        SELECT ?7 FROM runs
+        WHERE id = ?1 AND run_id = ?5 AND state = 'running' AND token = coalesce(?6, token) AND ?2 = {NEXT}
         FOR NO KEY UPDATE
     ), ?3, ?4)
 """
-_RECORDED = "SELECT 1 FROM journal WHERE run = ? AND number = ? AND at = ? AND events = ?"
+_RECORDED = "SELECT 1 FROM journal WHERE id = ? AND at = ? AND events = ?"
 _REFUSED = """
     SELECT fingerprint FROM results
     WHERE fingerprint = ANY(?2) AND (claimant <> ?1 OR (length(outputs) > 0 AND run <> ?1))
@@ -122,7 +121,7 @@ class PostgresStore(RelationalStore):
         with self._troubles("use"):
             for (table,) in self._connection.execute(_WITHOUT_RIGHTS).fetchall():
                 raise psycopg.errors.InsufficientPrivilege(f"not all rights on the table {table}")
-        count = "SELECT coalesce(sum(turns), 0) FROM journal WHERE run = runs.id"
+        count = f"SELECT coalesce(sum(turns), 0) FROM journal WHERE {OF_RUNS}"
         gaps = self._rows(f"SELECT run_id FROM runs WHERE {NEXT} <> ({count}) ORDER BY id")
         return [f"the journal of run {run_id} has gaps" for (run_id,) in gaps]
 
@@ -156,7 +155,10 @@ class PostgresStore(RelationalStore):
                 if error.diag.table_name != "journal":
                     raise
             del self._keys[run_id]
-            if uncertain and self._connection.execute(_RECORDED, (key, turn.number, turn.at, events)).fetchall():
+            if (
+                uncertain
+                and self._connection.execute(_RECORDED, (journal.key(key, turn.number), turn.at, events)).fetchall()
+            ):
                 return _fingerprints(self._refused(key, turn))
             # the run that went by that name is another by now
             if self._key_of_turns(run_id) != key:
@@ -176,7 +178,8 @@ class PostgresStore(RelationalStore):
         """Send a turn. Raises psycopg.IntegrityError if it is not the next one."""
         refused: Cursor | None = None
         with self._session.pipeline():
-            self._connection.execute(_ADVANCE, (key, turn.number, turn.at, events, run_id, turn.token))
+            row = (key, turn.number, turn.at, events)
+            self._connection.execute(_ADVANCE, (*row, run_id, turn.token, journal.key(key, turn.number)))
             if rows.grows(turn.events):
                 self._connection.execute(GROW, (key, turn.number))
             self._record(key, turn)

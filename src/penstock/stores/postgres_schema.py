@@ -285,10 +285,18 @@ _CATALOG = (
     f"CREATE TABLE dynamic_partitions ({_NUMBER}, name {_NAME}, key {_NAME}, UNIQUE (name, key))",
 )
 
+_ORDERED = (
+    # no reference, as of `attempts`
+    "ALTER TABLE journal DROP CONSTRAINT journal_pkey, DROP CONSTRAINT journal_run_fkey, ADD COLUMN id bigint",
+    "UPDATE journal SET id = (run << 32) + number",
+    "ALTER TABLE journal DROP COLUMN run, DROP COLUMN number, ADD PRIMARY KEY (id)",
+)
+
 #: the statements of each migration; the first one makes schema 1 out of an empty database
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_RUNS, *_HISTORY, *_CACHE, *_POOLS),
     (*_AGENDA, *_CATALOG),
+    _ORDERED,
 )
 
 #: taken by whoever migrates, until the transaction ends: "penstoc1" in ASCII

@@ -29,16 +29,19 @@ from penstock.ports import (
     Recorded,
     Timing,
 )
-from penstock.stores import claims, code, collection, compaction, naming, pools, rows
+from penstock.stores import claims, code, collection, compaction, journal, naming, pools, rows
 from penstock.stores.database import Connection, looked_up
+from penstock.stores.journal import NEXT, OF_RUNS
 from penstock.stores.rows import Row
 
-#: the number of the next turn of a run
-NEXT = "(SELECT coalesce(max(number) + 1, 0) FROM journal WHERE run = runs.id)"
-_GROWTH = f"SELECT {compaction.TURNS} FROM growth JOIN journal USING (run, number) WHERE run = ? ORDER BY number"
+_GROWTH = f"""
+    SELECT {compaction.TURNS} FROM growth JOIN journal ON journal.id = (growth.run << 32) + growth.number
+    WHERE growth.run = ? ORDER BY growth.number
+"""
+_JOURNAL = f"SELECT {compaction.TURNS} FROM journal WHERE id BETWEEN ? AND ? ORDER BY id"
 _PULSE = f"SELECT token, beats, {NEXT} FROM runs WHERE run_id = ?"
-_HEARD_OF = """
-    SELECT started_at, beat_at, (SELECT at FROM journal WHERE run = runs.id ORDER BY number DESC LIMIT 1)
+_HEARD_OF = f"""
+    SELECT started_at, beat_at, (SELECT at FROM journal WHERE {OF_RUNS} ORDER BY journal.id DESC LIMIT 1)
     FROM runs WHERE id = ?
 """
 _RECORDED = "SELECT fingerprint, outputs, created_at FROM results WHERE length(outputs) > 0 AND fingerprint"
@@ -168,8 +171,8 @@ class Records(ABC):
 
     def journal(self, run_id: str) -> list[tuple[float, list[AnyEvent]]]:
         """Every turn's time and events, in order."""
-        found = self._of_run(f"SELECT {compaction.TURNS} FROM journal WHERE run = ? ORDER BY number", run_id)
         with self._reported("read"):
+            found = self._connection.execute(_JOURNAL, journal.span(self._key(run_id))).fetchall()
             return list(compaction.turns_of(found))
 
     def lines(self, run_id: str, node: str | None = None, after: int = 0) -> list[tuple[int, LoggedLine]]:

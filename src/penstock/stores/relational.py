@@ -20,7 +20,8 @@ from penstock.model.run import Provenance, RunRecord, RunState, shown_driver
 from penstock.ports import Holder, Turn
 from penstock.stores import claims, code, collection, compaction, firings, occurrences, pools, rows, versions
 from penstock.stores.database import Access
-from penstock.stores.reading import NEXT, Records
+from penstock.stores.journal import NEXT
+from penstock.stores.reading import Records
 from penstock.stores.rows import Row
 
 if TYPE_CHECKING:

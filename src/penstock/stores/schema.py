@@ -7,9 +7,10 @@ file is its `user_version`.
 Values that people may want to read with the `sqlite3` shell are JSON; the others are msgpack. Times are seconds since
 the epoch. Columns called `run` refer to `runs.id`, a short stand-in for the `run_id` that everybody else uses.
 
-The journal is clustered by its key (`WITHOUT ROWID`), so that a turn, which adds one row at its end, touches one page.
-Other tables are not: rows with small values inside outgrow what such a table keeps on one page, and a fingerprint is
-random, so that rows in its order would each land on another page.
+The journal is in the order of one number (see `penstock.stores.journal`), so that a turn, which adds one row at the end of
+its run's, touches one page. Tables with keys of another kind are not clustered by them where rows are many: rows with small
+values inside outgrow what such a table keeps on one page, and a fingerprint is random, so that rows in its order would each
+land on another page.
 """
 
 from __future__ import annotations
@@ -273,6 +274,28 @@ def _upgrade_graphs(connection: sqlite3.Connection) -> None:
         )
 
 
+# Clustered by run and number, pages would be divided in the middle for what is added at the end, again and again.
+_ORDERED = (
+    "ALTER TABLE journal RENAME TO journal_before",
+    """
+    CREATE TABLE journal (
+        id INTEGER PRIMARY KEY,         -- run * 2**32 + number
+        at REAL NOT NULL,
+        events BLOB NOT NULL,           -- msgpack: list[AnyEvent]
+        turns INTEGER NOT NULL DEFAULT 1,
+        -- for people: what looks for these goes through all rows
+        run INTEGER GENERATED ALWAYS AS (id >> 32) VIRTUAL,
+        number INTEGER GENERATED ALWAYS AS (id & 4294967295) VIRTUAL
+    )
+    """,
+    """
+    INSERT INTO journal (id, at, events, turns)
+    SELECT (run << 32) + number, at, events, turns FROM journal_before ORDER BY run, number
+    """,
+    "DROP TABLE journal_before",
+)
+
+
 Step = str | Callable[[sqlite3.Connection], None]
 
 #: the steps of each migration; the first one makes schema 1 out of an empty file
@@ -282,6 +305,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (*_CODE, *_CLAIMS, *_TAGS),
     (*_DRIVERS, *_COMPACTION, *_FINDING),
     (*AGENDA, *CATALOG),
+    _ORDERED,
 )
 
 

@@ -69,6 +69,7 @@ class Speech:
             tuple(self.attachments),
             tuple(self.descriptions),
             self.progress,
+            self.job.cell,
         )
         self._clear()
         return _masked(told) if masking.active() else told

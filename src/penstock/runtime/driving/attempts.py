@@ -35,8 +35,8 @@ class Attempt(NamedTuple):
 class Attempts:
     """What is under way, by the work and item of its job.
 
-    Where a node may exist in several frames, the items of its jobs are numbers of their own, so that the attempts of
-    all frames can be told apart. `prepared` holds the inputs of attempts that are yet to be made.
+    Where a node may exist in several frames, or shares its work with others, the items of its jobs are numbers of their
+    own, so that all attempts can be told apart. `prepared` holds the inputs of attempts that are yet to be made.
     """
 
     def __init__(
@@ -87,15 +87,15 @@ class Attempts:
         work = template.fallback if fallback else template.work
         assert work is not None
         self._define(work)
-        in_body = progress.frame.owner is not None
+        own = template.shared or progress.frame.owner is not None
         job = Job(
             work.number,
-            next(self._numbers) if in_body else ready.item,
+            next(self._numbers) if own else ready.item,
             ready.attempt,
             prepared.inputs,
             progress.memory_of(ready.item),
             devices,
-            (progress.id, ready.item) if in_body else None,
+            (progress.id, ready.item) if own else None,
         )
         attempt = Attempt(progress, ready.item, job, prepared, fallback)
         self._under_way[job.work, job.item] = attempt
@@ -168,9 +168,12 @@ class Attempts:
 
     def _tell(self, attempt: Attempt | None, report: Told, turn: Recorder) -> None:
         """Keep what an attempt has said; what comes after its end too, where it is known whose it is."""
-        name = attempt.progress.id if attempt is not None else self._nodes.name_of(report.work)
-        if name is not None:
-            turn.tell(name, report.item if attempt is None else attempt.item, report)
+        if attempt is not None:
+            turn.tell(attempt.progress.id, attempt.item, report)
+        elif report.cell is not None:
+            turn.tell(*report.cell, report)
+        elif (name := self._nodes.name_of(report.work)) is not None:
+            turn.tell(name, report.item, report)
 
     def _yielded(self, attempt: Attempt, report: Yield) -> AnyEvent | None:
         progress = attempt.progress

@@ -55,12 +55,14 @@ class Prepared(NamedTuple):
 
 
 class Template:
-    """What all instances and items of a node have in common. Approvals and bodies have no work."""
+    """What all instances and items of a node have in common; where it is `shared`, all nodes that are alike. Approvals and
+    bodies have no work."""
 
-    __slots__ = ("fallback", "fixed", "question", "recipe", "refresh", "task", "varying", "work")
+    __slots__ = ("fallback", "fixed", "question", "recipe", "refresh", "shared", "task", "varying", "work")
 
-    def __init__(self, task: TaskNoun, fixed: dict[str, Argument], varying: Sequence[str]) -> None:
+    def __init__(self, task: TaskNoun, fixed: dict[str, Argument], varying: Sequence[str], *, shared: bool) -> None:
         self.task = task
+        self.shared = shared
         #: inputs that are the same everywhere
         self.fixed = fixed
         #: names of the other inputs
@@ -115,12 +117,14 @@ class Nodes:
         self._further = count(len(run.graph.nodes))
         #: by the identity of the node, which the frames of a body share
         self._templates: dict[int, Template] = {}
+        #: by what makes nodes alike
+        self._shared: dict[tuple[Any, ...], Template] = {}
         self._fans: dict[str, Fan] = {}
         #: inputs of bodies that are under way, by the cell that they belong to
         self._given: dict[Cell, tuple[Frame, dict[str, Argument]]] = {}
 
     def name_of(self, number: int) -> str | None:
-        """The node of the graph that a work is for; None for other works."""
+        """The node of the graph that a work is for, where it is for no others; None for other works."""
         nodes = self.run.graph.nodes
         return nodes[number].id if number < len(nodes) else None
 
@@ -128,8 +132,29 @@ class Nodes:
         """What all instances of a node have in common. Raises what resolving its inputs raises."""
         known = self._templates.get(id(progress.node))
         if known is None:
-            known = self._templates[id(progress.node)] = self._made(progress)
+            known = self._templates[id(progress.node)] = self._found(progress)
         return known
+
+    def _found(self, progress: NodeProgress) -> Template:
+        """The template of a node, which may have been made for another one."""
+        alike = self._alike(progress)
+        if alike is None:
+            return self._made(progress)
+        known = self._shared.get(alike)
+        if known is None:
+            known = self._shared[alike] = self._made(progress, shared=True)
+        return known
+
+    def _alike(self, progress: NodeProgress) -> tuple[Any, ...] | None:
+        """What nodes of the graph that share a template agree in; None for a node that has its own. A loop of calls makes
+        many that do."""
+        node = progress.node
+        if id(node) not in self._numbers or not (node.each is node.loop is node.wait is node.fallback is None):
+            return None
+        if isinstance(self.run.tasks[node.task].action, (PipelineAction, ApprovalAction)):
+            return None
+        # the calls in a loop have the very same policy
+        return node.task, id(node.policy), node.join, *node.bindings
 
     def fan(self, progress: NodeProgress) -> Fan:
         """The iterables of a mapped node. Raises what resolving them raises."""
@@ -241,17 +266,19 @@ class Nodes:
 
     # Works.
 
-    def _made(self, progress: NodeProgress) -> Template:
+    def _made(self, progress: NodeProgress, *, shared: bool = False) -> Template:
         node = progress.node
         task = self.run.tasks[node.task]
         in_body = progress.frame.owner is not None
         mapped = node.each is not None
         varying = [
-            name for name, value in node.bindings.items() if (mapped or in_body) and varies(value, in_body=in_body)
+            name
+            for name, value in node.bindings.items()
+            if shared or ((mapped or in_body) and varies(value, in_body=in_body))
         ]
         place = Place(progress.frame, lax=node.join != "all_success")
         fixed = self._resolved(progress, [name for name in node.bindings if name not in varying], place)
-        made = Template(task, fixed, varying)
+        made = Template(task, fixed, varying, shared=shared)
         if isinstance(task.action, (PipelineAction, ApprovalAction)):
             return made
         number = self._numbers.get(id(node))
