@@ -86,7 +86,7 @@ def test_what_is_no_selection_is_pointed_at(text: str, message: str, at: int) ->
     with pytest.raises(DefinitionError) as refused:
         select(text, GRAPH, STATES)
     what, shown, mark = refused.value.what.split("\n")
-    assert what == f"{message}, in the selection"
+    assert what == f"in the selection: {message}"
     assert shown == f"    {text}"
     assert mark == " " * (4 + at) + "^"
 

@@ -138,3 +138,12 @@ def test_where_there_are_no_assets(tmp_path: Path) -> None:
     answer = penstock("assets", "list", cwd=tmp_path)
     assert answer.code == 2
     assert "there are no assets in this project" in answer.err
+
+
+def test_checks_that_do_not_pass_are_told(things: Path) -> None:
+    (things / "things.py").write_text(THINGS.replace("min(features) > 0", "min(features) > 10"))
+    made = penstock("assets", "materialize", "+features", cwd=things)
+    assert (made.code, "! features: positive did not pass" in made.err) == (1, True)
+    assert "did not pass: positive" in penstock("assets", "list", cwd=things).out
+    wrong = penstock("assets", "list", "kind:externl", cwd=things)
+    assert (wrong.code, "did you mean external?" in wrong.err) == (2, True)

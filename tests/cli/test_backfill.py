@@ -70,7 +70,7 @@ def test_a_backfill_is_planned_without_beginning_anything(things: Path) -> None:
     plan = penstock(
         "backfill", "training", "--from", "2026-01-01", "--to", "2026-01-03", "--plan", "--json", cwd=things
     )
-    assert (plan.document["first"], plan.document["runs"]) == ("2026-01-01T02:00:00Z", 2)
+    assert (plan.document["first"], plan.document["runs"]) == ("2026-01-01T02:00:00Z", 3)
     asked = penstock("backfill", "sales", "--partitions", "all", cwd=things)
     assert (asked.code, "--yes" in asked.err) == (2, True)
     assert penstock("backfill", "list", "--json", cwd=things).document == []
@@ -87,6 +87,8 @@ def test_what_cannot_be_is_refused_before_anything_begins(things: Path) -> None:
     assert "different partitions" in refused("sales, week", "--partitions", "all")
     assert "over what training is to run" in refused("training")
     assert "depth" in refused("training", "--grid", "depth=three")
+    assert "--failed and --stale" in refused("sales", "--partitions", "all", "--failed", "--stale")
+    assert "--from takes a time" in refused("training", "--from", "yesterday")
     assert "no pipeline 'sales'" in refused("sales", "--from", "2026-01-01")
 
 
@@ -95,9 +97,11 @@ def test_a_backfill_is_begun_paused_and_cancelled(things: Path) -> None:
     assert begun.code == 0 and "no penstock up" in begun.err
     name = begun.out.strip()
     assert penstock("backfill", "pause", name, "--json", cwd=things).document["state"] == "paused"
+    assert f"penstock backfill resume {name}" in penstock("backfill", "show", name, cwd=things).out
     assert penstock("backfill", "resume", name, "--json", cwd=things).document["progress"]["queued"] == 3
     cancelled = penstock("backfill", "cancel", "latest", "--json", cwd=things).document
     assert (cancelled["state"], cancelled["progress"]["cancelled"]) == ("cancelled", 3)
+    assert "0 of 3" in penstock("backfill", "show", name, cwd=things).out
     assert penstock("backfill", "resume", name, cwd=things).code != 0
 
 
@@ -115,3 +119,5 @@ def test_a_backfill_is_carried_out_here_and_what_failed_is_tried_again(things: P
     assert [each["reason"] for each in failed.document["failures"]] == ["fit: ValueError: too deep"]
     again = penstock("backfill", "retry", "latest", "--here", "--json", cwd=things)
     assert (again.code, again.document["total"]) == (1, 1)
+    shown = penstock("backfill", "show", failed.document["backfill_id"], "--json", cwd=things).document
+    assert shown["retries"] == [again.document["backfill_id"]]

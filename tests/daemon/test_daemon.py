@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Generator
 from itertools import pairwise
 from pathlib import Path
@@ -10,16 +12,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from penstock.daemon.heart import Heart
 from penstock.daemon.inquiries import Answer, Inquiry, Request
 from penstock.daemon.launcher import Ended
 from penstock.daemon.loop import Daemon, Settings
 from penstock.daemon.notices import Notice
-from penstock.model.firing import Backfill, BackfillState, Firing, FiringState
+from penstock.model.firing import Advance, Backfill, BackfillState, Firing, FiringState, Standing
 from penstock.model.occurrence import Occurrence, Pattern
 from penstock.model.registration import Definition
 from penstock.model.run import RunRecord, RunState
 from penstock.model.schedule import Cron, Every, Once, Timetable
 from penstock.model.trigger import Cause, EventSource, Limits, SensorSource, Source, Trigger, WatchSource
+from penstock.registering import daemons
+from penstock.runtime.surroundings.processes import driver_name, this_process
 from penstock.stores.sqlite import SqliteStore
 from penstock.testing.records import graph, provenance, turn
 
@@ -40,8 +45,8 @@ class Stage:
         self.asked: list[Inquiry] = []
         self.given: list[Answer] = []
         self.notices: list[Notice] = []
-        daemon = Daemon(self.store, self, self, self, self.notices.append, settings=Settings(max_runs=max_runs))
-        self._turns = daemon.turns()
+        self.daemon = Daemon(self.store, self, self, self, self.notices.append, settings=Settings(max_runs=max_runs))
+        self._turns = self.daemon.turns()
 
     # The clock, the launcher and the inquirer.
 
@@ -89,7 +94,13 @@ class Stage:
     def define(self, name: str, document: Any) -> None:
         digest = msgspec.json.encode(document)
         definition = Definition(
-            kind="trigger", name=name, target=f"m:{name}", digest=digest, document=document, registered_at=self.time
+            kind="trigger",
+            name=name,
+            target=f"m:{name}",
+            digest=digest,
+            document=document,
+            registered_at=self.time,
+            origin="here",
         )
         self.store.agenda.register([definition])
 
@@ -174,6 +185,33 @@ def test_another_schedule_makes_up_for_nothing_that_the_old_one_missed(stage: St
     stage.register("t", Timetable(Cron("*/10 * * * *")), limits=Limits(missed="all"), parameters={"a": 1})
     stage.go()
     assert len(stage.fired("t")) == before + 3
+
+
+def test_what_comes_back_makes_up_for_nothing_that_it_was_gone_for(stage: Stage) -> None:
+    """Neither as it was, nor as another version."""
+    agenda = stage.store.agenda
+    sources = {"t": every(60.0), "e": EventSource(Pattern("upload")), "s": SensorSource("s")}
+    for more in ({}, {"parameters": {"a": 1}}):
+        for name, source in sources.items():
+            stage.register(name, source, limits=Limits(missed="all"), **more)
+        stage.go(60.0)
+        before = [len(stage.fired(name)) for name in sources]
+        stage.given = [Answer(id=stage.asked[-1].id, cursor=7, moved=True)]
+        stage.go()
+        agenda.register([], origins=["here"])
+        stage.go(1.0)
+        agenda.emit([Occurrence(id=str(stage.time), source="s", type="upload", at=stage.time)])
+        stage.go(600.0)
+        for name, source in sources.items():
+            stage.register(name, source, limits=Limits(missed="all"), **more)
+        stage.go(1.0)
+        assert [len(stage.fired(name)) for name in sources] == before
+        assert agenda.standings(["s"])[0].cursor == 7
+        agenda.emit([Occurrence(id=str(stage.time), source="s", type="upload", at=stage.time)])
+        stage.go(60.0)
+        assert [len(stage.fired(name)) for name in sources] == [before[0] + 1, before[1] + 1, before[2]]
+        agenda.register([], origins=["here"])
+        stage.go(600.0)
 
 
 def test_a_trigger_that_cannot_be_read_does_not_stop_the_others(stage: Stage) -> None:
@@ -265,6 +303,116 @@ def test_no_more_runs_are_started_than_may_be() -> None:
     stage.go(1.0)
     assert len(stage.started) == 3
     stage.close()
+
+
+def test_overlap_is_seen_to_while_no_more_runs_may_be() -> None:
+    stage = Stage(max_runs=1)
+    stage.register("t", every(10.0), limits=Limits(missed="all", at_most=1, overlap="skip"))
+    stage.register("u", every(10.0), priority=-1)
+    for _ in range(4):
+        stage.go(10.0)
+    states = [each.state for each in stage.fired("t")]
+    assert states == [FiringState.STARTED, FiringState.SKIPPED, FiringState.SKIPPED, FiringState.SKIPPED]
+    full = "1 runs of triggers are under way (--max-runs 1)"
+    assert [each.reason for each in stage.fired("u")] == [full, "", "", ""]
+    assert [each.text for each in stage.notices if full in each.text] == [f"u and all others wait: {full}"]
+    stage.close()
+
+
+@pytest.mark.parametrize(("missed", "waiting"), [("latest", 1), ("none", 1), ("all", 4)])
+def test_a_newer_tick_takes_the_place_of_one_that_waits(stage: Stage, missed: Any, waiting: int) -> None:
+    stage.register("t", every(10.0), limits=Limits(missed=missed, at_most=1))
+    for _ in range(5):
+        stage.go(10.0)
+        # what one look finds, the next one takes to be old
+        stage.go(0.5)
+    first, *others = stage.fired("t")
+    assert first.state is FiringState.STARTED
+    assert [each.state for each in others].count(FiringState.QUEUED) == waiting
+    assert others[-1].state is FiringState.QUEUED
+    assert {each.reason for each in others if each.state is FiringState.SKIPPED} <= {"a newer tick is due"}
+
+
+def test_a_condition_that_fails_builds_no_queue_and_is_asked_ever_more_seldom(stage: Stage) -> None:
+    stage.register("t", every(10.0), condition="ready")
+    asked: list[float] = []
+    for _ in range(600):
+        stage.go(1.0)
+        if len(stage.asked) > len(asked):
+            asked.append(stage.time)
+            stage.given = [Answer(id=stage.asked[-1].id, error="no")]
+    assert len(asked) < 12
+    queued = [each for each in stage.fired("t") if each.state is FiringState.QUEUED]
+    assert len(queued) <= 2
+    while len(stage.asked) == len(asked):
+        stage.go(1.0)
+    stage.given = [Answer(id=stage.asked[-1].id, holds=True)]
+    stage.go(1.0)
+    stage.go(1.0)
+    assert len(stage.started) == 1
+
+
+def test_what_a_sensor_names_again_is_not_told_again(stage: Stage) -> None:
+    stage.register("s", SensorSource("s", every=10.0))
+    for at in (0.0, 20.0):
+        stage.go(at)
+        stage.given = [Answer(id=stage.asked[-1].id, requests=(Request(key="k1"),), moved=True, printed="two\nlines")]
+        stage.go(1.0)
+    assert [each.text for each in stage.notices if each.what == "fired"] == ["s fired for k1"]
+    assert [each.text for each in stage.notices if each.what == "printed"] == ["s: two", "s: lines"] * 2
+    [standing] = stage.store.agenda.standings(["s"])
+    assert (standing.fired_at, standing.note, standing.asker) == (START + 1.0, "there was nothing new", "")
+
+
+def test_a_failure_is_told_again_when_it_is_another_one_and_once_an_hour(stage: Stage) -> None:
+    stage.register("s", SensorSource("s", every=10.0, longest=60.0))
+    asked = 0
+    for _ in range(4000):
+        stage.go(1.0)
+        if len(stage.asked) > asked:
+            asked = len(stage.asked)
+            stage.given = [Answer(id=stage.asked[-1].id, error="no" if asked < 4 else "never")]
+    told = [each.text for each in stage.notices if each.what == "trouble"]
+    assert told == ["s failed: no", "s failed: never", "s failed: never"]
+
+
+def test_what_a_daemon_that_is_gone_has_asked_is_asked_at_once(stage: Stage) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    name = driver_name(ended.pid)
+    for each in ("mine", "theirs"):
+        stage.register(each, SensorSource(each, timeout=1800.0))
+    leases = [
+        Advance(standing=Standing(trigger=trigger, next_at=START + 1815.0, looked_at=START, asker=asker))
+        for trigger, asker in (("mine", name), ("theirs", "elsewhere:1"))
+    ]
+    assert stage.store.agenda.advance(leases) == [True, True]
+    stage.go(10.0)
+    assert stage.asked == []
+    ended.communicate(b"\n")
+    stage.go(10.0)
+    assert [each.function for each in stage.asked] == ["mine"]
+    assert stage.store.agenda.standings(["mine"])[0].asker == stage.name
+
+
+def test_a_daemon_that_is_stopped_gives_back_what_it_asks(stage: Stage) -> None:
+    stage.register("s", SensorSource("s", timeout=1800.0))
+    stage.go()
+    assert stage.store.agenda.standings(["s"])[0].asker == stage.name
+    stage.daemon.give_back()
+    [standing] = stage.store.agenda.standings(["s"])
+    assert (standing.asker, standing.next_at) == ("", START)
+
+
+def test_a_daemon_says_that_it_is_there(stage: Stage) -> None:
+    heart = Heart(stage.store.agenda, stage, this_process())
+    assert daemons.serving(daemons.standing(stage.store.agenda), START) == []
+    heart.step(START)
+    known = daemons.standing(stage.store.agenda)
+    assert [(each.process, each.since) for each in daemons.serving(known, START)] == [(this_process(), START)]
+    # nobody has heard of it for so long
+    assert daemons.serving(known, START + 120.0) == []
+    heart.stop()
+    assert daemons.serving(daemons.standing(stage.store.agenda), START) == []
 
 
 def test_a_backfill_pauses_for_a_failure_and_goes_on_when_people_say_so(stage: Stage) -> None:

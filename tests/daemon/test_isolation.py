@@ -104,6 +104,7 @@ def test_what_sensors_do_is_their_answer(place: Path, isolated: Isolated) -> Non
     counted = found["counting"]
     assert [(each.key, each.parameters, each.tags) for each in counted.requests] == [("row-5", {"what": "x"}, ("a",))]
     assert (counted.cursor, counted.moved, counted.error) == (6, True, "")
+    assert (counted.printed, found["ending"].printed) == ("on stdout\non stderr", "")
     assert (found["idle"].why, found["idle"].requests, found["idle"].error) == ("nothing new", (), "")
     assert "ZeroDivisionError" in found["raising"].error
     assert 'sensors.py", line' in found["raising"].error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -42,6 +43,7 @@ def test_stopping_it_disturbs_no_run(tmp_path: Path) -> None:
     wait_for(lambda: project.notes == ["slow.csv"], "the run goes on")
     assert "serving 1 trigger" in log.read_text()
     assert "Traceback" not in log.read_text()
+    assert log.read_text().splitlines()[-1].endswith("stopped; 1 run goes on by itself")
 
 
 @pytest.mark.slow
@@ -82,13 +84,15 @@ def test_a_run_whose_process_is_killed_goes_on(tmp_path: Path) -> None:
 def test_files_that_change_are_registered_again(tmp_path: Path) -> None:
     project = Project(tmp_path, HEARD)
     log = tmp_path / "up.log"
-    first = project.started("up", "pipes.py", "--reload")
+    first = project.started("up", "pipes.py", "--reload", "--json")
     wait_for(lambda: "serving 1 trigger" in log.read_text(), "it serves")
     second = project.started("up", "--json", log=tmp_path / "second.log")
     wait_for(lambda: "another daemon" in (tmp_path / "second.log").read_text(), "it says that it is not alone")
     source = (tmp_path / "pipes.py").read_text()
     (tmp_path / "pipes.py").write_text(source + 'more = trigger(noting, event("more"), parameters={"what": "more"})\n')
     wait_for(lambda: "trigger more" in log.read_text(), "it is registered")
+    assert {json.loads(line)["what"] for line in log.read_text().splitlines()} == {"serving"}
+    assert "stopped" not in log.read_text()
     project.run("emit", "more")
     wait_for(lambda: project.notes == ["more"], "it is served")
     for daemon in (first, second):

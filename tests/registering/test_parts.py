@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from penstock import pipeline, task
 from penstock.authoring.pipeline import Composition
+from penstock.model.asset import AssetSpec
 from penstock.model.graph import Graph
+from penstock.model.occurrence import Pattern
 from penstock.model.registration import Definition
 from penstock.model.schedule import Cron, Timetable
-from penstock.model.trigger import Limits, Trigger
+from penstock.model.trigger import EventSource, Limits, SensorSource, Trigger
 from penstock.registering.changes import changes
 from penstock.registering.parts import AskedFor, parts_of_document, parts_of_graph, whole
 
@@ -61,14 +63,9 @@ def test_constants_of_other_types_are_other_parts() -> None:
 
 
 def test_a_trigger_is_told_field_by_field() -> None:
-    def definition(trigger: Trigger) -> Definition:
-        parts = parts_of_document(trigger, {"has_room": b"1"})
-        document = msgspec.to_builtins(trigger)
-        return Definition(kind="trigger", name="t", target="t", digest=whole(parts), parts=parts, document=document)
-
     before = Trigger(name="t", source=Timetable(Cron("0 2 * * *")), pipeline="one")
     after = Trigger(name="t", source=Timetable(Cron("0 3 * * *")), pipeline="one", limits=Limits(at_most=1))
-    found = changes(definition(before), definition(after), lambda _: None, lambda _: None)
+    found = changes(definition(before, "trigger"), definition(after, "trigger"), lambda _: None, lambda _: None)
     assert [each.part for each in found] == ["source", "limits"]
     assert (found[0].before, found[0].after) == ("every day at 02:00 UTC", "every day at 03:00 UTC")
     assert (found[1].before, found[1].after) == ("at_most=null", "at_most=1")
@@ -80,3 +77,43 @@ def test_values_that_are_asked_for_and_missing_are_remembered() -> None:
     with pytest.raises(KeyError):
         values["b"]
     assert values.missing == ["b"]
+
+
+#: a value for each field of a trigger that may be said, other than the usual one
+OTHERWISE: dict[str, Any] = {
+    "source": SensorSource("asked", every=5),
+    "pipeline": "two",
+    "assets": "+report",
+    "parameters": {"path": "b"},
+    "limits": Limits(at_most=1, overlap="skip", after_success=True),
+    "condition": "has_room",
+    "priority": 3,
+    "tags": ("nightly",),
+    "enabled": False,
+}
+
+
+@pytest.mark.parametrize("field", OTHERWISE)
+def test_every_option_of_a_trigger_can_change(field: str) -> None:
+    before = Trigger(name="t", source=EventSource(Pattern("upload")), pipeline="one", parameters={"path": "a"})
+    after = msgspec.structs.replace(before, **{field: OTHERWISE[field]})
+    for old, new in ((before, after), (after, before)):
+        found = changes(definition(old, "trigger"), definition(new, "trigger"), lambda _: None, lambda _: None)
+        assert [each.part for each in found] == [field]
+        assert (found[0].before, found[0].after) != ("", "")
+
+
+def test_every_field_of_an_asset_can_change() -> None:
+    before = AssetSpec(name="a")
+    fields = [name for name in AssetSpec.__struct_fields__ if name not in ("name", "location", "description")]
+    for name in fields:
+        one = definition(before, "asset")
+        other = msgspec.structs.replace(one, parts={**one.parts, name: b"other"}, digest=b"other")
+        assert [each.part for each in changes(one, other, lambda _: None, lambda _: None)] == [name]
+
+
+def definition(noun: Trigger | AssetSpec, kind: Literal["trigger", "asset"]) -> Definition:
+    parts = parts_of_document(noun, {"has_room": b"1"})
+    plain = msgspec.to_builtins(noun)
+    document = plain if kind == "trigger" else {"spec": plain, "code": ""}
+    return Definition(kind=kind, name=noun.name, target="t", digest=whole(parts), parts=parts, document=document)

@@ -66,7 +66,10 @@ class Endpoint:
         self.services = Services()
         #: how often it was told that there is something new
         self.told: list[None] = []
-        self.url = stack.enter_context(listening(self.services, "127.0.0.1", 0, lambda: self.told.append(None)))
+        #: what the owner was told
+        self.said: list[str] = []
+        heard = listening(self.services, "127.0.0.1", 0, lambda: self.told.append(None), self.said.append)
+        self.url = stack.enter_context(heard)
 
     def send(self, path: str, body: bytes | str, headers: Mapping[str, str] | None = None) -> Answer:
         return send(self.url + path, body, headers)

@@ -27,7 +27,7 @@ def emit(self, occurrences):
 
 if sys.argv[1] == "dies":
     RelationalAgenda.emit = emit
-with listening(Services(), "127.0.0.1", 0, lambda: None) as address:
+with listening(Services(), "127.0.0.1", 0, lambda: None, print) as address:
     print(address, flush=True)
     threading.Event().wait()
 """

@@ -57,6 +57,11 @@ def test_a_signed_webhook(endpoint: Endpoint) -> None:
         assert "canary" not in json.dumps(answer.document)
     assert endpoint.send("/webhooks/github", body).status == 401
     assert len(endpoint.recorded()) == 1
+    # the owner hears of it, of the same once in a while, and at the start of what can never work
+    lost, *refused = endpoint.said
+    assert "/webhooks/lost refuses everything" in lost and "NOT_SET_HERE" in lost
+    assert sorted("does not fit" in each for each in refused) == [False, True]
+    assert all(each.startswith("/webhooks/github refused a request of 127.0.0.1") for each in refused)
 
 
 def test_a_signature_with_a_time_is_good_for_a_while(endpoint: Endpoint) -> None:
@@ -141,5 +146,5 @@ def test_an_address_that_is_taken_is_said(endpoint: Endpoint, tmp_path: Path) ->
         ("127.0.0.1", port, "Address already in use"),
         ("no.such.host.invalid", 1, "no address here"),
     ):
-        with pytest.raises(DefinitionError, match=what), listening(endpoint.services, host, at, lambda: None):
+        with pytest.raises(DefinitionError, match=what), listening(endpoint.services, host, at, lambda: None, print):
             pass

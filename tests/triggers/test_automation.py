@@ -62,7 +62,7 @@ def test_eager_makes_it_once_for_each_new_version() -> None:
     world.made("raw")
     first = world.decide()
     assert [each.key for each in first.wanted] == ["all from orders.1,raw.1"]
-    assert world.reason().endswith("for which it was started once, and had no new version")
+    assert world.reason().endswith("for which it was started once, and it had no new version")
     world.made("report", upstream=["raw", "orders"])
     assert world.reason() == "not: none of its rules holds: nothing that it is made from has a new version"
     world.made("raw")
@@ -154,3 +154,13 @@ def test_rules_are_put_together() -> None:
     assert (both.rules, both.backlog) == (("eager", "missing", "schedule"), 7)
     with pytest.raises(Exception, match="a number from 1 up"):
         when_missing(0)
+
+
+def test_why_nothing_is_made_is_said_rule_by_rule() -> None:
+    world = World(when_missing())
+    world.made("report")
+    assert world.reason() == "not: none of its rules holds: it was made"
+    world = World(on_code_change())
+    assert "never made, which is not a change of its code" in world.reason()
+    world.made("report")
+    assert world.reason() == "not: none of its rules holds: its code is as it was"

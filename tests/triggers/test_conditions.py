@@ -22,6 +22,7 @@ from penstock.triggers.conditions import (
     next_at,
     observe,
     several,
+    unmet,
     waiting_for,
 )
 
@@ -203,10 +204,10 @@ def test_a_condition_that_was_changed_begins_anew_after_what_was_seen() -> None:
 def test_what_is_waited_for() -> None:
     both = all_of(A, count_of(event("b", subject="x", name="b"), 3))
     state = begin(both)
-    assert waiting_for(both, state) == "an event a and 3 of 3: an event b about x"
+    assert waiting_for(both, state) == "an event a and 3 times an event b about x"
     state, _ = observe(both, state, happened("a", 1), 1)
     state, _ = observe(both, state, happened("b", 1, subject="x"), 2)
-    assert waiting_for(both, state) == "2 of 3: an event b about x"
+    assert waiting_for(both, state) == "3 times an event b about x (1 of 3 have come)"
     quiet = debounce(A, 60)
     state, _ = observe(quiet, begin(quiet), happened("a", 0), 1)
     assert waiting_for(quiet, state) == "quiet until 1970-01-01T00:01:00+00:00"
@@ -302,3 +303,12 @@ def test_nothing_depends_on_when_somebody_looked(
     assert sorted(each.key for each in often) == sorted(each.key for each in never)
     # one event makes one run of a pattern, and no match comes twice
     assert len({each.key for each in never}) == len(never)
+
+
+def test_why_an_event_counts_for_nothing() -> None:
+    large = event("a", where={"size >": 10, "path matches": "*.csv"})
+    assert waiting_for(large, begin(large)) == 'an event a with size > 10 and path matches "*.csv"'
+    data = {"size": 3, "path": "x.csv"}
+    assert unmet(large, happened("a", 1, data=data)) == ["size > 10 does not hold (it is 3)"]
+    assert unmet(large, happened("a", 1, data={"size": 11})) == ['path matches "*.csv" does not hold (it is not there)']
+    assert unmet(large, happened("other", 1)) == []

@@ -122,3 +122,8 @@ def test_downstream_is_the_inverse_of_upstream(
 
     expected = [each for each in keys(below, NOW, none) if is_made_from(each)]
     assert list(downstream_keys(mapping, key, above, below, KNOWN)) == expected
+
+
+def test_a_function_that_names_what_is_no_partition_is_named() -> None:
+    with pytest.raises(NotFoundError, match="mine:day_before names 'before eu' for 'eu'"):
+        up(Chosen("mine:day_before"), "eu", static(["eu", "us"]), static(["eu"]))

@@ -188,3 +188,26 @@ def test_what_is_listed_is_what_is_counted_and_contained(of: TimePartitions, day
     assert p.latest(of, 3, now, none) == listed[-3:]
     if listed:
         assert p.between(of, listed[0], listed[-1], now, none) == listed
+
+
+@pytest.mark.parametrize("key", ["latest", "missing", "x,y", "a..b", "*", " a", ""])
+def test_a_key_that_cannot_be_named_is_refused(key: str) -> None:
+    with pytest.raises(DefinitionError, match="cannot have the key"):
+        p.check_key(key)
+
+
+def test_a_key_that_is_not_there_names_what_was_meant() -> None:
+    def remedy(of: Partitions, text: str, *known: str) -> str | None:
+        with pytest.raises(NotFoundError) as caught:
+            p.expanded(of, text, at("2026-12-01"), lambda _: known)
+        return caught.value.remedy
+
+    assert remedy(daily("2026-01-01"), "2026-02-03..2026-02-01") == "Write 2026-02-01..2026-02-03."
+    assert remedy(static(["a", "b"]), "b..a") == "Write a..b."
+    assert "penstock assets partitions ASSET --add eu" in str(remedy(dynamic("regions"), "eu"))
+    many = dimensions(day=daily("2026-01-01"), region=static(["eu"]))
+    assert remedy(many, "eu|2026-01-05") == "Did you mean 2026-01-05|eu?"
+    hours = hourly("2026-10-01", zone="Europe/Berlin")
+    assert remedy(hours, "2026-10-25T02:00") == "Say which: 2026-10-25T02:00+02:00 or 2026-10-25T02:00+01:00."
+    with pytest.raises(DefinitionError, match="cannot have the key"):
+        p.check_key("a|b", dimension=True)

@@ -125,6 +125,7 @@ def of(condition: Condition) -> Source:
     ("source", "template"),
     [
         (TICKS, "{logical_time:%Y} {interval.start} {trigger} {key}"),
+        (TICKS, "{logical_time:%-d. %B 100%% %H:%M:%S.%f %z %s}"),
         (of(event("a")), "{event.data.anything.at.all} {logical_time}"),
         (
             of(event("a", fields={"size": int, "more": dict})),
@@ -153,6 +154,7 @@ def test_templates_that_fit_their_source(source: Source, template: str) -> None:
         (TICKS, "{interval}", "an interval has start and end"),
         (TICKS, "{logical_time.year}", "logical_time has no fields; to write it another way, give a format"),
         (TICKS, "{trigger:d}", "the format 'd' does not fit"),
+        (TICKS, "{logical_time:%Y-%Q}", "there is no '%Q' in a format of moments"),
         (TICKS, "{", "a brace is opened and not closed"),
         (of(event("a")), "{interval.start}", "only a schedule has data intervals"),
         (of(event("a")), "{event.datta.x}", "an event has no 'datta'; did you mean 'data'?"),

@@ -16,6 +16,7 @@ from penstock.model.run import timestamp
 from penstock.model.value import Artifact
 from penstock.ports import Store
 from penstock.runtime.assets.freshness import told
+from penstock.values import Values
 
 #: partitions that are listed of an asset
 _LISTED = 50
@@ -32,12 +33,32 @@ def row(assets: Assets, states: AssetStates, name: str) -> dict[str, Any]:
         "kind": "external" if spec.external else "partitioned" if spec.partitions is not None else "plain",
         "state": state,
         "late": states.late(name) is not None,
+        "not_passed": states.not_passed(name),
         "may_become_stale": states.above(name) if state == "fresh" and not spec.external else [],
         "latest": None if newest is None else _in_short(newest),
         "partitions": None if spec.partitions is None else counts(states, name),
         "owners": list(spec.owners),
         "tags": list(spec.tags),
         "description": spec.description,
+    }
+
+
+def broken_row(name: str, states: AssetStates) -> dict[str, Any]:
+    """An asset that is registered, and of which the code does not load."""
+    newest = states.newest(name)
+    return {
+        "name": name,
+        "group": "",
+        "kind": "broken",
+        "state": "broken",
+        "late": False,
+        "not_passed": [],
+        "may_become_stale": [],
+        "latest": None if newest is None else _in_short(newest),
+        "partitions": None,
+        "owners": [],
+        "tags": [],
+        "description": "",
     }
 
 
@@ -59,8 +80,11 @@ def _in_short(version: Materialization) -> dict[str, Any]:
     }
 
 
-def version_document(version: Materialization, store: Store | None = None) -> dict[str, Any]:
-    """A version of an asset; with a store, also what can be shown of its value."""
+def version_document(
+    version: Materialization, store: Store | None = None, values: Values | None = None
+) -> dict[str, Any]:
+    """A version of an asset; with a store, also what was recorded to show of its value, and with `values`, small values
+    themselves."""
     value = version.value
     document = {
         "asset": version.asset,
@@ -79,7 +103,11 @@ def version_document(version: Materialization, store: Store | None = None) -> di
     if store is None:
         return document
     found = store.descriptions([version.digest]).get(version.digest)
-    return {**document, "preview": None if found is None else found.preview}
+    preview = None if found is None else found.preview
+    if preview is None and values is not None and isinstance(value, Artifact) and value.codec == "data":
+        # nothing was recorded, since it is small enough to be shown as it is
+        preview = values.preview(value) if value.payload is not None else None
+    return {**document, "preview": preview}
 
 
 def check_document(result: CheckResult) -> dict[str, Any]:
@@ -235,4 +263,14 @@ def reasons(stale: Mapping[Any, Any]) -> Sequence[dict[str, Any]]:
     ]
 
 
-__all__ = ["check_document", "counts", "in_full", "lineage", "reasons", "row", "version_document", "version_of"]
+__all__ = [
+    "broken_row",
+    "check_document",
+    "counts",
+    "in_full",
+    "lineage",
+    "reasons",
+    "row",
+    "version_document",
+    "version_of",
+]

@@ -56,6 +56,15 @@ class AssetStates:
         """The version that was made last."""
         return max(self.latest(name).values(), key=lambda each: each.at, default=None)
 
+    def not_passed(self, name: str) -> list[str]:
+        """The checks that the latest versions have not passed, by name; those first that hold back what is made from it."""
+        from penstock.app.asset_gates import holds_back, not_passed
+
+        if self._store is None or not self._assets.graph[name].checks:
+            return []
+        found = not_passed(self._store, name, self.latest(name).values())
+        return list(dict.fromkeys(each.check for each in sorted(found, key=holds_back, reverse=True)))
+
     def states(self, name: str) -> Mapping[str, PartitionState]:
         """The state of every partition that is not missing."""
         return {} if self._store is None else self._store.catalog.states(name)

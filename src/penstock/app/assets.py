@@ -20,7 +20,7 @@ from penstock.authoring.decorated import check_function, check_name
 from penstock.authoring.options.policy import policy_of, read_options
 from penstock.authoring.source import caller
 from penstock.authoring.task import Task
-from penstock.errors import DefinitionError, NotFoundError
+from penstock.errors import DefinitionError, NotFoundError, PenstockError
 from penstock.model.options import RunOptions
 from penstock.services import Services
 
@@ -38,6 +38,9 @@ R = TypeVar("R")
 
 #: more versions than there are of anything
 _EVERY = 1_000_000
+
+#: what is said of an asset that is registered, and not there
+BROKEN = "is registered, and its code does not load"
 
 #: the name of a run that makes several assets
 NAME = "assets"
@@ -93,12 +96,19 @@ def assets_in(module: ModuleType) -> list[AnyAsset]:
 
 
 class Assets:
-    """Assets that belong together, with those that they name as such. `places` are the files that they are in.
+    """Assets that belong together, with those that they name as such. `places` are the files that they are in. `faults` say
+    why others are not here, and `absent` what became of each of those, by name.
 
     Raises DefinitionError as `AssetGraph` does.
     """
 
-    def __init__(self, assets: Iterable[AnyAsset], places: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        assets: Iterable[AnyAsset],
+        places: Iterable[str] = (),
+        faults: Sequence[PenstockError] = (),
+        absent: Mapping[str, str] | None = None,
+    ) -> None:
         from penstock.runtime.assets.graph import AssetGraph
 
         found: dict[int, AnyAsset] = {}
@@ -110,9 +120,11 @@ class Assets:
                 continue
             found[id(each)] = each
             waiting += each.settings.named
-        self.graph: AssetGraph = AssetGraph(each.spec for each in found.values())
+        self.graph: AssetGraph = AssetGraph((each.spec for each in found.values()), absent or {})
         self.by_name: Mapping[str, AnyAsset] = {each.name: each for each in found.values()}
         self.places = tuple(places) or tuple(dict.fromkeys(_file_of(each) for each in found.values()))
+        self.faults = tuple(faults)
+        self.broken = [name for name, word in self.graph.absent.items() if word == BROKEN]
 
     @property
     def target(self) -> str:
@@ -227,9 +239,19 @@ def recorded(store: Store, wanted: Mapping[AssetCell, int]) -> dict[AssetCell, M
         versions = store.catalog.history(cell.asset, cell.partition, limit=_EVERY)
         match = next((each for each in versions if each.version == version), None)
         if match is None:
-            raise NotFoundError(f"version {version} of {cell.id} is no longer recorded")
+            raise _unrecorded(cell, version, versions)
         found[cell] = match
     return found
+
+
+def _unrecorded(cell: AssetCell, version: int, versions: Sequence[Materialization]) -> NotFoundError:
+    """What to raise for a version that is not there."""
+    if not versions:
+        return NotFoundError(f"{cell.id} was never made")
+    newest = versions[0].version
+    if version > newest or version < 1:
+        return NotFoundError(f"there is no version {version} of {cell.id}", remedy=f"The latest is {newest}.")
+    return NotFoundError(f"version {version} of {cell.id} is no longer recorded")
 
 
 def latest_of(store: Store | None, cells: Iterable[AssetCell]) -> dict[AssetCell, Materialization]:
@@ -273,7 +295,14 @@ def prepared(
     with services.existing_store() if services.has_store else nullcontext() as store:
         states = AssetStates(assets, store, options)
         names = select(selection, assets.graph, states.selectors)
-        keys = states.chosen(list(partitions))
+        wanted = list(partitions)
+        if wanted and names and all(assets.graph[name].partitions is None for name in names):
+            raise DefinitionError(
+                f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no partitions, and {', '.join(wanted)} is asked for",
+                where=str(assets.graph[names[0]].location),
+                remedy="Leave --partition (partitions=...) out.",
+            )
+        keys = states.chosen(wanted)
         cells = cells_of(assets.graph, names, keys)
         if names and not cells:
             _check_makeable(assets, names)
@@ -281,6 +310,8 @@ def prepared(
         sources = outside(cells, needed)
         versions = latest_of(store, sources)
         _check_there(assets, needed, versions, sources)
+        if store is not None:
+            _check_taken(assets, needed, versions, store)
     made = list(dict.fromkeys(cell.asset for cell in cells))
     pipeline = AssetPipeline(assets, made[0] if len(made) == 1 else NAME, options)
     pipeline.known = versions
@@ -320,6 +351,26 @@ def _check_there(
                 where=str(assets.graph[cell.asset].location),
                 remedy=f"Make it as well: +{cell.asset} stands for {cell.asset} and all that it is made from.",
             )
+
+
+def _check_taken(
+    assets: Assets,
+    needed: Mapping[AssetCell, Sequence[Needed]],
+    versions: Mapping[AssetCell, Materialization],
+    store: Store,
+) -> None:
+    """Raise NotFoundError where the latest version of what is to be taken did not pass a blocking check."""
+    from penstock.app.asset_gates import check_passed
+
+    taken = {
+        cell for each in needed.values() for need in each if need.input.parameter is not None for cell in need.cells
+    }
+    by_asset: dict[str, list[Materialization]] = {}
+    for cell, version in versions.items():
+        if cell in taken:
+            by_asset.setdefault(cell.asset, []).append(version)
+    for name, each in by_asset.items():
+        check_passed(store, name, each, assets.graph[name])
 
 
 def materialize(
@@ -385,8 +436,10 @@ def load_asset(name: Any, partition: str | None = None, version: int | None = No
     """The value of an asset (or of the one by that name): of its latest version, or of another. `partition` is for one
     that has any.
 
-    Raises NotFoundError for an asset, a partition or a version that was never made, or of which only the version is known.
+    Raises NotFoundError for an asset, a partition or a version that was never made, or of which only the version is known,
+    and for a latest version that did not pass a blocking check; by its number, that one is loaded too.
     """
+    from penstock.app.asset_gates import check_passed
     from penstock.runtime.assets.cells import AssetCell
     from penstock.runtime.assets.graph import unknown_asset
 
@@ -401,11 +454,13 @@ def load_asset(name: Any, partition: str | None = None, version: int | None = No
         if found is None:
             known = {each.asset for each in store.catalog.latest()}
             if called not in known:
-                raise unknown_asset(called, known, remedy="Nothing was ever made.")
+                raise unknown_asset(called, known, remedy=None if known else "Nothing was ever made.")
             raise NotFoundError(
                 f"{cell.id} was never made",
                 remedy=None if partition else f"It has partitions: load_asset({called!r}, partition=...).",
             )
+        if version is None:
+            check_passed(store, called, [found])
     if found.value is None:
         raise NotFoundError(f"{called} is made elsewhere: only its version is known, {found.digest.hex()[:12]}")
     return services.values.load(found.value)
@@ -418,6 +473,7 @@ def load_assets(target: str, load: Callable[[str], ModuleType]) -> AssetPipeline
 
 
 __all__ = [
+    "BROKEN",
     "AnyAsset",
     "Asset",
     "AssetPipeline",

@@ -9,7 +9,7 @@ import click
 
 from penstock.cli.assets import assets, files_option, opened
 from penstock.cli.reporting import json_option, print_json, show
-from penstock.errors import DefinitionError
+from penstock.errors import DefinitionError, NotFoundError
 from penstock.model.run import timestamp
 
 if TYPE_CHECKING:
@@ -102,11 +102,21 @@ def _dynamic(name: str, of: Any) -> DynamicPartitions:
 def _changed(
     services: Services, of: DynamicPartitions, add: tuple[str, ...], remove: tuple[str, ...]
 ) -> dict[str, Any]:
+    from penstock.runtime.reading.nearest import nearest
     from penstock.triggers.partitions import check_key
 
     for key in add:
-        check_key(key)
+        # assets with several dimensions may share them
+        check_key(key, dimension=True)
     with services.store() as store:
+        known = set(store.catalog.dynamic_partitions(of.name))
+        absent = [key for key in remove if key not in known]
+        if absent:
+            near = nearest(absent[0], known)
+            raise NotFoundError(
+                f"{of.name} has no partition {absent[0]!r}; nothing was changed",
+                remedy=f"Did you mean {' or '.join(near)}?" if near else f"There are {len(known):,}.",
+            )
         added = store.catalog.add_partitions(of.name, add)
         removed = store.catalog.remove_partitions(of.name, remove)
         return {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Document = Mapping[str, Any]
 
 #: the symbols of states, by those of tasks
-_MARKS = {"fresh": "succeeded", "stale": "upstream_failed", "missing": "pending", "late": "failed"}
+_MARKS = {"fresh": "succeeded", "stale": "upstream_failed", "missing": "pending", "late": "failed", "broken": "failed"}
 #: reasons of one asset, and partitions, that are shown
 _REASONS, _PARTITIONS = 10, 12
 
@@ -37,19 +37,17 @@ def _row(row: Document) -> dict[str, Any]:
     from penstock.cli.renderables import Marked
 
     latest = row["latest"]
-    words = [
-        *([row["state"]] if row["state"] != "fresh" or not row["late"] else []),
-        *(["late"] if row["late"] else []),
-    ]
+    words = [row["state"], *(["late"] if row["late"] else [])]
+    failed = f"did not pass: {', '.join(row['not_passed'])}" if row["not_passed"] else ""
     note = f"may become stale: {', '.join(row['may_become_stale'][:3])}" if row["may_become_stale"] else ""
     return {
         "asset": row["name"],
         "group": row["group"],
-        "state": Marked(_MARKS["late" if row["late"] else row["state"]], ", ".join(words)),
+        "state": Marked(_MARKS["late" if row["late"] or failed else row["state"]], ", ".join(words)),
         "version": "" if latest is None or row["partitions"] else str(latest["version"]),
         "made": "" if latest is None else when(latest["at"]),
         "partitions": _counts(row["partitions"]),
-        "note": "external" if row["kind"] == "external" else note,
+        "note": "; ".join(filter(None, (failed, "external" if row["kind"] == "external" else note))),
     }
 
 
@@ -234,6 +232,8 @@ def _value(version: Document) -> str:
     preview: Document = version.get("preview") or {}
     if preview.get("kind") == "frame":
         return f"{counted(preview.get('rows', 0), 'row')}"
+    if preview.get("kind") == "data" and "value" in preview:
+        return clip(repr(preview["value"]), 60)
     told = version.get("type") or ""
     return f"{told}, {size(version['size'])}" if told and version.get("size") is not None else told
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from penstock.cli.reporting import json_option, print_json, show, stdout_kept_clean
+from penstock.cli.reporting import json_option, print_json, show, show_error, stdout_kept_clean
 from penstock.cli.target_options import run_options, settings_of
 from penstock.errors import DefinitionError, NotFoundError, PenstockError
 
@@ -30,6 +30,8 @@ files_option = click.option(
     metavar="TARGET",
     help="A file, folder or module with assets; repeatable. Default: what is registered.",
 )
+#: results of checks that are looked through for those of a run
+_TOLD = 1000
 #: how many partitions of an asset are looked at whether they are stale, where that is told in passing
 _COMPARED = 100
 partition_option = click.option("--partition", default=None, metavar="KEY", help="Of an asset with partitions.")
@@ -54,8 +56,15 @@ def opened(files: tuple[str, ...]) -> Generator[Project]:
     services = Services()
     with stdout_kept_clean():
         assets = project_assets(services, files)
+        tell_faults(assets)
         with services.existing_store() if services.has_store else nullcontext() as store:
             yield Project(services, assets, store, AssetStates(assets, store, most=_COMPARED))
+
+
+def tell_faults(assets: Assets) -> None:
+    """Say on stderr what is wrong with registered files; the rest goes on."""
+    for fault in assets.faults:
+        show_error(fault)
 
 
 @click.group(
@@ -87,7 +96,7 @@ Examples:
 @json_option
 def list_assets(selection: tuple[str, ...], files: tuple[str, ...], as_json: bool) -> None:
     """List assets (of a SELECTION): whether they are fresh, stale, missing or late, and their latest versions."""
-    from penstock.app.asset_documents import row
+    from penstock.app.asset_documents import broken_row, row
     from penstock.cli.asset_views import asset_table
     from penstock.runtime.assets.selecting import select
 
@@ -95,6 +104,8 @@ def list_assets(selection: tuple[str, ...], files: tuple[str, ...], as_json: boo
         states = project.states
         names = select(_text(selection) or "*", project.assets.graph, states.selectors)
         rows = [row(project.assets, states, name) for name in names]
+        if not selection:
+            rows += [broken_row(name, states) for name in project.assets.broken]
     if as_json:
         print_json(rows)
     else:
@@ -242,6 +253,7 @@ def materialize(plan: bool, yes: bool, tags: tuple[str, ...], quiet: bool, as_js
                 asked.pipeline, asked.parameters, asked.options, target=target, observers=observers, tags=tags
             ),
         )
+    _tell_checks(ended, asked.parameters["cells"])
     again = _again(settings)
     sys.exit(told(ended, target, again, progress=bool(asked.options.progress), as_json=as_json))
 
@@ -283,11 +295,26 @@ def _asked(settings: dict[str, Any], **flags: Any) -> tuple[Asked, str]:
     given = {name: value for name, value in {**how, **flags}.items() if value is not None}
     with stdout_kept_clean():
         known = project_assets(Services(), settings["files"])
+        tell_faults(known)
         options = options_of(AssetPipeline(known), given)
         pipeline, parameters = prepared(
             known, _text(settings["selection"]), partitions=settings["partitions"], options=options
         )
     return Asked(pipeline, parameters, options), known.target
+
+
+def _tell_checks(ended: Any, cells: list[str]) -> None:
+    """Say on stderr which checks did not pass in a run."""
+    from penstock.app import Services
+    from penstock.app.assets import parsed
+
+    with Services().existing_store() as store:
+        for name in dict.fromkeys(parsed(each).asset for each in cells):
+            for each in reversed(store.catalog.checks(name, limit=_TOLD)):
+                if each.run_id == ended.run_id and not each.passed:
+                    subject = f"{name}@{each.partition}" if each.partition else name
+                    told = f": {each.message}" if each.message else ""
+                    click.echo(f"! {subject}: {each.check} did not pass{told}", err=True)
 
 
 def _text(selection: tuple[str, ...]) -> str:
@@ -328,6 +355,7 @@ def observe(names: tuple[str, ...], files: tuple[str, ...], as_json: bool) -> No
     services = Services()
     with stdout_kept_clean():
         known = project_assets(services, files)
+        tell_faults(known)
         with services.store() as store:
             found = observed(known, store, names)
     if as_json:
@@ -356,9 +384,13 @@ def history(name: str, partition: str | None, limit: int, as_json: bool) -> None
     from penstock.app.asset_documents import version_document
     from penstock.cli.asset_views import version_table
 
-    with Services().existing_store() as store:
+    services = Services()
+    with services.existing_store() as store:
         _check_known(store, name)
-        found = [version_document(each, store) for each in store.catalog.history(name, partition, limit=limit)]
+        found = [
+            version_document(each, store, services.values)
+            for each in store.catalog.history(name, partition, limit=limit)
+        ]
     if as_json:
         print_json(found)
     else:
@@ -477,7 +509,7 @@ def _check_known(store: Store, name: str) -> None:
     if not store.catalog.history(name, limit=1) and not store.catalog.checks(name, limit=1):
         known = _in_order(store)
         if name not in known:
-            raise unknown_asset(name, known, "Nothing was ever made.")
+            raise unknown_asset(name, known, None if known else "Nothing was ever made.")
 
 
 def _in_order(store: Store) -> list[str]:
@@ -511,7 +543,7 @@ def _version(store: Store, text: str) -> Materialization:
             return found
     known = {each.asset: each.partition for each in store.catalog.latest()}
     if name not in known:
-        raise unknown_asset(name, known, "Nothing was ever made.")
+        raise unknown_asset(name, known, None if known else "Nothing was ever made.")
     if not rest and known[name]:
         raise NotFoundError(f"{name} has partitions", remedy=f"Name one: {name}@{known[name]}.")
     raise NotFoundError(f"there is no {text}", remedy=f"See what there is: penstock assets history {name}")

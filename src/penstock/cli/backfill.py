@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.moments import moment_of
 from penstock.cli.reporting import FAILED, SUCCEEDED, json_option, print_json, show, stdout_kept_clean
 from penstock.errors import CancelledError, ParameterError
 
 if TYPE_CHECKING:
     from penstock.daemon.notices import Notice
     from penstock.model.firing import Backfill, BackfillState
-    from penstock.registering.backfills import Planned, Request
+    from penstock.registering.backfills import Planned, Request, Which
     from penstock.services import Services
 
 
@@ -71,14 +69,14 @@ Exit codes:
 @click.option(
     "--partitions", multiple=True, metavar="KEYS", help="Keys, joined by commas; A..B; all; latest. Repeatable."
 )
-@click.option("--missing", "which", flag_value="missing", default="missing", help="Those never made (the default).")
-@click.option("--failed", "which", flag_value="failed", help="Those of which the last run failed.")
-@click.option("--stale", "which", flag_value="stale", help="Those that are not as they would be made now.")
-@click.option("--all", "which", flag_value="all", help="All of them, made or not.")
+@click.option("--missing", is_flag=True, help="Those never made (the default).")
+@click.option("--failed", is_flag=True, help="Those of which the last run failed.")
+@click.option("--stale", is_flag=True, help="Those that are not as they would be made now.")
+@click.option("--all", is_flag=True, help="All of them, made or not.")
 @click.option("--downstream", is_flag=True, help="Also what is made from them, with the same partitions.")
 @click.option("--batch", type=click.IntRange(1), default=1, metavar="N", help="N partitions in each run.")
-@click.option("--from", "begin", metavar="TIME", help="Over the times of the schedule, from then on.")
-@click.option("--to", "end", metavar="TIME", help="Up to then, and with it; now by default.")
+@click.option("--from", "begin", metavar="TIME", help="Over the times of the schedule, in its zone, from then on.")
+@click.option("--to", "end", metavar="TIME", help="Up to then, and with it (a date: to its end); now by default.")
 @click.option("--trigger", default="", metavar="NAME", help="The trigger whose times are meant, of several.")
 @click.option(
     "--grid", multiple=True, metavar="NAME=A,B", help="Over values of a parameter; repeatable: all combinations."
@@ -127,24 +125,40 @@ def begin(plan: bool, here: bool, yes: bool, as_json: bool, **asked: Any) -> Non
 
 
 def _request(asked: dict[str, Any]) -> Request:
+    from penstock.registering.backfill_rows import rows_in
+    from penstock.registering.backfill_times import moment
     from penstock.registering.backfills import Request
 
     if asked["grid"] and asked["params"]:
         raise click.UsageError("--grid and --params both say the parameters; give one of them.")
-    rows = _grid(asked["grid"]) if asked["grid"] else None if asked["params"] is None else _rows(asked["params"])
+    for option, given in (("--from", asked["begin"]), ("--to", asked["end"])):
+        if given is not None:
+            moment(given, "", option)
+    rows = _grid(asked["grid"]) if asked["grid"] else None if asked["params"] is None else rows_in(asked["params"])
     return Request(
         target=asked["target"],
         partitions=tuple(key.strip() for each in asked["partitions"] for key in each.split(",") if key.strip()),
-        which=asked["which"],
+        which=_which(asked),
         downstream=asked["downstream"],
         batch=asked["batch"],
-        begin=None if asked["begin"] is None else moment_of(asked["begin"], "--from"),
-        end=None if asked["end"] is None else moment_of(asked["end"], "--to"),
+        begin=asked["begin"],
+        end=asked["end"],
         trigger=asked["trigger"],
         rows=None if rows is None else tuple(rows),
+        source="--grid" if asked["grid"] else str(asked["params"] or ""),
         texts=bool(asked["grid"]) or (asked["params"] is not None and asked["params"].suffix.lower() == ".csv"),
         order=asked["order"],
     )
+
+
+def _which(asked: dict[str, Any]) -> Which:
+    words: tuple[Which, ...] = ("missing", "failed", "stale", "all")
+    given: list[Which] = [word for word in words if asked[word]]
+    if len(given) > 1:
+        raise click.UsageError(
+            f"--{' and --'.join(given)} each say which of the partitions; give one of them, and begin a backfill for each."
+        )
+    return given[0] if given else "missing"
 
 
 def _grid(given: Sequence[str]) -> list[dict[str, Any]]:
@@ -159,28 +173,6 @@ def _grid(given: Sequence[str]) -> list[dict[str, Any]]:
             )
         axes.setdefault(name.strip(), []).extend(value.strip() for value in values.split(","))
     return grid(axes)
-
-
-def _rows(file: Path) -> list[dict[str, Any]]:
-    """The sets of parameters in a file. Raises ParameterError."""
-    try:
-        text = file.read_text("utf-8-sig")
-        if file.suffix.lower() == ".csv":
-            return list(csv.DictReader(text.splitlines()))
-        import yaml
-
-        # JSON is YAML as well
-        found: Any = yaml.safe_load(text)
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise ParameterError(f"{file} cannot be read: {error}") from None
-    except Exception as error:  # whatever the reader of YAML finds wrong
-        raise ParameterError(f"{file} is neither JSON nor YAML: {error}") from None
-    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):  # pyright: ignore[reportUnknownVariableType]
-        raise ParameterError(
-            f"{file} has no list of parameters",
-            remedy='Write a list with an object for each run: [{"depth": 3}, {"depth": 5}]; or a CSV file with their names.',
-        )
-    return found  # pyright: ignore[reportUnknownVariableType]
 
 
 def _agree(*, yes: bool) -> None:

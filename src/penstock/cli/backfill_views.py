@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from penstock.cli.moments import shown
 from penstock.observe.measures import counted, duration
 from penstock.observe.outline import clip
 
@@ -17,7 +19,9 @@ Document = Mapping[str, Any]
 _BAR, _REASON = 40, 100
 #: runs that have failed, of which are told
 _TOLD = 20
-_DONE = ("succeeded", "failed", "cancelled", "skipped")
+#: runs above which it is worth while to make several partitions in each
+_MANY = 1_000
+_DONE = ("succeeded", "failed", "skipped")
 
 
 def plan_view(document: Document) -> RenderableType:
@@ -31,10 +35,12 @@ def plan_view(document: Document) -> RenderableType:
     rows = [("runs", _runs(document))]
     if document["runs"]:
         first, last = document["first"], document["last"]
-        rows.append(("which", first if first == last else f"{first} to {last}"))
+        rows.append(("which", _stretch(first, last, document["zone"])))
         rows.append(("at once", f"at most {document['at_most']}"))
         rows.append(("takes", _takes(document)))
     rows += [("note", note) for note in document["notes"]]
+    if document["assets"] and document["runs"] > _MANY:
+        rows.append(("note", f"{document['runs']:,} runs, each with a start of its own: fewer with --batch 50"))
     return Group(Text.assemble("backfill of ", (what, "bold")), pairs(rows))
 
 
@@ -83,12 +89,23 @@ def _count(document: Document, state: str) -> str:
 
 
 def _done(document: Document) -> int:
+    """Runs that have ended otherwise than by being cancelled."""
     return sum(document["progress"][state] for state in _DONE)
 
 
 def _span(document: Document) -> str:
     first, last = document["request"].get("first", ""), document["request"].get("last", "")
-    return clip(first if first == last else f"{first} to {last}", 60)
+    return clip(_stretch(first, last, document["request"].get("zone")), 60)
+
+
+def _stretch(first: str, last: str, zone: str | None) -> str:
+    first, last = _keyed(first, zone), _keyed(last, zone)
+    return first if first == last else f"{first} to {last}"
+
+
+def _keyed(key: str, zone: str | None) -> str:
+    """A key as people read it; one that is a time, by the clocks of the schedule's zone."""
+    return shown(datetime.fromisoformat(key).timestamp(), zone) if key and zone else key
 
 
 def backfill_view(document: Document) -> RenderableType:
@@ -116,17 +133,26 @@ def _parts(document: Document) -> Iterator[RenderableType]:
         ("begun", f"{document['created_at']} by {document['created_by'] or 'somebody'}"),
         ("ended", document["finished_at"] or ""),
         ("tags", ", ".join(document["tags"])),
+        ("tried again", ", ".join(document.get("retries") or [])),
+        ("go on", f"penstock backfill resume {name}" if document["state"] == "paused" else ""),
     ]
     yield pairs([row for row in rows if row[1]])
     failed: list[Document] = document.get("failures") or []
     if failed:
         listed = [
-            {"run": each["run_id"], "for": each["key"], "why": clip(each["reason"].partition("\n")[0], _REASON)}
+            {
+                "run": each["run_id"],
+                "for": _keyed(each["key"], document["request"].get("zone")),
+                "why": clip(each["reason"].partition("\n")[0], _REASON),
+            }
             for each in failed[:_TOLD]
         ]
         yield from titled("failed", columns(listed, wrap=("for", "why")))
         more = len(failed) - _TOLD
-        yield Text(f"\n{f'{more:,} more; ' if more > 0 else ''}again: penstock backfill retry {name}")
+        told = [f"{more:,} more"] if more > 0 else []
+        told += [] if document.get("retries") else [f"again: penstock backfill retry {name}"]
+        if told:
+            yield Text("\n" + "; ".join(told))
 
 
 __all__ = ["backfill_table", "backfill_view", "plan_view"]

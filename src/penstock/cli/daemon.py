@@ -75,16 +75,17 @@ def up(
     say = _Lines(as_json=as_json, quiet=quiet)
     services = Services()
     registered = _registered(services, targets)
-    well = not registered or _register(services, registered)
+    well = not registered or _register(services, registered, say)
     with services.store() as store, alone(services.project.home) as first:
-        parts = [*_upkeep(store, say), *([_reloading(registered)] if reload and registered else [])]
+        parts = [*_upkeep(store, say), *([_reloading(registered, say)] if reload and registered else [])]
         settings = Settings(max_runs=max_runs or max(_LEAST, _PER_CORE * (os.cpu_count() or 1)))
         looks = polls(services.project.folder)
         serving = Serving(services, store, say, settings=settings, polls=looks, parts=parts)
         with _listening(services, serving, say, port, host or "127.0.0.1"):
             if not once:
-                _introduce(serving.daemon, say, first=first)
-            serving.serve(once=once)
+                _introduce(serving.daemon, store, say, first=first)
+            if not serving.serve(once=once) and not once:
+                say.say(_stopped(serving.left))
     sys.exit(SUCCEEDED if well or not once else WRONG)
 
 
@@ -96,7 +97,7 @@ def _listening(services: Services, serving: Serving, say: _Lines, port: int | No
         return
     from penstock.server.listening import listening
 
-    with listening(services, host, port, serving.wake) as address:
+    with listening(services, host, port, serving.wake, say.trouble) as address:
         say.say(f"taking events at {address}")
         yield
 
@@ -105,13 +106,13 @@ class _Lines:
     """Writes notices to stderr, a line for each."""
 
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
-        self._as_json = as_json
+        self.as_json = as_json
         self._quiet = quiet
 
     def __call__(self, notice: Notice) -> None:
         if self._quiet and notice.what not in ("failed", "trouble"):
             return
-        if self._as_json:
+        if self.as_json:
             import msgspec
 
             click.echo(msgspec.json.encode(notice).decode(), err=True)
@@ -124,6 +125,11 @@ class _Lines:
 
         self(Notice(at=time.time(), what="serving", text=text))
 
+    def trouble(self, text: str) -> None:
+        from penstock.daemon.notices import Notice
+
+        self(Notice(at=time.time(), what="trouble", text=text))
+
 
 def _registered(services: Services, targets: Sequence[str]) -> list[str]:
     """What is to be registered first."""
@@ -132,40 +138,67 @@ def _registered(services: Services, targets: Sequence[str]) -> list[str]:
     return targets_of(services, targets) if targets or services.project.settings.get("register") else []
 
 
-def _register(services: Services, targets: Sequence[str]) -> bool:
+def _register(services: Services, targets: Sequence[str], say: _Lines) -> bool:
     """Register targets, and say what has changed. Whether all of it was right."""
     import msgspec
 
-    from penstock.cli.registration_view import registration_view
-    from penstock.cli.reporting import show, show_error
-    from penstock.errors import DefinitionError
+    from penstock.cli.registration_view import registration_view, show_faults
+    from penstock.cli.reporting import show
     from penstock.registering.registration import register
     from penstock.runtime.requests import person
 
     with stdout_kept_clean():
         outcome = register(services, targets, by=person(), now=time.time())
+    if say.as_json:
+        for entry in outcome.entries:
+            if entry.change != "unchanged":
+                say.say(f"{entry.kind} {entry.name}: {entry.change}, version {entry.version}")
+        for fault in outcome.faults:
+            say.trouble(" ".join(filter(None, (f"{fault.where}:" if fault.where else "", fault.what, fault.remedy))))
+        for warning in outcome.warnings:
+            say.trouble(f"warning: {warning.what}")
+        return not outcome.faults
+    document: dict[str, Any] = msgspec.to_builtins(outcome)
     if any(entry.change != "unchanged" for entry in outcome.entries):
-        document: dict[str, Any] = msgspec.to_builtins(outcome)
         show(registration_view(document, dry_run=False, full=False), sys.stderr)
-    for fault in outcome.faults:
-        show_error(DefinitionError(fault.what, where=fault.where, remedy=fault.remedy))
+    show_faults(document)
     return not outcome.faults
 
 
-def _introduce(daemon: Daemon, say: _Lines, *, first: bool) -> None:
+def _introduce(daemon: Daemon, store: Store, say: _Lines, *, first: bool) -> None:
     """Say what is served, and when something is due next."""
     from penstock.observe.measures import counted
 
     daemon.look()
     off = sum(not watched.standing.enabled for watched in daemon.roster)
-    what = counted(len(daemon.roster), "trigger") + (f", {off:,} of them switched off" if off else "")
+    others = _others(store)
+    what = counted(len(daemon.roster), "trigger") + (f", {off:,} of them switched off" if off else "") + others
     at = daemon.next_tick
     moment = "" if at is None else f"; the next tick: {_moment(at)}"
     say.say(f"serving {what}{moment}")
-    if not len(daemon.roster):
+    if not len(daemon.roster) and not others:
         say.say("nothing starts by itself before triggers are registered: penstock register FILE")
     if not first:
         say.say("another daemon serves this project as well, which is fine: each tick still makes one run")
+
+
+def _others(store: Store) -> str:
+    """What is seen to besides triggers, each with a comma before it."""
+    from penstock.model.firing import BackfillState
+    from penstock.observe.measures import counted
+
+    specs: list[dict[str, Any]] = [each.document.get("spec") or {} for each in store.agenda.definitions("asset")]
+    automatic = sum(bool(spec.get("automation")) for spec in specs)
+    observed = sum(spec.get("observe_every") is not None for spec in specs)
+    under_way = len(store.agenda.backfills(states=[BackfillState.RUNNING], limit=1_000_000))
+    told = ((automatic, "automatic asset"), (observed, "observed asset"), (under_way, "backfill"))
+    return "".join(f", {counted(count, noun)}" for count, noun in told if count)
+
+
+def _stopped(left: int) -> str:
+    if not left:
+        return "stopped"
+    return f"stopped; {left:,} runs go on by themselves" if left > 1 else "stopped; 1 run goes on by itself"
 
 
 def _moment(at: float) -> str:
@@ -184,10 +217,10 @@ def _upkeep(store: Store, say: _Lines) -> list[Any]:
     return [Automating(store, clock, say), Observing(store.agenda, clock, say, Path.cwd())]
 
 
-def _reloading(targets: Sequence[str]) -> Any:
+def _reloading(targets: Sequence[str], say: _Lines) -> Any:
     from penstock.daemon.reloading import Reloading
 
-    return Reloading(targets)
+    return Reloading(targets, say if say.as_json else None)
 
 
 __all__ = ["up"]

@@ -7,6 +7,7 @@ import importlib.util
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -138,11 +139,22 @@ def _of_state(services: Any, told: dict[str, Any], *, full: bool) -> Iterator[Fi
             if store is not None:
                 yield from _of_records(services, store, with_blobs=told["blobs_usable"], full=full)
                 told.update(store.summary())
+                yield from _of_registered(services, store, told)
             elif services.project.blobs_url is None:
                 yield from records.of_orphaned(services.project.blobs)
         told["usable"] = True
     except StoreError as error:
         yield _of_error(error)
+
+
+def _of_registered(services: Any, store: Any, told: dict[str, Any]) -> Iterator[Finding]:
+    from penstock.cli.registered_files import of_files, of_triggers
+    from penstock.model.run import shown_driver
+    from penstock.registering.daemons import serving, standing
+
+    told["daemons"] = [shown_driver(each.process) for each in serving(standing(store.agenda), time.time())]
+    yield from of_triggers(store, told["daemons"])
+    yield from of_files(services, store)
 
 
 def _of_error(error: StoreError) -> Finding:
@@ -270,6 +282,7 @@ def _view(report: dict[str, Any]) -> Any:
     facts = {name: str(report[name]) for name in ("penstock", "python", "platform", "project")}
     facts["settings"] = report["settings"] or "none (defaults)"
     facts |= _kept(report["store"])
+    facts["daemon"] = "; ".join(report["store"].get("daemons", ())) or "none is running (penstock up)"
     facts["executors"] = ", ".join(f"{name} {state}" for name, state in report["executors"].items())
     optional = {
         name: report["optional"][name] or f"not installed: {use} (extra `{extra}`)" for name, use, extra in _OPTIONAL

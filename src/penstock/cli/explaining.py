@@ -63,10 +63,12 @@ def why(run: str | None, node: str | None, full: bool, as_json: bool) -> None:
 
 def _run_and_node(store: Store, run: str | None, node: str | None) -> tuple[RunRecord, str | None]:
     """The run and the node that are meant. One name alone is a run, if there is one of it, else a node of the latest."""
+    from penstock.cli.named_runs import run_named
+
     if run is None or node is not None:
-        return store.find(run or "latest"), node
+        return run_named(store, run or "latest"), node
     try:
-        return store.find(run), None
+        return run_named(store, run), None
     except NotFoundError:
         if _RUN_ID.match(run):
             raise

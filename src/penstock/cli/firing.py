@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.reporting import SUCCEEDED, json_option, stdout_kept_clean
+from penstock.cli.reporting import SUCCEEDED, json_option, show_error, stdout_kept_clean
 from penstock.errors import DefinitionError, NotFoundError, StoreError, TargetError
 from penstock.model.firing import Firing, FiringState
 from penstock.model.trigger import Start
@@ -96,11 +96,15 @@ def _materialized(services: Services, firing: Firing) -> Run | None:
     from penstock.runtime.assets.selecting import select
 
     assets = project_assets(services)
+    for fault in assets.faults:
+        show_error(fault)
     with services.existing_store() as store:
-        if not select(firing.assets, assets.graph, AssetStates(assets, store).selectors):
+        names = select(firing.assets, assets.graph, AssetStates(assets, store).selectors)
+        if not names:
             store.agenda.settle(firing.run_id, FiringState.SKIPPED, f"there is nothing to make for {firing.assets!r}")
             return None
-    partitions = firing.cause.partitions or ("latest",)
+    divided = any(assets.graph[name].partitions is not None for name in names)
+    partitions = firing.cause.partitions or (("latest",) if divided else ())
     pipeline, parameters = prepared(assets, firing.assets, partitions=partitions, options=services.options)
     options = options_of(pipeline, {"progress": False})
     return _launched(firing, pipeline, parameters, options, assets.target)

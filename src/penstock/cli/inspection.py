@@ -85,12 +85,13 @@ def show_run(run: str, as_json: bool) -> None:
     RUN is an id, the start of one, or `latest`.
     """
     from penstock.app import Services
+    from penstock.cli.named_runs import run_named
     from penstock.cli.views import run_view
     from penstock.runtime.reading.document import provenance_document, run_document
 
     services = Services()
     with services.existing_store() as store:
-        record = store.find(run)
+        record = run_named(store, run)
         document = run_document(store, services.values, record)
         document["provenance"] = provenance_document(store.provenance(record.run_id))
     if as_json:
@@ -113,9 +114,10 @@ Examples:
 def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
     """Print what the tasks of a RUN printed and logged, or only one TASK of it."""
     from penstock.app import Services
+    from penstock.cli.named_runs import run_named
 
     with Services().existing_store() as store:
-        record = store.find(run)
+        record = run_named(store, run)
         wanted = _wanted(store, record.run_id, task)
         lines = _lines(store, record.run_id, wanted, follow=follow)
         names = _Names(store, record.run_id)

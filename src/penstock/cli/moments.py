@@ -31,7 +31,9 @@ def shown(seconds: float | None, zone: str = "UTC") -> str:
 
 
 def away(seconds: float, now: float) -> str:
-    """How far a time is from now: `in 3 min 02 s`, `42 s ago`."""
+    """How far a time is from now: `in 3 min 02 s`, `42 s ago`, `now` within a second."""
+    if abs(seconds - now) < 1:
+        return "now"
     return f"in {duration(seconds - now)}" if seconds > now else f"{duration(now - seconds)} ago"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.cli.difference_lines import difference_lines
 from penstock.cli.renewal_view import apart
-from penstock.observe.measures import size
+from penstock.observe.measures import counted, size
 from penstock.observe.outline import clip
 from penstock.runtime.planning.plan import WORDS, in_words
 
@@ -106,12 +106,18 @@ def plan_view(document: Document) -> RenderableType:
     for task in document["tasks"]:
         nodes.setdefault(task.get("path") or task["id"], []).append(task)
     rows = list(_folded([_Row(tasks) for tasks in nodes.values()]))
-    parameters = ", ".join(f"{name}={clip(repr(value), 40)}" for name, value in document["parameters"].items())
     anew = f", generation {document['generation']}" if document.get("generation") else ""
-    head = Text.assemble((str(document["pipeline"]), "bold"), f"({parameters}){anew}")
+    head = Text.assemble((str(document["pipeline"]), "bold"), f"{_given(document['parameters'])}{anew}")
     column = max((len(row.name) for row in rows), default=0)
     told = [*_unknown(document), *(apart(document) if anew else ())]
     return Group(head, Text(), *_lines(rows, min(column, 40)), *told, Text(), _summary(document))
+
+
+def _given(parameters: Document) -> str:
+    """What a pipeline is given; of one that makes assets, what was selected."""
+    if parameters.keys() >= {"cells", "inputs", "selection"}:
+        return f"  {clip(parameters['selection'], 100)}: {counted(len(parameters['cells']), 'asset')}"
+    return f"({', '.join(f'{name}={clip(repr(value), 40)}' for name, value in parameters.items())})"
 
 
 def _folded(rows: Sequence[_Row]) -> Iterator[_Row]:

@@ -41,7 +41,7 @@ def register(targets: tuple[str, ...], strict: bool, dry_run: bool, move: bool, 
     from msgspec import to_builtins
 
     from penstock.app import Services
-    from penstock.cli.registration_view import registration_view
+    from penstock.cli.registration_view import registration_view, show_faults
     from penstock.registering.registration import register, targets_of
 
     services = Services()
@@ -60,16 +60,8 @@ def register(targets: tuple[str, ...], strict: bool, dry_run: bool, move: bool, 
         print_json(document)
     else:
         show(registration_view(document, dry_run=dry_run, full=full))
-        _show_faults(document)
+        show_faults(document)
     sys.exit(WRONG if outcome.faults else SUCCEEDED)
-
-
-def _show_faults(document: dict[str, Any]) -> None:
-    from penstock.cli.reporting import show_error
-    from penstock.errors import DefinitionError
-
-    for fault in document["faults"]:
-        show_error(DefinitionError(fault["what"], where=fault["where"], remedy=fault["remedy"]))
 
 
 def _user() -> str:

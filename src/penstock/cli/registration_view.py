@@ -29,9 +29,10 @@ def _parts(document: Document, dry_run: bool, full: bool) -> Iterator[Renderable
     from rich.text import Text
 
     entries: Sequence[Document] = document["entries"]
+    known: dict[str, str] = {}
     for entry in entries:
         if entry["change"] != "unchanged" or full:
-            yield from _entry(entry, full)
+            yield from _entry(entry, full, known)
     counts = Counter(entry["change"] for entry in entries)
     told = ", ".join(f"{counts[each]} {each}" for each in (*_MARKS, "unchanged") if counts[each])
     if dry_run:
@@ -44,7 +45,9 @@ def _parts(document: Document, dry_run: bool, full: bool) -> Iterator[Renderable
     yield Text("; ".join(filter(None, (f"{what}: {told}" if told else what, faults))))
 
 
-def _entry(entry: Document, full: bool) -> Iterator[RenderableType]:
+def _entry(entry: Document, full: bool, told: dict[str, str]) -> Iterator[RenderableType]:
+    """What has become of a definition. `told` is what was told of others before: a task that several pipelines share is shown
+    once."""
     from rich.text import Text
 
     symbol, style = _MARKS.get(entry["change"], ("=", "dim"))
@@ -55,8 +58,12 @@ def _entry(entry: Document, full: bool) -> Iterator[RenderableType]:
         (f"  {entry['where']}" if entry["where"] else "", "dim"),
     )
     for change in entry.get("changes") or ():
-        yield Text(f"    {headline(change)}")
         differences: Sequence[Document] = change.get("differences") or ()
+        whose = told.setdefault(repr((change["part"], differences)), entry["name"]) if differences else entry["name"]
+        if whose != entry["name"]:
+            yield Text(f"    {headline(change)}, as in {whose}")
+            continue
+        yield Text(f"    {headline(change)}")
         yield from difference_lines(differences, indent=6, most=None if full else MOST, hint="--full")
 
 
@@ -74,4 +81,18 @@ def headline(change: Document) -> str:
     return f"{change['part']} changed" + (f", at {', '.join(dict.fromkeys(places))}" if places else "")
 
 
-__all__ = ["headline", "registration_view"]
+def show_faults(document: dict[str, Any]) -> None:
+    """Tell on stderr what is wrong, and what may be, in what was to be registered."""
+    import click
+
+    from penstock.cli.reporting import show_error
+    from penstock.errors import DefinitionError
+
+    for warning in document["warnings"]:
+        more = [f"at {warning['where']}" if warning["where"] else "", warning["remedy"] or ""]
+        click.echo("\n  ".join(["warning: " + warning["what"], *filter(None, more)]), err=True)
+    for fault in document["faults"]:
+        show_error(DefinitionError(fault["what"], where=fault["where"], remedy=fault["remedy"]))
+
+
+__all__ = ["headline", "registration_view", "show_faults"]

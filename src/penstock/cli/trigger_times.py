@@ -14,10 +14,12 @@ from penstock.registering.accounts import Accounts, source_words, trigger_of, zo
 from penstock.triggers import check_timetable, ticks
 
 
-def times_of(name: str | None, after: float, count: int, zone: str) -> list[dict[str, Any]]:
-    """The next times after a moment, as data: of a trigger, of a cron expression in a zone, or with None of all triggers that
-    are switched on. Raises NotFoundError, and DefinitionError for an expression that is none."""
-    triggers = _all(after) if name is None else [_named(name, zone)]
+def times_of(name: str | None, after: float, count: int, zone: str | None) -> list[dict[str, Any]]:
+    """The next times after a moment, as data: of a trigger, to be shown in a zone (None: its own), of a cron expression in a
+    zone (None: UTC), or with None of all triggers that are switched on. Raises NotFoundError, and DefinitionError for an expression that is none."""
+    triggers = _all(after) if name is None else [_named(name, zone or "UTC")]
+    if zone is not None:
+        check_timetable(Timetable(Cron("@daily", zone)))
     schedules = [(each, each.source) for each in triggers if isinstance(each.source, Timetable)]
     if name is not None and not schedules:
         raise DefinitionError(
@@ -30,17 +32,17 @@ def times_of(name: str | None, after: float, count: int, zone: str) -> list[dict
             for place, (each, source) in enumerate(schedules)
         ),
     )
-    return [_document(*schedules[place], tick) for _, place, tick in islice(coming, count)]
+    return [_document(*schedules[place], tick, zone) for _, place, tick in islice(coming, count)]
 
 
-def _document(trigger: Trigger, timetable: Timetable, tick: Tick) -> dict[str, Any]:
+def _document(trigger: Trigger, timetable: Timetable, tick: Tick, zone: str | None) -> dict[str, Any]:
     return {
         "trigger": trigger.name,
         "at": timestamp(tick.at),
         "due": timestamp(tick.due),
         "logical_time": timestamp(tick.logical_time),
         "interval": [timestamp(each) for each in tick.interval],
-        "zone": zone_of(timetable.schedule),
+        "zone": zone or zone_of(timetable.schedule),
     }
 
 

@@ -16,6 +16,8 @@ Document = Mapping[str, Any]
 
 #: characters of a sentence in a table
 _WIDE = 60
+#: and where a table has many columns
+_NARROW = 36
 
 
 def trigger_table(documents: Sequence[Document], now: float) -> RenderableType:
@@ -30,12 +32,11 @@ def trigger_table(documents: Sequence[Document], now: float) -> RenderableType:
         {
             "trigger": document["name"],
             "starts": _starts(document),
-            "when": clip(document["when"], _WIDE),
-            "on": "yes" if document["enabled"] else "no",
-            "fired": _ago(document["fired_at"], now),
-            "run": _last(document["last"]),
-            "next": shown(_seconds(document["next_at"]), document["zone"]),
-            "note": clip(document["note"], _WIDE),
+            "when": clip(document["when"], _NARROW),
+            "last fired": _ago(document["fired_at"], now),
+            "its run": "" if document["last"] is None else _state(document["last"]),
+            "next": shown(_seconds(document["next_at"]), document["zone"]) if document["enabled"] else "off",
+            "note": clip(document["note"], _NARROW),
         }
         for document in documents
     ]
@@ -55,7 +56,7 @@ def _parts(document: Document, now: float) -> Iterator[RenderableType]:
     from penstock.cli.renderables import pairs, titled
 
     zone = document["zone"]
-    yield Text.assemble((document["name"], "bold"), f"  {'on' if document['enabled'] else 'switched off'}")
+    yield Text.assemble((document["name"], "bold"), f"  {'on' if document['enabled'] else 'off'}")
     if document["description"]:
         yield Text(document["description"].partition("\n")[0])
     limits: Document = document["limits"]
@@ -142,7 +143,11 @@ def _proposals(document: Document) -> Iterator[RenderableType]:
     from penstock.cli.renderables import pairs, titled
 
     runs: Sequence[Document] = document["runs"]
-    if not runs:
+    if not document["enabled"]:
+        yield Text(f"{document['trigger']} is switched off; were it on:", style="yellow")
+    if document["fault"]:
+        yield Text(f"{document['trigger']} failed when it was asked: {document['fault']}", style="red")
+    elif not runs:
         yield Text(f"{document['trigger']} would start nothing: {document['why']}")
     for run in runs:
         what = run["pipeline"] or f"the assets {run['assets']}"

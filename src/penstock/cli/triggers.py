@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli.moments import moment_of
-from penstock.cli.reporting import SUCCEEDED, json_option, print_json, show, show_error, stdout_kept_clean
+from penstock.cli.reporting import FAILED, SUCCEEDED, json_option, print_json, show, show_error, stdout_kept_clean
 from penstock.errors import NotFoundError, StoreError
 from penstock.model.firing import FiringState
+from penstock.model.run import RunState
 
 if TYPE_CHECKING:
     from penstock.model.occurrence import Occurrence
@@ -85,6 +86,17 @@ def _list(*, as_json: bool) -> None:
         print_json(documents)
     else:
         show(trigger_table(documents, now))
+        if documents:
+            _tell_of_daemons()
+
+
+def _tell_of_daemons() -> None:
+    """Say so where nobody sees to the triggers."""
+    from penstock.app import Services
+    from penstock.registering.daemons import running
+
+    if not running(Services()):
+        click.echo("no daemon is running: penstock up", err=True)
 
 
 @triggers.command(
@@ -109,6 +121,7 @@ def show_trigger(name: str, limit: int, as_json: bool) -> None:
         print_json(document)
     else:
         show(trigger_view(document, now))
+        _tell_of_daemons()
 
 
 @triggers.command(
@@ -124,9 +137,11 @@ Examples:
 @click.option("--all", "every", is_flag=True, help="Of all triggers with a schedule that are switched on, by time.")
 @click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="So many.")
 @click.option("--after", default=None, metavar="TIME", help="Those after this time; default: now.")
-@click.option("--zone", default="UTC", show_default=True, help="Of a cron expression: its time zone.")
+@click.option(
+    "--zone", default=None, help="The zone of a cron expression (default: UTC), or to show the times of a trigger in."
+)
 @json_option
-def next_times(name: str | None, every: bool, count: int, after: str | None, zone: str, as_json: bool) -> None:
+def next_times(name: str | None, every: bool, count: int, after: str | None, zone: str | None, as_json: bool) -> None:
     """Show the coming times of the trigger NAME, or of a cron expression, before anyone commits to them."""
     from penstock.cli.trigger_times import times_of
     from penstock.cli.trigger_views import times_table
@@ -178,7 +193,12 @@ def _switch(names: Sequence[str], *, enabled: bool, as_json: bool) -> None:
 Examples:
   penstock triggers test nightly --at 2027-01-01T02:00+01:00
   penstock triggers test arrivals --event '{"data": {"path": "incoming/a.csv"}}'
-  penstock triggers test new_rows                  asks the sensor, and leaves its cursor as it is""",
+  penstock triggers test new_rows                  asks the sensor, and leaves its cursor as it is
+
+\b
+Exit codes:
+  0    it is said what would start, or why nothing would
+  1    its sensor or its condition failed, or no run could be made of what it starts""",
 )
 @click.argument("name")
 @click.option("--at", default=None, metavar="TIME", help="Of a schedule: its time at or after this one; default: now.")
@@ -187,18 +207,24 @@ Examples:
 def try_out(name: str, at: str | None, events: tuple[str, ...], as_json: bool) -> None:
     """Say what the trigger NAME would start, and with which parameters. Nothing is started or recorded.
 
-    A sensor is really asked, with its cursor as it is; a condition is asked as well.
+    A sensor is really asked, with its cursor as it is; a condition is asked as well: each in a process of its own, in the time
+    that it may take.
     """
     from penstock.cli.trigger_views import proposals_view
+    from penstock.model.schedule import Timetable
 
     now = time.time()
     with _found(name) as (store, definition):
         proposer = _proposer(store, definition)
+        if at is not None and not isinstance(proposer.trigger.source, Timetable):
+            raise click.UsageError(f"{name} has no schedule, and --at says a time of one.")
         document = _proposed(proposer, at, _occurrences(events, proposer, now), now)
     if as_json:
         print_json(document)
     else:
         show(proposals_view(document))
+    faults = [document["fault"], *(each["fault"] for each in document["runs"])]
+    sys.exit(FAILED if any(faults) else SUCCEEDED)
 
 
 @triggers.command(
@@ -207,25 +233,35 @@ def try_out(name: str, at: str | None, events: tuple[str, ...], as_json: bool) -
 Examples:
   penstock triggers fire nightly                       for now, through the queue: a daemon starts it
   penstock triggers fire nightly --at 2026-11-20T02:00+01:00
-  penstock triggers fire nightly --now                 here, whatever its limits say""",
+  penstock triggers fire nightly --now                 here, whatever its limits say
+  penstock triggers fire nightly --now --force         whatever its condition says, too
+  penstock triggers fire arrivals --event '{"data": {"path": "a.csv"}}'
+  penstock triggers fire new_rows                      asks the sensor, and starts what it asks for""",
 )
 @click.argument("name")
 @click.option("--at", default=None, metavar="TIME", help="The time that the run is about; default: now.")
 @event_option
 @click.option("--now", "here", is_flag=True, help="Make the run in this process, rather than put it into the queue.")
+@click.option("--force", is_flag=True, help="With --now: do not ask its condition.")
 @json_option
-def fire_trigger(name: str, at: str | None, events: tuple[str, ...], here: bool, as_json: bool) -> None:
-    """Fire the trigger NAME once, by hand. A time, or an event, that it has fired for already makes no second run."""
+def fire_trigger(name: str, at: str | None, events: tuple[str, ...], here: bool, force: bool, as_json: bool) -> None:
+    """Fire the trigger NAME once, by hand. A time, or an event, that it has fired for already makes no second run.
+
+    A sensor is asked, and what it asks for is started; its cursor stays as it is. A condition is asked when the run is about
+    to start: by the daemon, or here with --now.
+    """
     from penstock.app import Services
     from penstock.cli.trigger_firing import fired, made_here
 
+    if force and not here:
+        raise click.UsageError("--force goes with --now: of what is queued, the daemon asks the condition.")
     now = time.time()
     moment = None if at is None else moment_of(at, "--at")
     with _found(name) as (store, definition):
         proposer = _proposer(store, definition)
         happened = _occurrences(events, proposer, now)
         with stdout_kept_clean():
-            firings = fired(store, proposer, moment, happened, now, here=here)
+            firings = fired(store, proposer, moment, happened, now, here=here, force=force)
     if here:
         sys.exit(max((made_here(Services(), each, as_json=as_json) for each in firings), default=SUCCEEDED))
     if as_json:
@@ -247,9 +283,9 @@ Examples:
 @click.option(
     "--state",
     "states",
-    type=click.Choice([state.value for state in FiringState]),
+    type=click.Choice(list(dict.fromkeys(state.value for state in (*FiringState, *RunState)))),
     multiple=True,
-    help="Only those in this state; repeatable.",
+    help="Only those in this state, or with a run in it; repeatable.",
 )
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
 @json_option
@@ -263,40 +299,57 @@ def firings(name: str | None, states: tuple[str, ...], limit: int, as_json: bool
     with Services().store_as_it_is() as store:
         if store is not None:
             accounts = Accounts(store, time.time())
-            wanted = [FiringState(state) for state in states]
-            found = store.agenda.firings(trigger=name, states=wanted, limit=limit)
-            if not found and name is not None:
+            documents = accounts.firings(name, states, limit)
+            if not documents and name is not None:
                 _registered(store, name, retired=True)
-            documents = [accounts.firing(each) for each in found]
     if as_json:
         print_json(documents)
     else:
         show(firing_table(documents, several=name is None))
 
 
-@triggers.command(epilog="\b\nExamples:\n  penstock triggers skip 20261121-020000-a1b2c3d4")
-@click.argument("firings", nargs=-1, required=True, metavar="RUN...")
+all_option = click.option("--all", "every", is_flag=True, help="All that is queued of the triggers that are named.")
+
+
+@triggers.command(
+    epilog="""\b
+Examples:
+  penstock triggers skip 20261121-020000-a1b2c3d4
+  penstock triggers skip nightly --all"""
+)
+@click.argument("firings", nargs=-1, required=True, metavar="RUN|NAME...")
+@all_option
 @json_option
-def skip(firings: tuple[str, ...], as_json: bool) -> None:
-    """Take firings out of the queue, by the ids of their runs, as not to be made up for: the next one is started in its turn."""
-    _settle(firings, FiringState.SKIPPED, as_json=as_json)
+def skip(firings: tuple[str, ...], every: bool, as_json: bool) -> None:
+    """Take firings out of the queue, by the ids of their runs or the names of their triggers, as not to be made up for: the
+    next one is started in its turn."""
+    _settle(firings, FiringState.SKIPPED, every=every, as_json=as_json)
 
 
-@triggers.command(epilog="\b\nExamples:\n  penstock triggers cancel 20261121-020000-a1b2c3d4")
-@click.argument("firings", nargs=-1, required=True, metavar="RUN...")
+@triggers.command(
+    epilog="""\b
+Examples:
+  penstock triggers cancel 20261121-020000-a1b2c3d4
+  penstock triggers cancel nightly --all"""
+)
+@click.argument("firings", nargs=-1, required=True, metavar="RUN|NAME...")
+@all_option
 @json_option
-def cancel(firings: tuple[str, ...], as_json: bool) -> None:
-    """Cancel firings that are queued, by the ids of their runs. For a run that has begun: penstock cancel RUN."""
-    _settle(firings, FiringState.CANCELLED, as_json=as_json)
+def cancel(firings: tuple[str, ...], every: bool, as_json: bool) -> None:
+    """Cancel firings that are queued, by the ids of their runs or the names of their triggers. For a run that has begun:
+    penstock cancel RUN."""
+    _settle(firings, FiringState.CANCELLED, every=every, as_json=as_json)
 
 
-def _settle(names: Sequence[str], state: FiringState, *, as_json: bool) -> None:
+def _settle(names: Sequence[str], state: FiringState, *, every: bool, as_json: bool) -> None:
     from penstock.app import Services
+    from penstock.cli.trigger_firing import queued_by
 
     with Services().existing_store() as store:
-        found = [store.agenda.firing(name) for name in names]
+        found = [firing for name in names for firing in queued_by(store, name, every=every)]
+        how = f"{state.value} by hand: penstock triggers {'skip' if state is FiringState.SKIPPED else 'cancel'}"
         for firing in found:
-            if firing.state is not FiringState.QUEUED or not store.agenda.settle(firing.run_id, state, "by hand"):
+            if firing.state is not FiringState.QUEUED or not store.agenda.settle(firing.run_id, state, how):
                 raise StoreError(
                     f"the firing {firing.run_id} of {firing.trigger} is {store.agenda.firing(firing.run_id).state.value}, and "
                     "not in the queue any more",
@@ -307,6 +360,8 @@ def _settle(names: Sequence[str], state: FiringState, *, as_json: bool) -> None:
     else:
         for each in found:
             click.echo(f"{each.run_id} of {each.trigger} ({each.key}): {state.value}")
+        if not found:
+            click.echo("nothing was queued")
 
 
 # What is named.
@@ -334,11 +389,14 @@ def _registered(store: Store, name: str, *, retired: bool = False) -> Definition
 
 
 def _proposer(store: Store, definition: Definition) -> Proposer:
+    from penstock.app import Services
+    from penstock.cli.trigger_asking import Apart
     from penstock.model.firing import Standing
     from penstock.registering.proposing import Proposer
 
     standing = next(iter(store.agenda.standings([definition.name])), None)
-    return Proposer(store, definition, standing or Standing(trigger=definition.name))
+    asker = Apart(Services().project.folder)
+    return Proposer(store, definition, standing or Standing(trigger=definition.name), asker)
 
 
 def _occurrences(texts: Sequence[str], proposer: Proposer, now: float) -> list[Occurrence]:
@@ -376,7 +434,13 @@ def _proposed(proposer: Proposer, at: str | None, events: Sequence[Occurrence], 
         }
         for each in found.runs
     ]
-    return {"trigger": proposer.trigger.name, "runs": runs, "why": found.why}
+    return {
+        "trigger": proposer.trigger.name,
+        "runs": runs,
+        "why": found.why,
+        "fault": found.fault,
+        "enabled": proposer.enabled,
+    }
 
 
 __all__ = ["triggers"]

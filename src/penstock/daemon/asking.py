@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,10 +10,14 @@ import msgspec
 from penstock.daemon.alarms import Alarms
 from penstock.daemon.firings import Firings
 from penstock.daemon.inquiries import Answer, Inquirer, Inquiry
-from penstock.daemon.notices import Notice, Tell
+from penstock.daemon.notices import Notice, Tell, tell_printed
 from penstock.daemon.roster import Roster, Watched
 from penstock.model.firing import Advance, Firing, Standing
 from penstock.model.trigger import Cause, SensorSource, WatchSource
+from penstock.ports import Clock
+from penstock.ports.agenda import Agenda
+from penstock.runtime.surroundings.leases import INTERVAL
+from penstock.runtime.surroundings.processes import has_ended
 from penstock.triggers.conditions import document
 
 #: what the ids of its questions begin with
@@ -22,13 +26,27 @@ PREFIX = "sensor "
 _SLACK = 15.0
 #: seconds that a look of a watch may take, and between two looks that failed, at most
 _LOOK, _LONGEST = 120.0, 600.0
+#: seconds after which it is told again of what still fails in the same way
+_REMIND = 3600.0
 
 
 class Asking:
     """Sees to it that sensors and watches are asked at their times, by one daemon at a time."""
 
-    def __init__(self, roster: Roster, firings: Firings, inquirer: Inquirer, tell: Tell) -> None:
+    def __init__(
+        self,
+        agenda: Agenda,
+        roster: Roster,
+        firings: Firings,
+        inquirer: Inquirer,
+        clock: Clock,
+        tell: Tell,
+        process: str,
+    ) -> None:
+        self._agenda = agenda
         self._roster = roster
+        self._clock = clock
+        self._process = process
         self._firings = firings
         self._inquirer = inquirer
         self._tell = tell
@@ -36,6 +54,11 @@ class Asking:
         #: standings as they were when the question was asked, by trigger
         self._open: dict[str, Standing] = {}
         self._answers: list[Answer] = []
+        #: what was told of those that fail, and when, by trigger
+        self._told: dict[str, tuple[str, float]] = {}
+        #: those that others ask, and when it is looked next whether they still do, by the monotonic clock
+        self._others: set[str] = set()
+        self._look_at = 0.0
 
     @property
     def next_at(self) -> float | None:
@@ -49,12 +72,22 @@ class Asking:
     def begin(self, names: Iterable[str], now: float) -> None:
         """Watch what is registered, which has changed."""
         self._alarms = Alarms()
+        self._others = set()
         for name in names:
             self._set(name, now)
+
+    def give_back(self) -> None:
+        """Leave what is asked here to others."""
+        now = self._clock.now()
+        given = [Advance(standing=msgspec.structs.replace(each, asker="", next_at=now)) for each in self._open.values()]
+        self._open.clear()
+        if given:
+            self._roster.record(given)
 
     def take(self, answer: Answer) -> None:
         """Take an answer in, for the next step."""
         self._answers.append(answer)
+        tell_printed(self._tell, answer.id.removeprefix(PREFIX), answer.printed, self._clock.now())
 
     def step(self, now: float) -> bool:
         """Record an answer, or ask what is due; one transaction. Whether there was anything to do."""
@@ -63,6 +96,7 @@ class Asking:
             # not before it is recorded, in case that fails
             del self._answers[0]
             return True
+        self._look_for_left(now)
         due = self._alarms.due(now, min(self._inquirer.room(), 50))
         watched = [each for name in due if (each := self._roster.get(name)) is not None and name not in self._open]
         if watched:
@@ -78,17 +112,34 @@ class Asking:
         if moment > now + max(_times(watched)) + _timeout(watched) + 2 * _SLACK:
             # the clock by which that was said was ahead
             moment = now
+        asker = watched.standing.asker
+        (self._others.add if asker and name not in self._open else self._others.discard)(name)
+        if name in self._others and (asker == self._process or has_ended(asker)):
+            moment = now
         self._alarms.set(name, moment if watched.standing.enabled else None)
+
+    def _look_for_left(self, now: float) -> None:
+        """Ask at once what was asked by a daemon that is gone."""
+        if self._others and self._clock.monotonic() >= self._look_at:
+            self._look_at = self._clock.monotonic() + INTERVAL
+            for name in sorted(self._others):
+                self._set(name, now)
 
     def _ask(self, watched: list[Watched], now: float) -> None:
         """Ask, after it is recorded that nobody else need to for a while."""
-        advances = [Advance(standing=_asked(each, now)) for each in watched]
+        advances = [Advance(standing=self._asked(each, now)) for each in watched]
         recorded = {each.standing.trigger for each in self._roster.record(advances)}
         for each in watched:
-            self._set(each.name, now)
             if each.name in recorded:
                 self._open[each.name] = each.standing
                 self._inquirer.ask(_inquiry(each))
+            self._set(each.name, now)
+
+    def _asked(self, watched: Watched, now: float) -> Standing:
+        """Where a trigger stands while it is asked: should this daemon be gone, somebody else asks, at once where it can be
+        seen, and later where it cannot."""
+        moment = now + _timeout(watched) + _SLACK
+        return msgspec.structs.replace(watched.standing, next_at=moment, looked_at=now, asker=self._process)
 
     def _answered(self, answer: Answer, now: float) -> None:
         name = answer.id.removeprefix(PREFIX)
@@ -100,9 +151,19 @@ class Asking:
         recorded = self._roster.record([Advance(standing=standing, firings=firings)])
         self._open.pop(name, None)
         self._firings.told(recorded, now)
-        if answer.error and recorded:
-            self._tell(Notice(at=now, what="trouble", text=f"{name} failed: {answer.error}", trigger=name))
+        if recorded:
+            self._tell_of(name, answer, now)
         self._set(name, now)
+
+    def _tell_of(self, name: str, answer: Answer, now: float) -> None:
+        """Tell of one that failed; of one that fails again in the same way, once an hour."""
+        if not answer.error:
+            self._told.pop(name, None)
+            return
+        text, at = self._told.get(name, ("", 0.0))
+        if text != answer.error or abs(now - at) >= _REMIND:
+            self._told[name] = answer.error, now
+            self._tell(Notice(at=now, what="trouble", text=f"{name} failed: {answer.error}", trigger=name))
 
     def _outcome(
         self, watched: Watched, asked: Standing, answer: Answer, now: float
@@ -113,18 +174,33 @@ class Asking:
             failures = asked.failures + 1
             pause = min(every * 2**failures, max(longest, every))
             return msgspec.structs.replace(
-                asked, next_at=now + pause, looked_at=now, note=answer.error, failures=failures
+                asked, next_at=now + pause, looked_at=now, note=answer.error, failures=failures, asker=""
             ), ()
-        firings = tuple(self._found(watched, answer, now))
+        firings = self._new(tuple(self._found(watched, answer, now)))
         return msgspec.structs.replace(
             asked,
             cursor=answer.cursor if answer.moved else asked.cursor,
             next_at=now + every,
             looked_at=now,
             fired_at=now if firings else asked.fired_at,
-            note="" if firings else answer.why or "there was nothing",
+            note=""
+            if firings
+            else answer.why
+            or ("there was nothing new" if answer.requests or answer.occurrences else "there was nothing"),
             failures=0,
+            asker="",
         ), firings
+
+    def _new(self, firings: Sequence[Firing]) -> tuple[Firing, ...]:
+        """Those whose keys have not fired before: of the others nothing comes, and nothing is told."""
+        if not firings:
+            return ()
+        known = self._agenda.known_keys(firings[0].trigger, {each.key for each in firings})
+        new: dict[str, Firing] = {}
+        for each in firings:
+            if each.key not in known:
+                new.setdefault(each.key, each)
+        return tuple(new.values())
 
     def _found(self, watched: Watched, answer: Answer, now: float) -> Iterable[Firing]:
         trigger = watched.trigger
@@ -137,11 +213,6 @@ class Asking:
             event = {"event": document(found)}
             cause = Cause(trigger=trigger.name, key=found.id, logical_time=found.at, events=event)
             yield self._firings.made(trigger, found.id, cause, now)
-
-
-def _asked(watched: Watched, now: float) -> Standing:
-    """Where a trigger stands while it is asked: should this daemon be gone, somebody else asks later."""
-    return msgspec.structs.replace(watched.standing, next_at=now + _timeout(watched) + _SLACK, looked_at=now)
 
 
 def _timeout(watched: Watched) -> float:

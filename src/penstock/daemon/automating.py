@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +27,8 @@ from penstock.triggers.automation import Cell, Decision, Facts, decide
 PREFIX: Final = "asset:"
 #: seconds between two looks whether anything has happened, and between two looks though nothing has
 _LOOK, _ANYHOW = 1.0, 30.0
+#: letters that are told of a failure
+_TOLD = 300
 #: events that are read at once
 _PAGE = 1000
 
@@ -202,9 +205,17 @@ class Automating:
                 found |= {(name, key) for key, each in changes.items() if each.state is PartitionState.RUNNING}
             return found
 
-        return Facts(
-            recent, self._touched(spec, calendar, changed), needed, latest, busy, self._codes.get(spec.name, "")
-        )
+        touched, code = self._touched(spec, calendar, changed), self._codes.get(spec.name, "")
+        return Facts(recent, touched, needed, latest, busy, code, partial(self._failure, spec.name))
+
+    def _failure(self, name: str, partition: str) -> str:
+        """Which run has failed to make a partition, and why; empty where what happened to it last is no failure."""
+        change = self._store.catalog.changes(name, [partition]).get(partition)
+        if change is None or change.state is not PartitionState.FAILED:
+            return ""
+        faults = [each.fault for each in self._store.attempts(change.run_id) if each.fault is not None]
+        why = f": {faults[-1].type}: {faults[-1].message}".partition("\n")[0] if faults else ""
+        return f"the run {change.run_id} failed{why}"[:_TOLD]
 
     def _touched(self, spec: AssetSpec, calendar: Calendar, changed: Sequence[Cell]) -> list[str]:
         """The partitions of an asset that are made from what has changed."""

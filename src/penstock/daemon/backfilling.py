@@ -11,7 +11,7 @@ from penstock.daemon.notices import Notice, Tell
 from penstock.errors import StoreError
 from penstock.model.firing import Advance, Backfill, BackfillState, Standing
 from penstock.ports import Clock
-from penstock.ports.agenda import Agenda
+from penstock.ports.agenda import Agenda, Progress
 
 #: seconds between two looks at all of them
 _LOOK = 2.0
@@ -52,7 +52,7 @@ class Backfilling:
             name = f"{BACKFILL}{backfill.backfill_id}"
             progress = self._agenda.progress(name)
             if not progress.queued and not progress.running:
-                self._move(backfill, BackfillState.FINISHED, f"all {backfill.total:,} runs have ended", now)
+                self._move(backfill, BackfillState.FINISHED, _ended(progress), now)
                 yield
             elif backfill.on_failure == "pause" and progress.failed:
                 yield from self._pause(backfill, name, progress.failed, now)
@@ -77,6 +77,11 @@ class Backfilling:
             return
         text = f"backfill {backfill.backfill_id} is {state.value}: {why}"
         self._tell(Notice(at=now, what="backfill", text=text))
+
+
+def _ended(progress: Progress) -> str:
+    """How the runs have ended, in words."""
+    return ", ".join(f"{count:,} {state}" for state, count in progress._asdict().items() if count) or "it has no runs"
 
 
 __all__ = ["Backfilling"]

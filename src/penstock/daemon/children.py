@@ -50,12 +50,14 @@ class Children:
             del self._processes[name]
         return [Ended(name, process.returncode, _said(log, start)) for name, (process, log, start) in over.items()]
 
-    def leave(self) -> None:
-        """Let the processes go on without this one."""
+    def leave(self) -> int:
+        """Let the processes go on without this one. How many there are."""
+        going = sum(process.poll() is None for process, _, _ in self._processes.values())
         for process, _, _ in self._processes.values():
             # it is no child that was forgotten
             process.returncode = 0
         self._processes.clear()
+        return going
 
     def _start(self, run_id: str, *words: str) -> None:
         log = self._logs / f"{run_id}.log"

@@ -8,12 +8,13 @@ from typing import Final
 from penstock.daemon.inquiries import Answer, Inquirer, Inquiry
 from penstock.daemon.launcher import Ended, Launcher
 from penstock.daemon.limits import Limited, Verdict
-from penstock.daemon.notices import Notice, Tell, What
+from penstock.daemon.notices import Notice, Tell, What, tell_printed
 from penstock.daemon.roster import Roster
 from penstock.errors import NotFoundError
 from penstock.model.firing import Firing, FiringState
 from penstock.model.request import CancelAsked
 from penstock.model.run import RunState
+from penstock.model.schedule import Timetable
 from penstock.ports import Clock, Store
 
 #: what the ids of its questions begin with
@@ -24,8 +25,12 @@ TRIES: Final = 3
 _AGAIN = 2.0
 #: firings that are read at once
 _PAGE = 100
+#: triggers that are gone through at most while no more runs may be started
+_MOST = 1000
 #: seconds that a condition may take
 _TIMEOUT = 60.0
+#: seconds until a condition that failed is asked again, at most; they double
+_LONGEST = 600.0
 
 
 class Dispatching:
@@ -55,6 +60,10 @@ class Dispatching:
         self._answers: dict[str, Answer | None] = {}
         #: how many times a condition could not be asked
         self._failures: dict[str, int] = {}
+        #: trigger -> how often in a row its condition failed, until when it is not asked again by the monotonic clock, and why
+        self._quiet: dict[str, tuple[int, float, str]] = {}
+        #: whether it was told that no more runs are started for now
+        self._told_full = False
         self._ended: list[Ended] = []
         self._pass: Iterator[None] | None = None
 
@@ -96,9 +105,11 @@ class Dispatching:
         limited = Limited(self._store, self._roster)
         #: triggers of which nothing more is started for now
         blocked = limited.paused()
+        full = False
         while True:
             queued = self._agenda.queue(now, without=blocked, limit=_PAGE)
             if not queued:
+                self._told_full &= full
                 return
             limited.look(queued)
             newest = {firing.trigger: firing for firing in queued}
@@ -107,11 +118,20 @@ class Dispatching:
                     continue
                 verdict = limited.verdict(firing, newest[firing.trigger])
                 if verdict.action == "start":
-                    if self._is_full():
-                        return
+                    full = full or self._is_full()
+                    if full:
+                        # others may still be skipped, or make room for themselves
+                        blocked.add(firing.trigger)
+                        yield from self._no_room(firing, now)
+                        continue
                     verdict = self._asked(firing)
+                if verdict.action == "wait" and self._is_outdated(firing, newest[firing.trigger]):
+                    verdict = Verdict("skip", "a newer tick is due")
                 if (yield from self._follow(verdict, firing, limited, now)):
                     blocked.add(firing.trigger)
+            if full and (len(blocked) >= _MOST or not limited.drops):
+                # nothing would come of looking at the rest
+                return
 
     def _is_full(self) -> bool:
         """Whether as many runs are under way as may be."""
@@ -119,6 +139,27 @@ class Dispatching:
             return False
         running = sum(run.cause is not None for run in self._store.runs(state=RunState.RUNNING, limit=1_000_000))
         return running + len(self._agenda.startless()) >= self._max_runs
+
+    def _no_room(self, firing: Firing, now: float) -> Iterator[None]:
+        """Say that a firing waits for others to end."""
+        reason = f"{self._max_runs} runs of triggers are under way (--max-runs {self._max_runs})"
+        if not self._told_full:
+            self._told_full = True
+            self._say("waiting", f"{firing.trigger} and all others wait: {reason}", firing, now)
+        if firing.reason != reason:
+            self._agenda.note(firing.run_id, reason)
+            yield
+
+    def _is_outdated(self, firing: Firing, newest: Firing) -> bool:
+        """Whether a firing that has to wait is a tick in the place of which a newer one that waits as well is to be seen to,
+        since the trigger makes up for the latest at most. One about which there is an open question is not."""
+        watched = self._roster.get(firing.trigger)
+        if watched is None or newest.run_id == firing.run_id or not isinstance(watched.trigger.source, Timetable):
+            return False
+        if watched.trigger.limits.missed == "all" or firing.run_id in self._answers:
+            return False
+        at, later = firing.cause.logical_time, newest.cause.logical_time
+        return at is not None and later is not None and at < later
 
     def _asked(self, firing: Firing) -> Verdict:
         """What comes of a firing that the limits let start: its condition is asked, if it has one."""
@@ -128,6 +169,9 @@ class Dispatching:
         if watched is None or not watched.trigger.condition:
             return Verdict("start")
         if firing.run_id not in self._answers:
+            _, until, reason = self._quiet.get(firing.trigger, (0, 0.0, ""))
+            if until > self._clock.monotonic():
+                return Verdict("wait", reason)
             if self._inquirer.room() > 0:
                 self._answers[firing.run_id] = None
                 inquiry = Inquiry(
@@ -144,18 +188,23 @@ class Dispatching:
         if answer is None:
             return Verdict("wait", f"its condition {watched.trigger.condition} is asked")
         del self._answers[firing.run_id]
+        tell_printed(self._tell, firing.trigger, answer.printed, self._clock.now())
         return self._judged(firing, watched.trigger.condition, answer)
 
     def _judged(self, firing: Firing, condition: str, answer: Answer) -> Verdict:
         if not answer.error:
             self._failures.pop(firing.run_id, None)
+            self._quiet.pop(firing.trigger, None)
             return Verdict("start") if answer.holds else Verdict("skip", answer.why or f"{condition} does not hold")
         failures = self._failures[firing.run_id] = self._failures.get(firing.run_id, 0) + 1
         reason = f"its condition {condition} failed: {answer.error}"
+        times = self._quiet.get(firing.trigger, (0, 0.0, ""))[0] + 1
+        pause = min(_AGAIN * 2 ** min(times - 1, 20), _LONGEST)
+        self._quiet[firing.trigger] = times, self._clock.monotonic() + pause, reason
         if failures >= TRIES:
             del self._failures[firing.run_id]
             return Verdict("fail", reason)
-        self._hold(firing.run_id, failures)
+        self._held[firing.run_id] = self._clock.monotonic() + pause
         return Verdict("wait", reason)
 
     def _follow(self, verdict: Verdict, firing: Firing, limited: Limited, now: float) -> Generator[None, None, bool]:
@@ -169,6 +218,8 @@ class Dispatching:
                     self._say("waiting", f"{firing.trigger} waits for {firing.key}: {verdict.reason}", firing, now)
                     yield
             case "skip":
+                self._failures.pop(firing.run_id, None)
+                self._held.pop(firing.run_id, None)
                 if self._agenda.settle(firing.run_id, FiringState.SKIPPED, verdict.reason):
                     self._say("skipped", f"{firing.trigger} skips {firing.key}: {verdict.reason}", firing, now)
                 yield

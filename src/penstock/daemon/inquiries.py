@@ -64,6 +64,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool = True
     #: why not
     why: str = ""
+    #: the last lines that the user's function printed
+    printed: str = ""
 
 
 class Inquirer(Protocol):

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -26,6 +28,8 @@ def main(descriptor: int) -> None:
     os.set_inheritable(descriptor, False)
     _be_modest()
     os.dup2(2, 1)
+    # what is printed is to be there though the process is ended
+    cast(TextIOWrapper, sys.stdout).reconfigure(line_buffering=True)
     sys.stdin = Path(os.devnull).open()  # noqa: SIM115
     try:
         answer = _answered(inquiry)
@@ -38,7 +42,9 @@ def main(descriptor: int) -> None:
     document = msgspec.json.encode(answer)
     with os.fdopen(descriptor, "wb") as sink:
         sink.write(document)
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
     # what the user's code has left running is not to be waited for
     os._exit(0)
 

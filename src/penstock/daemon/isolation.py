@@ -160,8 +160,11 @@ class Isolated:
         # what it has started is ended as well
         _kill(asked.process)
         code = asked.process.wait()
-        answer = Answer(id=asked.inquiry.id, error=why) if why else _decoded(asked, code)
+        printed = _printed(asked)
         asked.printed.close()
+        answer = Answer(id=asked.inquiry.id, error=why) if why else _decoded(asked, code, printed)
+        if printed not in answer.error:
+            answer = msgspec.structs.replace(answer, printed=printed)
         with self._lock:
             self._answers.append(answer)
 
@@ -190,19 +193,22 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _decoded(asked: _Asked, code: int) -> Answer:
+def _decoded(asked: _Asked, code: int, printed: str) -> Answer:
     try:
         return msgspec.json.decode(bytes(asked.received), type=Answer)
     except msgspec.DecodeError:
-        pass
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        return Answer(
+            id=asked.inquiry.id,
+            error=f"its process ended {how} before it had answered" + (f"\n{printed}" if printed else ""),
+        )
+
+
+def _printed(asked: _Asked) -> str:
+    """The last of what a process has printed."""
     length = asked.printed.seek(0, os.SEEK_END)
     asked.printed.seek(max(0, length - _TOLD))
-    printed = asked.printed.read().decode("utf-8", "replace").strip()
-    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    return Answer(
-        id=asked.inquiry.id,
-        error=f"its process ended {how} before it had answered" + (f"\n{printed}" if printed else ""),
-    )
+    return asked.printed.read().decode("utf-8", "replace").strip()
 
 
 __all__ = ["ROOM", "Isolated"]

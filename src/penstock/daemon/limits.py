@@ -47,6 +47,11 @@ class Limited:
         self._backfills = {f"{BACKFILL}{each.backfill_id}": each.at_most for each in backfills}
         return {f"{BACKFILL}{each.backfill_id}" for each in backfills if each.state is BackfillState.PAUSED}
 
+    @property
+    def drops(self) -> bool:
+        """Whether there is a trigger that something is done about though none of its firings can be started."""
+        return any(each.trigger.limits.overlap != "queue" for each in self._roster)
+
     def look(self, firings: Iterable[Firing]) -> None:
         """See what is under way of the triggers of firings."""
         limited = {firing.trigger for firing in firings if self.at_most(firing) is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 import msgspec
@@ -79,7 +80,7 @@ class Daemon:
         self.roster = roster = Roster(store.agenda)
         firings = Firings(tell, new_id)
         self._ticking = Ticking(roster, firings, tell)
-        self._asking = Asking(roster, firings, inquirer, tell)
+        self._asking = Asking(store.agenda, roster, firings, inquirer, clock, tell, launcher.name)
         self._hearing = Hearing(store.agenda, roster, firings, tell)
         self._dispatching = Dispatching(store, roster, launcher, inquirer, clock, tell, settings.max_runs)
         minding = Minding(store, self._dispatching, launcher, clock, tell)
@@ -107,6 +108,11 @@ class Daemon:
         """Read what is registered, without doing anything about it."""
         if self.roster.refresh():
             self._watch_anew(self._clock.now())
+
+    def give_back(self) -> None:
+        """Let somebody else ask at once what is asked here; to be called when no answer is waited for any more."""
+        with suppress(StoreError):
+            self._asking.give_back()
 
     def turns(self) -> Generator[float]:
         """Do one thing after the other, without end. Each yields how many seconds nothing need be done then, unless an

@@ -14,6 +14,7 @@ What = Literal[
     "skipped",
     "waiting",
     "failed",
+    "printed",
     "resumed",
     "cancelled",
     "backfill",
@@ -35,4 +36,11 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 Tell = Callable[[Notice], object]
 
-__all__ = ["Notice", "Tell", "What"]
+
+def tell_printed(tell: Tell, trigger: str, printed: str, now: float) -> None:
+    """Tell what a function of the user's has printed, a line at a time."""
+    for line in printed.splitlines():
+        tell(Notice(at=now, what="printed", text=f"{trigger}: {line}", trigger=trigger))
+
+
+__all__ = ["Notice", "Tell", "What", "tell_printed"]

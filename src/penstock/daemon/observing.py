@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,8 @@ from penstock.ports.agenda import Agenda
 PREFIX: Final = "observe:"
 #: seconds between two looks, seconds that an observation may take, and how many there may be at once
 _LOOK, _TIMEOUT, _ROOM = 1.0, 60.0, 4
+#: how many times the time between two observations is doubled as they fail
+_DOUBLED = 6
 #: letters that are told of what went wrong
 _TOLD = 2000
 
@@ -27,6 +29,7 @@ _TOLD = 2000
 class _Asked(NamedTuple):
     process: subprocess.Popen[bytes]
     printed: IO[bytes]
+    complained: IO[bytes]
     until: float
 
 
@@ -91,22 +94,24 @@ class Observing:
             standing = known.get(f"{PREFIX}{name}") or Standing(trigger=f"{PREFIX}{name}")
             at = standing.next_at or 0.0
             # by a clock that was ahead, it may be said to be due in a long time
-            if standing.enabled and (at <= now or at > now + 2 * every + _TIMEOUT):
-                found.append(msgspec.structs.replace(standing, next_at=now + every, looked_at=now))
+            pause = _pause(every, standing.failures)
+            if standing.enabled and (at <= now or at > now + 2 * pause + _TIMEOUT):
+                found.append(msgspec.structs.replace(standing, next_at=now + pause, looked_at=now))
         return found[: _ROOM - len(self._asked)]
 
     def _ask(self, name: str, moment: float, now: float) -> None:
-        printed = tempfile.TemporaryFile()  # noqa: SIM115
-        command = [sys.executable, "-P", "-m", "penstock", "assets", "observe", name]
+        printed, complained = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        command = [sys.executable, "-P", "-m", "penstock", "assets", "observe", name, "--json"]
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, cwd=self._folder
+                command, stdin=subprocess.DEVNULL, stdout=printed, stderr=complained, cwd=self._folder
             )
         except OSError as error:
             printed.close()
+            complained.close()
             self._failed(name, f"no process can be started: {error.strerror or error}", now)
             return
-        self._asked[name] = _Asked(process, printed, moment + _TIMEOUT)
+        self._asked[name] = _Asked(process, printed, complained, moment + _TIMEOUT)
 
     def _look_after(self, name: str, moment: float, now: float) -> None:
         asked = self._asked[name]
@@ -119,14 +124,41 @@ class Observing:
             asked.process.wait()
             self._failed(name, f"it gave no answer within {_TIMEOUT:g} s", now)
         elif code:
-            asked.printed.seek(0)
-            self._failed(
-                name, asked.printed.read().decode("utf-8", "replace")[-_TOLD:].strip() or f"exit code {code}", now
-            )
+            self._failed(name, _error(asked) or f"exit code {code}", now)
+        else:
+            self._stands(name, "", now)
         asked.printed.close()
+        asked.complained.close()
 
     def _failed(self, name: str, why: str, now: float) -> None:
         self._tell(Notice(at=now, what="trouble", text=f"the asset {name} cannot be observed: {why}", trigger=name))
+        self._stands(name, why, now)
+
+    def _stands(self, name: str, why: str, now: float) -> None:
+        """Record how an observation went: one that fails again and again is made less often."""
+        standing = next(iter(self._agenda.standings([f"{PREFIX}{name}"])), Standing(trigger=f"{PREFIX}{name}"))
+        if not why and not standing.failures:
+            return
+        failures = standing.failures + 1 if why else 0
+        next_at = now + _pause(self._every[name], failures) if name in self._every else standing.next_at
+        moved = msgspec.structs.replace(standing, failures=failures, note=why, next_at=next_at)
+        self._agenda.advance([Advance(standing=moved)])
+
+
+def _pause(every: float, failures: int) -> float:
+    """Seconds to the next observation, after so many in a row that failed."""
+    return every * 2 ** min(max(0, failures - 1), _DOUBLED)
+
+
+def _error(asked: _Asked) -> str:
+    """What a process that failed says is wrong."""
+    asked.printed.seek(0)
+    try:
+        found = msgspec.json.decode(asked.printed.read(), type=list[dict[str, Any]])
+        return "; ".join(str(each["error"]) for each in found if each.get("error"))[:_TOLD]
+    except msgspec.MsgspecError:
+        asked.complained.seek(0)
+        return asked.complained.read().decode("utf-8", "replace")[-_TOLD:].strip()
 
 
 __all__ = ["PREFIX", "Observing"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from penstock.daemon.children import Children
+from penstock.daemon.heart import Heart
 from penstock.daemon.inquiries import Poll
 from penstock.daemon.isolation import Isolated
 from penstock.daemon.loop import Daemon, Part, Settings
@@ -41,9 +42,13 @@ class Serving:
         self._children = Children(services.log_folder(), folder)
         self._isolated = Isolated(folder, polls)
         clock = SystemClock()
+        self._heart = Heart(store.agenda, clock, self._children.name)
+        every = [self._heart, *parts]
         self.daemon = Daemon(
-            store, clock, self._children, self._isolated, tell, settings=settings or Settings(), parts=parts
+            store, clock, self._children, self._isolated, tell, settings=settings or Settings(), parts=every
         )
+        #: how many processes that were started here went on when it ended
+        self.left = 0
 
     def serve(self, *, once: bool = False, until: Callable[[], bool] | None = None) -> bool:
         """Serve until a signal comes; with `once`, until everything has been looked at, all that was due is recorded, and
@@ -62,7 +67,9 @@ class Serving:
                     self._isolated.wait(seconds)
         finally:
             self._isolated.close()
-            self._children.leave()
+            self.daemon.give_back()
+            self._heart.stop()
+            self.left = self._children.leave()
         return False
 
     def wake(self) -> None:

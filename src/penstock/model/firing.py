@@ -73,6 +73,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     #: how many times in a row it failed
     failures: int = 0
+    #: the process that asks it now, of a sensor or a watch; empty if none does
+    asker: str = ""
 
 
 class Advance(msgspec.Struct, frozen=True, kw_only=True):

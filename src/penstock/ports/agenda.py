@@ -87,6 +87,10 @@ class Agenda(Protocol):
         by age."""
         ...
 
+    def known_keys(self, trigger: str, keys: Iterable[str]) -> set[str]:
+        """Those of some keys for which a trigger has a firing."""
+        ...
+
     def queue(self, now: float, *, without: Iterable[str] = (), limit: int = 100) -> list[Firing]:
         """Firings that are queued and due by a time, in the order in which they are to be started (by priority, then by age),
         apart from those of some triggers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, cast
 
 import msgspec
@@ -124,13 +125,15 @@ class Accounts:
         }
 
     def firing(self, firing: Firing) -> dict[str, Any]:
-        """A firing as JSON-able data, with the state of its run; `run_state` is null where it has none."""
+        """A firing as JSON-able data. `state` is that of its run where it has one, and then `run_state` as well, which is null
+        otherwise."""
+        run_state = self._run_state(firing)
         return {
             "run_id": firing.run_id,
             "trigger": firing.trigger,
             "key": firing.key,
-            "state": firing.state.value,
-            "run_state": self._run_state(firing),
+            "state": run_state or firing.state.value,
+            "run_state": run_state,
             "reason": firing.reason,
             "pipeline": firing.pipeline,
             "assets": firing.assets,
@@ -143,6 +146,17 @@ class Accounts:
             "started_at": _at(firing.started_at),
             "tries": firing.tries,
         }
+
+    def firings(self, trigger: str | None, states: Sequence[str], most: int) -> list[dict[str, Any]]:
+        """Firings of a trigger, or of all, as `firing` gives them, the latest first; only those in one of these states, if any
+        are given: those of firings, and of their runs."""
+        own = [each for each in FiringState if each.value in states]
+        if states and any(each in states for each in RunState):
+            own.append(FiringState.STARTED)
+        narrowed = FiringState.STARTED in own and FiringState.STARTED.value not in states
+        found = self._agenda.firings(trigger=trigger, states=own, limit=None if narrowed else most)
+        told = (self.firing(each) for each in found)
+        return list(islice((each for each in told if not narrowed or each["state"] in states), most))
 
     def _run_state(self, firing: Firing) -> str | None:
         if firing.state is not FiringState.STARTED:
@@ -174,6 +188,8 @@ class Accounts:
             return
         if not standing.enabled:
             yield f"it is switched off: penstock triggers enable {trigger.name}"
+        if standing.asker:
+            yield "it is being asked now"
         if standing.failures:
             yield f"it failed {counted(standing.failures, 'time')} in a row: {standing.note}"
         elif standing.note:

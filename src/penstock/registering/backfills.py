@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -14,11 +13,15 @@ from penstock.errors import DefinitionError, NotFoundError, TargetError
 from penstock.model.firing import Backfill, Firing, FiringState
 from penstock.model.registration import Definition
 from penstock.model.run import RunState, timestamp
-from penstock.model.schedule import Timetable
 from penstock.model.trigger import Trigger
+from penstock.registering.backfill_durations import each_of_assets, each_of_pipeline
+from penstock.registering.backfill_rows import values_of
+from penstock.registering.backfill_times import scheduled, stretch
 from penstock.registering.loading import is_path, load_pipeline
+from penstock.runtime.reading.nearest import nearest
 from penstock.triggers import backfills
 from penstock.triggers.backfills import Order, Piece
+from penstock.triggers.partitions import RANGE, WORDS
 
 if TYPE_CHECKING:
     from penstock.app.assets import Assets
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
 
 #: which of the partitions that are named are meant
 Which = Literal["missing", "failed", "stale", "all"]
-#: runs that are looked at for how long they took
-_LOOKED_AT = 20
+#: backfills that are looked at for one that tries another again
+_LATEST = 1000
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,15 +46,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     downstream: bool = False
     #: partitions of one run
     batch: int = 1
-    #: logical times, in seconds since the epoch
-    begin: float | None = None
-    end: float | None = None
+    #: logical times, in seconds since the epoch, or as ISO 8601 text: in the zone of the schedule where it names none; an end
+    #: without a time of day is that of the day
+    begin: float | str | None = None
+    end: float | str | None = None
     #: the trigger whose schedule it is, where a pipeline has several
     trigger: str = ""
     #: sets of parameters
     rows: tuple[dict[str, Any], ...] | None = None
     #: their values are texts, to be read as those of -p are
     texts: bool = False
+    #: the file that they are from, or the option
+    source: str = ""
     order: Order = "ascending"
 
 
@@ -70,6 +76,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     each: float | None = None
     #: what is left out, and why
     notes: tuple[str, ...] = ()
+    #: the backfill of which the failed runs are tried again
+    retries: str = ""
 
     @property
     def partitions(self) -> int:
@@ -111,6 +119,9 @@ def _registered(services: Services, request: Request, by: str, now: float) -> Re
             else f"there is no pipeline and no asset in {place}",
             remedy=f"Choose one: {place}:{next(iter(there))}" if there else None,
         )
+    if name and (request.begin is not None or request.end is not None):
+        # the triggers that tell the times
+        register(services, [place], by=by, now=now)
     return msgspec.structs.replace(request, target=name if name in there else next(iter(there)))
 
 
@@ -127,12 +138,22 @@ def _pipeline(store: Store, request: Request) -> Definition | None:
         started = msgspec.convert(triggers[request.target].document, Trigger).pipeline
         if started in known:
             return known[started]
+    assets = [each.name for each in agenda.definitions("asset")]
     if times:
-        raise NotFoundError(
-            f"there is no pipeline {request.target!r}",
-            remedy=f"There are: {', '.join(known)}." if known else "Make it known: penstock register FILE.",
-        )
+        raise _unknown(request.target, known, "pipeline")
+    if request.target.isidentifier() and request.target not in assets:
+        raise _unknown(request.target, [*known, *triggers, *assets], "pipeline, trigger or asset")
     return None
+
+
+def _unknown(target: str, names: Iterable[str], what: str) -> NotFoundError:
+    names = list(names)
+    near = nearest(target, names)
+    listed = f"There are: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}."
+    told = f"Did you mean {' or '.join(near)}?" if near else listed
+    return NotFoundError(
+        f"there is no {what} {target!r}", remedy=told if names else "Make it known: penstock register FILE."
+    )
 
 
 # Partitions of assets.
@@ -159,7 +180,7 @@ def _over_assets(services: Services, store: Store, request: Request) -> Planned:
         assets=", ".join(names),
         pieces=backfills.over_partitions(keys, batch=request.batch, order=request.order),
         named=len(named),
-        each=_each_cell(store, names, request.batch),
+        each=each_of_assets(store, names, request.batch),
         notes=notes,
     )
 
@@ -217,73 +238,55 @@ def _wanted(states: Any, names: Sequence[str], keys: Sequence[str], which: Which
 def _over_times(store: Store, pipeline: Definition, request: Request, now: float) -> Planned:
     from penstock.registering.accounts import zone_of
 
-    trigger, timetable = _scheduled(store, pipeline, request)
-    if request.begin is None:
-        raise DefinitionError("it is not said from when on", remedy="Say it: --from 2026-01-01.")
-    pieces = backfills.over_times(
-        timetable,
-        trigger.name,
-        request.begin,
-        now if request.end is None else request.end,
-        zone=zone_of(timetable.schedule),
-        order=request.order,
-    )
+    trigger, timetable = scheduled(store, pipeline, request)
+    zone = zone_of(timetable.schedule)
+    meant = stretch(request, zone, now)
+    pieces = backfills.over_times(timetable, trigger.name, meant.begin, meant.end, zone=zone, order=request.order)
     return Planned(
         request=request,
         pipeline=pipeline.name,
         pieces=pieces,
         templates=trigger.parameters,
-        each=_each_run(store, pipeline.name),
-        notes=(f"at the times of the trigger {trigger.name}",),
-    )
-
-
-def _scheduled(store: Store, pipeline: Definition, request: Request) -> tuple[Trigger, Timetable]:
-    """The trigger whose schedule tells the times."""
-    known = [msgspec.convert(each.document, Trigger) for each in store.agenda.definitions("trigger")]
-    fit = [
-        (each, each.source) for each in known if each.pipeline == pipeline.name and isinstance(each.source, Timetable)
-    ]
-    wanted = request.trigger or (request.target if request.target != pipeline.name else "")
-    chosen = [each for each in fit if each[0].name == wanted] if wanted else fit
-    if len(chosen) == 1:
-        return chosen[0]
-    names = ", ".join(each.name for each, _ in fit)
-    if not fit:
-        raise DefinitionError(
-            f"{pipeline.name} has no trigger with a schedule, which tells the times",
-            remedy='Define one, switched off if it is only for this: trigger(pipeline, cron("0 2 * * *"), enabled=False).',
-        )
-    raise DefinitionError(
-        f"{pipeline.name} has no such trigger with a schedule: {wanted}"
-        if wanted
-        else f"{pipeline.name} has several schedules: {names}",
-        remedy=f"Say which: --trigger {fit[0][0].name}. There are: {names}.",
+        each=each_of_pipeline(store, pipeline.name),
+        notes=(f"at the times of the trigger {trigger.name}, by the clocks of {zone}", *meant.notes),
     )
 
 
 def _over_parameters(store: Store, pipeline: Definition, request: Request) -> Planned:
     if request.rows is not None:
-        rows = _read(pipeline, request.rows) if request.texts else request.rows
+        rows: Iterable[dict[str, Any]] = request.rows
+        if request.texts:
+            rows = values_of(load_pipeline(pipeline.target).signature, request.rows, request.source)
         pieces = backfills.over_parameters(rows, order=request.order)
     elif request.partitions:
+        _check_partitions(pipeline, request.partitions)
         pieces = backfills.over_partitions(request.partitions, batch=request.batch, order=request.order)
     else:
         raise DefinitionError(
             f"it is not said over what {pipeline.name} is to run",
             remedy="Say it: --from A --to B (times of its schedule), --grid x=1,2,3, --params FILE, or --partitions K,K.",
         )
-    return Planned(request=request, pipeline=pipeline.name, pieces=pieces, each=_each_run(store, pipeline.name))
+    return Planned(request=request, pipeline=pipeline.name, pieces=pieces, each=each_of_pipeline(store, pipeline.name))
 
 
-def _read(pipeline: Definition, rows: Iterable[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
-    """Sets of parameters from texts. Raises ParameterError."""
-    from penstock.authoring.kinds.parameters import to_json
+def _check_partitions(pipeline: Definition, keys: Sequence[str]) -> None:
+    """Raise DefinitionError where a pipeline cannot be about partitions, or not about these: it has none to choose from."""
+    from penstock.authoring.kinds.causes import FromCause
 
+    word = next((key for key in keys if key in WORDS or RANGE in key), None)
+    if word is not None:
+        raise DefinitionError(
+            f"{pipeline.name} is a pipeline, which has no partitions that {word!r} could mean",
+            remedy="Give the keys themselves: --partitions K,K.",
+        )
     signature = load_pipeline(pipeline.target).signature
-    for row in rows:
-        values = signature.resolve(given={}, texts=row, partial=True)
-        yield {name: to_json(values[name]) for name in row}
+    parts = [each.part for each in signature.defaults.values() if isinstance(each, FromCause)]
+    if "partition" not in parts:
+        raise DefinitionError(
+            f"no parameter of {pipeline.name} takes a partition",
+            where=str(signature.location),
+            remedy="Have one: def training(region: str = partition()); or give parameters: --grid region=eu,us.",
+        )
 
 
 def check(services: Services, plan: Planned) -> None:
@@ -301,34 +304,10 @@ def check(services: Services, plan: Planned) -> None:
         pipeline.signature.resolve(
             given={},
             config=firing.parameters,
-            config_source=f"the run for {firing.key}",
+            config_source=f"{plan.request.source}, the run for {firing.key}".removeprefix(", "),
             environ=os.environ,
             cause=firing.cause,
         )
-
-
-# How long.
-
-
-def _each_cell(store: Store, names: Sequence[str], batch: int) -> float | None:
-    """Seconds that a run took that makes so many partitions of assets; None where one was never made."""
-    from penstock.authoring.assets.cells import asset_in
-
-    found: dict[str, list[float]] = {name: [] for name in names}
-    for pipeline in dict.fromkeys((*names, "assets")):
-        for timing in store.timings(pipeline, _LOOKED_AT):
-            if asset_in(timing.node) in found:
-                found[asset_in(timing.node)].append(timing.duration)
-    if not all(found.values()):
-        return None
-    return batch * sum(median(each) for each in found.values())
-
-
-def _each_run(store: Store, pipeline: str) -> float | None:
-    """Seconds that a run of a pipeline took, from its begin to its end; None where none has succeeded."""
-    runs = store.runs(pipeline=pipeline, state=RunState.SUCCEEDED, limit=_LOOKED_AT)
-    took = [run.finished_at - run.started_at for run in runs if run.finished_at is not None]
-    return median(took) if took else None
 
 
 # Begun, and looked at.
@@ -370,8 +349,19 @@ def begin(
 
 def _told(plan: Planned) -> dict[str, Any]:
     """What was asked for, without sets of parameters: those are in the runs."""
-    asked = msgspec.to_builtins(msgspec.structs.replace(plan.request, rows=None, texts=False))
-    return {**asked, "first": plan.pieces[0].key, "last": plan.pieces[-1].key}
+    asked = msgspec.to_builtins(msgspec.structs.replace(plan.request, rows=None, texts=False, source=""))
+    told = {
+        "first": plan.pieces[0].key,
+        "last": plan.pieces[-1].key,
+        "zone": _zone(plan),
+        "retries": plan.retries or None,
+    }
+    return {**asked, **{name: value for name, value in told.items() if value is not None}}
+
+
+def _zone(plan: Planned) -> str | None:
+    """The zone of the times that the keys are; None where they are others."""
+    return plan.pieces[0].zone if plan.pieces and plan.pieces[0].logical_time is not None else None
 
 
 def failures(store: Store, backfill: Backfill) -> list[tuple[Firing, str]]:
@@ -416,9 +406,16 @@ def again(store: Store, backfill: Backfill, *, by: str = "", now: float | None =
         for firing in failed
     ]
     request = msgspec.convert(
-        {name: value for name, value in backfill.request.items() if name not in ("first", "last")}, Request
+        {name: value for name, value in backfill.request.items() if name not in ("first", "last", "zone", "retries")},
+        Request,
     )
-    plan = Planned(request=request, pieces=pieces, pipeline=backfill.pipeline, assets=backfill.assets)
+    plan = Planned(
+        request=request,
+        pieces=pieces,
+        pipeline=backfill.pipeline,
+        assets=backfill.assets,
+        retries=backfill.backfill_id,
+    )
     return begin(
         store,
         plan,
@@ -436,7 +433,8 @@ def _trigger(backfill: Backfill) -> str:
 
 
 def document(store: Store, backfill: Backfill, *, failed: bool = False) -> dict[str, Any]:
-    """A backfill as JSON-able data; with `failed`, also which of its runs have failed, and why."""
+    """A backfill as JSON-able data; with `failed`, also which of its runs have failed, and why, and which backfills have tried
+    them again."""
     progress = store.agenda.progress(_trigger(backfill))
     found: dict[str, Any] = {
         "backfill_id": backfill.backfill_id,
@@ -455,6 +453,11 @@ def document(store: Store, backfill: Backfill, *, failed: bool = False) -> dict[
         "finished_at": None if backfill.finished_at is None else timestamp(backfill.finished_at),
     }
     if failed:
+        found["retries"] = [
+            each.backfill_id
+            for each in store.agenda.backfills(limit=_LATEST)
+            if each.request.get("retries") == backfill.backfill_id
+        ]
         found["failures"] = [
             {"run_id": firing.run_id, "key": firing.key, "reason": why} for firing, why in failures(store, backfill)
         ]
@@ -473,6 +476,7 @@ def plan_document(plan: Planned, at_most: int) -> dict[str, Any]:
         "which": plan.request.which if plan.assets else None,
         "first": keys[0] if keys else None,
         "last": keys[-1] if keys else None,
+        "zone": _zone(plan),
         "at_most": at_most,
         "each_s": plan.each,
         "expected_s": backfills.expected(plan.each, len(keys), at_most),

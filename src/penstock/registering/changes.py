@@ -37,7 +37,7 @@ def changes(before: Definition, after: Definition, identity_of: IdentityOf, text
         old, new = before.parts.get(name), after.parts.get(name)
         if old == new:
             continue
-        if name == "parameters":
+        if name == "parameters" and before.kind == after.kind == "pipeline":
             found += _parameters(_ports(before), _ports(after))
             continue
         differences = _code(old, new, identity_of, text_of)

@@ -10,18 +10,24 @@ import msgspec
 from penstock.authoring.source import nearby
 from penstock.errors import PenstockError
 from penstock.model.asset import AssetSpec
+from penstock.model.occurrence import OWN_SOURCE, Pattern
 from penstock.model.registration import Definition
+from penstock.model.schedule import Timetable
+from penstock.model.trigger import EventSource, Trigger
+from penstock.registering.accounts import trigger_of
 from penstock.registering.collecting import Collected, Fault, Found
 from penstock.registering.places import Place
+from penstock.triggers import next_tick
+from penstock.triggers.conditions import fits, patterns
 
 #: kind and name
 _Key = tuple[str, str]
 
 
 def checked(
-    collected: Mapping[Place, Collected], known: Sequence[Definition], *, move: bool
+    collected: Mapping[Place, Collected], known: Sequence[Definition], *, move: bool, now: float
 ) -> tuple[list[Found], list[Fault]]:
-    """What can be registered, and what is wrong with the rest."""
+    """What can be registered at a moment, and what is wrong with the rest."""
     found: dict[_Key, Found] = {}
     faults: list[Fault] = []
     refused: set[_Key] = set()
@@ -33,7 +39,7 @@ def checked(
             found[key] = each
         elif other.where != each.where:
             refused.add(key)
-            faults += _twice(each, other)
+            faults.append(_twice(each, other))
     for key in refused:
         del found[key]
     seen = {place.origin for place in collected}
@@ -43,6 +49,7 @@ def checked(
         if each is not None and not move and _is_elsewhere(definition, each, seen):
             del found[key]
             faults.append(_taken(each, definition))
+    faults += _over(found, {(each.kind, each.name): each for each in known}, now)
     faults += _assets_apart(found, known)
     return list(found.values()), faults
 
@@ -52,15 +59,16 @@ def _assets_apart(found: dict[_Key, Found], known: Sequence[Definition]) -> Iter
     wanted = [(key, each) for key, each in found.items() if key[0] == "trigger" and each.definition.document["assets"]]
     if not wanted and not any(kind == "asset" for kind, _ in found):
         return
-    from penstock.runtime.assets.graph import AssetGraph
+    from penstock.runtime.assets.graph import AssetGraph, circle
     from penstock.runtime.assets.selecting import STATES, select
 
     graph = None
     while graph is None:
         specs = {each.name: each for each in known if each.kind == "asset" and not each.retired}
         specs |= {name: each.definition for (kind, name), each in found.items() if kind == "asset"}
+        nouns = {name: msgspec.convert(each.document["spec"], AssetSpec) for name, each in specs.items()}
         try:
-            graph = AssetGraph(msgspec.convert(each.document["spec"], AssetSpec) for each in specs.values())
+            graph = AssetGraph(nouns.values())
         except PenstockError as error:
             culprit = next(
                 (key for key, each in found.items() if key[0] == "asset" and each.where == error.where), None
@@ -69,6 +77,9 @@ def _assets_apart(found: dict[_Key, Found], known: Sequence[Definition]) -> Iter
                 # of what was registered before; it is told where assets are made
                 return
             yield _of(found.pop(culprit), error)
+            for name in circle(nouns):
+                # they are all told of
+                found.pop(("asset", name), None)
     for key, each in wanted:
         try:
             select(each.definition.document["assets"], graph, dict.fromkeys(STATES, tuple))
@@ -87,14 +98,14 @@ def _is_elsewhere(known: Definition, found: Found, seen: Iterable[str]) -> bool:
     return found.definition.target != known.target and Path(known.origin).is_file()
 
 
-def _twice(one: Found, other: Found) -> Iterator[Fault]:
-    for each, twin in ((one, other), (other, one)):
-        yield Fault(
-            place=each.definition.origin,
-            what=f"there are two {each.definition.kind}s called {each.definition.name!r}; the other is at {twin.where}",
-            where=each.where,
-            remedy="Give one of them another name: name=...",
-        )
+def _twice(one: Found, other: Found) -> Fault:
+    return Fault(
+        place=one.definition.origin,
+        beside=other.definition.origin,
+        what=f"there are two {one.definition.kind}s called {one.definition.name!r}; the other is at {other.where}",
+        where=one.where,
+        remedy="Give one of them another name: name=...",
+    )
 
 
 def _taken(found: Found, known: Definition) -> Fault:
@@ -107,4 +118,51 @@ def _taken(found: Found, known: Definition) -> Fault:
     )
 
 
-__all__ = ["checked"]
+def warnings_of(found: Sequence[Found], known: Sequence[Definition]) -> Iterator[Fault]:
+    """What is hardly meant, and registered all the same: triggers that wait for what nobody makes, or for themselves."""
+    names = {(each.kind, each.name) for each in known if not each.retired}
+    names |= {(each.definition.kind, each.definition.name) for each in found}
+    for each in found:
+        if each.definition.kind != "trigger":
+            continue
+        trigger = trigger_of(each.definition)
+        if not isinstance(trigger.source, EventSource):
+            continue
+        for pattern in patterns(trigger.source.condition):
+            for what, remedy in _doubts(pattern, trigger, names):
+                yield Fault(
+                    place=each.definition.origin, what=f"{trigger.name} {what}", where=each.where, remedy=remedy
+                )
+
+
+def _doubts(pattern: Pattern, trigger: Trigger, names: set[_Key]) -> Iterator[tuple[str, str | None]]:
+    for kind, whose in (("pipeline", "run"), ("asset", "asset")):
+        if pattern.source != f"{OWN_SOURCE}/{whose}/*":
+            continue
+        plain = not set("*?[") & set(pattern.subject)
+        if plain and (kind, pattern.subject) not in names:
+            yield f"waits for the {kind} {pattern.subject!r}, and none of that name is registered", None
+        if kind == "pipeline" and trigger.pipeline and fits(trigger.pipeline, pattern.subject):
+            yield (
+                f"starts {trigger.pipeline} when a run of {trigger.pipeline} has ended: one run leads to the next",
+                "Name the pipelines that it is to follow, or narrow it: run_ends(..., where={...}).",
+            )
+
+
+def _over(found: dict[_Key, Found], known: Mapping[_Key, Definition], now: float) -> Iterator[Fault]:
+    """Triggers, taken out of what was found, that are new or have another schedule, and are never due any more."""
+    for key, each in list(found.items()):
+        old = known.get(key)
+        if key[0] != "trigger" or (old is not None and old.parts.get("source") == each.definition.parts.get("source")):
+            continue
+        trigger = trigger_of(each.definition)
+        if isinstance(trigger.source, Timetable) and next_tick(trigger.source, trigger.name, now) is None:
+            yield Fault(
+                place=each.definition.origin,
+                what=f"{trigger.name} is never due: the last of its times is over",
+                where=found.pop(key).where,
+                remedy="Give it a time that is to come. For a run about a time that is past: penstock run, with --logical-time.",
+            )
+
+
+__all__ = ["checked", "warnings_of"]

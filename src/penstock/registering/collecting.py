@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     where: str | None = None
     remedy: str | None = None
+    #: another file or module that it is about as well
+    beside: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,12 +83,18 @@ def collect(place: Place, values: Values, folder: Path) -> Collected:
 
 
 @contextmanager
-def _told(collected: Collected, place: str) -> Generator[None]:
+def _told(collected: Collected, place: str, where: str | None = None) -> Generator[None]:
     """What goes wrong in the block is told among the faults."""
     try:
         yield
     except PenstockError as error:
         collected.faults.append(Fault(place=place, what=error.what, where=error.where, remedy=error.remedy))
+    except (
+        Exception
+    ) as error:  # what is wrong with one definition, even if that is our doing, is not to lose the others
+        lines = "".join(traceback.format_exception(error)).rstrip()
+        what = f"this is a fault in penstock; please report it with these lines\n{lines}"
+        collected.faults.append(Fault(place=place, what=what, where=where))
 
 
 class _Collector:
@@ -114,7 +123,7 @@ class _Collector:
             found = cast("Pipeline[..., Any] | Asset[..., Any] | ExternalAsset | Trigger", value)
             if not self._is_meant(name, found) or not self._is_own(found):
                 continue
-            with _told(self._collected, self._place.origin):
+            with _told(self._collected, self._place.origin, f"{name} in {self._place.origin}"):
                 match found:
                     case Pipeline():
                         self._add_pipeline(name, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import itertools
 import os
 import sys
 import traceback
@@ -16,6 +17,7 @@ from penstock.app import ASSETS, Pipeline
 from penstock.authoring.source import nearby
 from penstock.errors import PenstockError, TargetError
 from penstock.model.fault import user_traceback
+from penstock.registering.neighbours import Loaded, check_neighbours, looked_at, package_of
 
 #: files whose frames stand between a command and the user's first line
 _MACHINERY = (__file__, str(importlib.__file__), "<frozen importlib")
@@ -91,50 +93,75 @@ def _load_file(file: Path) -> ModuleType:
     if file.suffix != ".py":
         raise TargetError(f"{file} is not a Python file", remedy="Pipelines are read from .py files.")
     path = file.resolve()
+    now = looked_at(path)
+    known = next((each for each in list(sys.modules.values()) if _state_of(each) == now), None)
+    if known is not None:
+        # several runs of one file, which would be other tasks if it was loaded for each of them
+        return known
+    check_neighbours(now)
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    stamp = (path.stat().st_mtime_ns, path.stat().st_size)
-    known = getattr(sys.modules.get(path.stem), "__spec__", None)
-    if known is not None and (known.origin, known.loader_state) == (str(path), stamp):
-        # several runs of one file, which would be other tasks if it was loaded for each of them
-        return sys.modules[path.stem]
     spec = importlib.util.spec_from_file_location(_module_name(path), path)
     assert spec is not None and spec.loader is not None
-    spec.loader_state = stamp
+    spec.loader_state = now
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     try:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[module.__name__]
-        if _is_relative(error) and (path.parent / "__init__.py").is_file():
-            return _import_from(path)
+        if _is_of_package(error, path):
+            return _import_from(path, now)
         raise _unloadable(error, str(file)) from None
     return module
 
 
-def _is_relative(error: BaseException) -> bool:
+def _state_of(module: ModuleType) -> Any:
+    """The file that a module was loaded from by itself, as it was then."""
+    return getattr(getattr(module, "__spec__", None), "loader_state", None)
+
+
+def _is_of_package(error: BaseException, file: Path) -> bool:
     """Whether it is an import from the package that a file is in, which it does not know when it is loaded by itself."""
-    return isinstance(error, ImportError) and "attempted relative import" in str(error)
+    if not isinstance(error, ImportError) or not (file.parent / "__init__.py").is_file():
+        return False
+    if isinstance(error, ModuleNotFoundError):
+        return error.name is not None and error.name.partition(".")[0] == package_of(file)[1][0]
+    return "attempted relative import" in str(error)
 
 
-def _import_from(file: Path) -> ModuleType:
+def _import_from(file: Path, now: Loaded) -> ModuleType:
     """A file as the module of its package."""
-    folder, names = file.parent, [file.stem]
-    while (folder / "__init__.py").is_file():
-        names.insert(0, folder.name)
-        folder = folder.parent
+    folder, names = package_of(file)
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-    return _import(".".join(names))
+    known = getattr(sys.modules.get(names[0]), "__file__", None)
+    if known is not None and Path(known).resolve().parent != folder / names[0]:
+        raise TargetError(
+            f"{nearby(str(file))} is in a package {names[0]!r}, and in this process that is {nearby(known)}",
+            remedy="Give one of the two packages another name.",
+        )
+    module = _import(".".join(names))
+    assert module.__spec__ is not None
+    module.__spec__.loader_state = now
+    return module
 
 
 def _module_name(file: Path) -> str:
     """The name to load a file under: its own, unless that is taken by another module."""
     name = file.stem
-    if name in sys.modules or name in sys.stdlib_module_names or not name.isidentifier():
-        return f"penstock_target_{''.join(c if c.isalnum() else '_' for c in name)}"
-    return name
+    if name not in sys.modules and name not in sys.stdlib_module_names and name.isidentifier():
+        return name
+    name = "".join(c if c.isalnum() else "_" for c in name)
+    names = itertools.chain([f"penstock_target_{name}"], (f"penstock_target{n}_{name}" for n in itertools.count(2)))
+    return next(each for each in names if _is_free(each, file))
+
+
+def _is_free(name: str, file: Path) -> bool:
+    """Whether no other file is loaded under a name."""
+    known = sys.modules.get(name)
+    state = None if known is None else _state_of(known)
+    return known is None or (isinstance(state, Loaded) and state.file == file)
 
 
 def _import(name: str) -> ModuleType:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
-from penstock.errors import DefinitionError, PenstockError, TargetError
+from penstock.errors import DefinitionError, PenstockError
 from penstock.model.firing import Standing
 from penstock.model.occurrence import Condition, Occurrence
 from penstock.model.registration import Definition
 from penstock.model.schedule import Tick, Timetable
 from penstock.model.trigger import Cause, EventSource, SensorSource, Trigger, WatchSource
 from penstock.registering.accounts import trigger_of, zone_of
-from penstock.registering.loading import load_object, load_pipeline
+from penstock.registering.loading import load_pipeline
 from penstock.triggers import conditions, last_tick, next_tick, tick_key
 from penstock.triggers.templates import filled
 
 if TYPE_CHECKING:
-    from penstock.authoring.triggers.trigger import Trigger as Written
     from penstock.ports import Store
+
+#: seconds that a condition may take
+_PATIENCE = 60.0
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,21 +49,53 @@ class Proposals(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[Proposal, ...] = ()
     #: why there is none
     why: str = ""
+    #: what went wrong while its sensor was asked
+    fault: str = ""
+    #: what is worth knowing of them
+    note: str = ""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function of the user's has answered. One with a `fault` has nothing else."""
+
+    fault: str = ""
+    #: of a sensor: the runs that it asks for
+    runs: tuple[Proposal, ...] = ()
+    #: of a sensor, why there is none; of a condition, why not to start
+    why: str = ""
+    #: of a condition: whether to start
+    holds: bool = True
+
+
+class Asker(Protocol):
+    """Asks the user's functions, so that nothing that they do does harm here. Both raise nothing that these raise."""
+
+    def sensor(self, target: str, trigger: Trigger, cursor: Any) -> Asked:
+        """Ask a sensor, in the time that it may take."""
+        ...
+
+    def condition(self, target: str, cause: Cause, timeout: float) -> Asked:
+        """Ask the condition of a trigger."""
+        ...
 
 
 class Proposer:
     """Asks what a trigger would start. `definition` is that of the trigger, as it is registered."""
 
-    def __init__(self, store: Store, definition: Definition, standing: Standing) -> None:
+    def __init__(self, store: Store, definition: Definition, standing: Standing, asker: Asker) -> None:
         self._store = store
         self._definition = definition
         self._standing = standing
+        self._asker = asker
+        self._asks = True
+        #: whether it is switched on
+        self.enabled = standing.enabled
         self.trigger: Trigger = trigger_of(definition)
 
     def proposals(self, *, at: float | None, events: Sequence[Occurrence], now: float) -> Proposals:
         """What would be started: of a schedule, by its tick at or after a moment (None: now); of events, if these happened; of
-        a sensor, which is asked, with its cursor as it is. Raises what the sensor raises, and DefinitionError for what does not
-        fit the trigger."""
+        a sensor, which is asked, with its cursor as it is. Raises DefinitionError for what does not fit the trigger."""
+        self._check_events(events)
         match self.trigger.source:
             case Timetable():
                 tick = _tick_from(self.trigger.source, self.trigger.name, now if at is None else at)
@@ -91,21 +125,35 @@ class Proposer:
             zone=zone_of(self.trigger.source.schedule),
         )
 
-    def by_hand(self, *, at: float | None, events: Sequence[Occurrence], now: float) -> Proposals:
+    def by_hand(self, *, at: float | None, events: Sequence[Occurrence], now: float, asking: bool) -> Proposals:
         """What is started by hand: of a schedule, its tick at a moment, or a run for that moment where it has none (None: now);
-        of anything else, what the events lead to, or without events a run of its own."""
+        of a sensor, what it asks for; of anything else, what the events lead to, or without events a run of its own. Its
+        condition is only asked with `asking`."""
+        self._asks = asking
         source = self.trigger.source
         if isinstance(source, Timetable):
+            self._check_events(events)
             moment = now if at is None else at
-            tick = next_tick(source, self.trigger.name, moment - 1e-3)
+            tick, note = next_tick(source, self.trigger.name, moment - 1e-3), ""
             if tick is None or abs(tick.at - moment) > 1e-3:
                 before = last_tick(source, self.trigger.name, moment)
                 tick = Tick(moment, moment, moment, (moment if before is None else before.at, moment))
-            return self._settled([Proposal(key=tick_key(tick.at), cause=self.tick_cause(tick))])
-        if events:
+                note = "" if at is None else f"{tick_key(moment)} is none of the times of {self.trigger.name}"
+            found = self._settled([Proposal(key=tick_key(tick.at), cause=self.tick_cause(tick))])
+            return msgspec.structs.replace(found, note=note)
+        if events or isinstance(source, SensorSource):
             return self.proposals(at=at, events=events, now=now)
         key = f"by hand {tick_key(now)}"
         return self._settled([Proposal(key=key, cause=Cause(trigger=self.trigger.name, key=key, logical_time=at))])
+
+    def _check_events(self, events: Sequence[Occurrence]) -> None:
+        """Raise DefinitionError for events of a trigger that follows none."""
+        if events and isinstance(self.trigger.source, (Timetable, SensorSource)):
+            scheduled = isinstance(self.trigger.source, Timetable)
+            raise DefinitionError(
+                f"{self.trigger.name} {'follows a schedule' if scheduled else 'is a sensor'}, and no events",
+                remedy="Say a time instead: --at TIME." if scheduled else "It is asked as it is: leave out --event.",
+            )
 
     def occurrences(self, documents: Sequence[Any], now: float) -> Iterator[Occurrence]:
         """Events from data. What one needs and does not say is made up: it is of the type that the trigger waits for, and
@@ -148,6 +196,9 @@ class Proposer:
         # what only holds once nothing more comes
         _, matches = conditions.elapse(condition, state, math.inf)
         found += matches
+        refusals = [each for event in events for each in conditions.unmet(condition, event)]
+        if not found and refusals:
+            return Proposals(why="; ".join(dict.fromkeys(refusals)))
         if not found:
             return Proposals(why=f"it would still wait for {conditions.waiting_for(condition, state)}")
         name = self.trigger.name
@@ -160,30 +211,10 @@ class Proposer:
         return Proposal(key=event.id, cause=cause)
 
     def _of_sensor(self) -> Proposals:
-        from penstock.authoring.triggers.sensors import Sensor, cause_of
-
-        sensor = self._written()
-        if not isinstance(sensor, Sensor):
-            raise TargetError(f"{self._definition.target} is no sensor any more", remedy="Register it again.")
-        result = sensor.evaluate(self._standing.cursor)
-        runs = [
-            Proposal(
-                key=each.key,
-                cause=cause_of(self.trigger, each),
-                asked=dict(each.parameters),
-                tags=tuple(each.tags),
-            )
-            for each in result.requests
-        ]
-        return self._settled(runs) if runs else Proposals(why=result.skipped or "it asks for nothing")
-
-    def _written(self) -> Written:
-        from penstock.authoring.triggers.trigger import Trigger as Written
-
-        found = load_object(self._definition.target)
-        if not isinstance(found, Written):
-            raise TargetError(f"{self._definition.target} is no trigger any more", remedy="Register it again.")
-        return found
+        asked = self._asker.sensor(self._definition.target, self.trigger, self._standing.cursor)
+        if asked.fault:
+            return Proposals(fault=asked.fault)
+        return self._settled(asked.runs) if asked.runs else Proposals(why=asked.why or "it asks for nothing")
 
     # What becomes of it.
 
@@ -196,12 +227,17 @@ class Proposer:
             parameters = {**filled(self.trigger.parameters, run.cause), **run.asked}
             self._check(parameters, run.cause)
         except PenstockError as error:
+            if isinstance(self.trigger.source, WatchSource):
+                # it is penstock that says what it has found: only an event that was made up can lack anything
+                error = DefinitionError(error.what, where=error.where, remedy="Give the event that field in its data.")
             return msgspec.structs.replace(run, fault=str(error))
         run = msgspec.structs.replace(run, parameters=parameters)
-        if not self.trigger.condition:
+        if not self.trigger.condition or not self._asks:
             return run
-        refused = self._written().refusal(run.cause)
-        return run if refused is None else msgspec.structs.replace(run, refused=refused)
+        asked = self._asker.condition(self._definition.target, run.cause, _PATIENCE)
+        if asked.fault:
+            return msgspec.structs.replace(run, fault=f"its condition failed: {asked.fault}")
+        return run if asked.holds else msgspec.structs.replace(run, refused=asked.why or "its condition said so")
 
     def _check(self, parameters: Mapping[str, Any], cause: Cause) -> None:
         """Hold parameters to those of the pipeline. Raises DefinitionError."""
@@ -222,4 +258,4 @@ def _tick_from(timetable: Timetable, name: str, moment: float) -> Tick | None:
     return next_tick(timetable, name, math.nextafter(moment, -math.inf))
 
 
-__all__ = ["Proposal", "Proposals", "Proposer"]
+__all__ = ["Asked", "Asker", "Proposal", "Proposals", "Proposer"]

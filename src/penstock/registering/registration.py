@@ -10,14 +10,16 @@ import msgspec
 
 from penstock.errors import DefinitionError, PenstockError
 from penstock.model.registration import Definition, Kind
-from penstock.registering.changes import Change, changes
-from penstock.registering.checking import checked
+from penstock.registering.changes import Change, IdentityOf, changes
+from penstock.registering.checking import checked, warnings_of
 from penstock.registering.collecting import Collected, Fault, Found
 from penstock.registering.isolation import collect_apart
+from penstock.registering.loading import is_path
 from penstock.registering.places import Place, is_below, places_of
 
 if TYPE_CHECKING:
     from penstock.ports import Store
+    from penstock.runtime.explaining.code import TextOf
     from penstock.services import Services
 
 KINDS: tuple[Kind, ...] = ("pipeline", "asset", "trigger")
@@ -42,6 +44,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     entries: list[Entry] = []
     faults: list[Fault] = []
+    #: what is hardly meant, and registered all the same
+    warnings: list[Fault] = []
     #: whether anything was recorded
     recorded: bool = False
 
@@ -64,7 +68,8 @@ def targets_of(services: Services, given: Sequence[str]) -> list[str]:
 def _from_folder(target: str, folder: Path) -> str:
     place, colon, name = target.rpartition(":") if ":" in target else (target, "", "")
     path = folder / place
-    return f"{path}{colon}{name}" if path.exists() else target
+    # a file that is gone is still one of the project
+    return f"{path}{colon}{name}" if path.exists() or path.suffix == ".py" else target
 
 
 def register(
@@ -85,12 +90,13 @@ def register(
     faults += [fault for each in collected.values() for fault in each.faults]
     with services.store_as_it_is() as store:
         known = [] if store is None else store.agenda.definitions(retired=True)
-    found, more = checked(collected, known, move=move)
+    faults = [fault for fault in faults if not _is_gone(fault.place, known)]
+    found, more = checked(collected, known, move=move, now=now)
     faults += more
-    outcome = Outcome(faults=faults)
+    outcome = Outcome(faults=faults, warnings=list(warnings_of(found, known)))
     definitions = [msgspec.structs.replace(each.definition, registered_at=now, registered_by=by) for each in found]
     # what a file with a fault no longer has may be what could not be read
-    origins = _origins(places, known, targets) - {fault.place for fault in faults}
+    origins = _origins(places, known, targets) - {place for fault in faults for place in (fault.place, fault.beside)}
     store_of = services.store_as_it_is if dry_run else services.store
     with store_of() as store:
         outcome.entries = list(_entries(store, found, known, origins, collected.values()))
@@ -129,6 +135,12 @@ def _origins(places: Iterable[Place], known: Iterable[Definition], targets: Sequ
     return seen | gone
 
 
+def _is_gone(target: str, known: Iterable[Definition]) -> bool:
+    """Whether a target is a file or a folder that is no longer there, and definitions are known that were in it."""
+    there = not is_path(target) or Path(target).exists()
+    return not there and any(is_below(each.origin, target) for each in known)
+
+
 # What has changed.
 
 
@@ -161,12 +173,20 @@ def _entries(
             version=1 if old is None else old.version + (not same),
             where=each.where,
             target=definition.target,
-            changes=() if old is None or same else tuple(changes(old, definition, identity_of, text_of)),
+            changes=() if old is None or same else _changes(old, definition, identity_of, text_of),
         )
     names = {(each.definition.kind, each.definition.name) for each in found}
     for old in known:
         if old.origin in origins and not old.retired and (old.kind, old.name) not in names:
             yield Entry(kind=old.kind, name=old.name, change="retired", version=old.version, target=old.target)
+
+
+def _changes(old: Definition, new: Definition, identity_of: IdentityOf, text_of: TextOf) -> tuple[Change, ...]:
+    """In what two versions differ; that this cannot be told is no reason not to register the new one, nor others."""
+    try:
+        return tuple(changes(old, new, identity_of, text_of))
+    except Exception as error:  # what another version of penstock has recorded may be of any form
+        return (Change(part="definition", after=f"what of it cannot be told: {type(error).__name__}: {error}"),)
 
 
 __all__ = ["Entry", "Outcome", "register", "targets_of"]

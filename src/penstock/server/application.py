@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,10 +25,15 @@ from penstock.server.webhooks import occurrence_of
 _LARGEST, _SLOWEST, _PATIENCE = 1 << 20, 30.0, 30.0
 #: seconds after which one who was turned away for now may come again
 _AGAIN = "5"
+#: statuses that the owner is told of, and the seconds between two times that the same is told
+_TOLD, _QUIET = (401, 403, 503), 60.0
+
+Say = Callable[[str], object]
 
 
-def application(doors: Doors, recording: Recording) -> Starlette:
-    """What answers requests."""
+def application(doors: Doors, recording: Recording, say: Say) -> Starlette:
+    """What answers requests. `say` is told who was turned away at a door."""
+    turned_away = TurnedAway(say)
 
     async def events(request: Request) -> Response:
         headers, body, client = await _taken_in(request)
@@ -53,7 +58,12 @@ def application(doors: Doors, recording: Recording) -> Starlette:
             Route("/webhooks/{name}", webhook, methods=["POST"]),
             Route("/health", health, methods=["GET"]),
         ],
-        exception_handlers={Refusal: _refused, HTTPException: _no_such, StoreError: _busy, ClientDisconnect: _gone},
+        exception_handlers={
+            Refusal: turned_away.answer,
+            HTTPException: _no_such,
+            StoreError: _busy,
+            ClientDisconnect: _gone,
+        },
     )
 
 
@@ -103,9 +113,25 @@ def _said(status: int, what: str, remedy: str = "") -> Response:
     return JSONResponse(document, status_code=status, headers=headers)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    return _said(error.status, error.what, error.remedy)
+class TurnedAway:
+    """Answers requests that are refused, and tells the owner of those that had no right to come in, or could not be known:
+    once a minute for each door and reason."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        #: what was told -> when, by the monotonic clock
+        self._told: dict[str, float] = {}
+
+    async def answer(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        if error.status in _TOLD:
+            text = f"{request.url.path} refused a request of {_client(request)}: {error.what}"
+            now = time.monotonic()
+            if now - self._told.get(text, -_QUIET) >= _QUIET:
+                # senders are many: what was told long ago is not kept
+                self._told = {each: at for each, at in self._told.items() if now - at < _QUIET} | {text: now}
+                self._say(text)
+        return _said(error.status, error.what, error.remedy)
 
 
 async def _no_such(request: Request, error: Exception) -> Response:

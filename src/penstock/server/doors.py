@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Any, cast
@@ -48,7 +48,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
                 secret = look_up(self.secret)
             except SecretError:
                 # which one is for the owner to know
-                raise Refusal(503, f"the secret of {self.path} cannot be read here") from None
+                raise Refusal(
+                    503, f"the secret of {self.path} cannot be read here", "Tell its owner; then send it again."
+                ) from None
             check_signature(self.scheme, self.signature, secret, headers, body, now, self.tolerance)
         elif not self.public and not (is_loopback(client) and _is_own_page(headers.get("origin"))):
             raise Refusal(
@@ -63,6 +65,15 @@ class Doors(msgspec.Struct, frozen=True):
 
     events: Door
     webhooks: dict[str, Door]
+
+    def troubles(self) -> Iterator[str]:
+        """What keeps requests from being known at all: secrets that cannot be read here."""
+        for door in (self.events, *self.webhooks.values()):
+            if door.secret:
+                try:
+                    look_up(door.secret)
+                except SecretError as error:
+                    yield f"{door.path} refuses everything until its secret can be read: {error.what}"
 
     def webhook(self, name: str, client: str) -> Door:
         """Raises Refusal for one that there is not."""

@@ -21,21 +21,26 @@ _CONNECTIONS, _IDLE, _GRACE = 500, 15, 5
 
 
 @contextmanager
-def listening(services: Services, host: str, port: int, told: Callable[[], object]) -> Generator[str]:
-    """Take events over HTTP, for the block; `told` is called, in another thread, after some were recorded. Yields the address.
-    Port 0 is any that is free.
+def listening(
+    services: Services, host: str, port: int, told: Callable[[], object], say: Callable[[str], object]
+) -> Generator[str]:
+    """Take events over HTTP, for the block; `told` is called, in another thread, after some were recorded, and `say` with what
+    the owner should know: secrets that cannot be read, requests that were turned away. Yields the address. Port 0 is any that
+    is free.
 
     Raises DefinitionError for settings that are wrong, for an address that cannot be listened at, and where the libraries
     are not installed.
     """
     doors = doors_of(services.project.settings, str(services.project.source or ""))
+    for trouble in doors.troubles():
+        say(trouble)
     uvicorn = _library()
     from penstock.server.recording import Recording
 
     bound = _bound(host, port)
     recording = Recording(services.store, told)
     try:
-        server = _server(uvicorn, doors, recording)
+        server = _server(uvicorn, doors, recording, say)
         thread = threading.Thread(target=server.run, args=([bound],), name="penstock-http", daemon=True)
         thread.start()
         while not server.started and thread.is_alive():
@@ -48,13 +53,13 @@ def listening(services: Services, host: str, port: int, told: Callable[[], objec
         recording.close()
 
 
-def _server(uvicorn: Any, doors: Doors, recording: Any) -> uvicorn.Server:
+def _server(uvicorn: Any, doors: Doors, recording: Any, say: Callable[[str], object]) -> uvicorn.Server:
     from penstock.server.application import application
     from penstock.server.connections import Connection
 
     return uvicorn.Server(
         uvicorn.Config(
-            application(doors, recording),
+            application(doors, recording, say),
             log_config=None,
             log_level="error",
             access_log=False,

@@ -39,7 +39,9 @@ def check_signature(
     """
     given = headers.get(header.lower())
     if given is None:
-        raise Refusal(401, f"the request is not signed: there is no header {header}")
+        raise Refusal(
+            401, f"the request is not signed: there is no header {header}", "Sign it with the secret of the webhook."
+        )
     key = secret.encode()
     if scheme == "token":
         fits = _same(given.removeprefix("Bearer ").strip(), secret)
@@ -56,7 +58,11 @@ def check_signature(
         fits = any(_same(value, wanted) for name, value in pairs if name == "v1")
         _check_time(moment, now, tolerance, fits=fits)
     if not fits:
-        raise Refusal(401, f"the signature in the header {header} does not fit the body and the secret")
+        raise Refusal(
+            401,
+            f"the signature in the header {header} does not fit the body and the secret",
+            "Sign the body as it is sent, with the secret that penstock is told.",
+        )
 
 
 def _digest(key: bytes, *parts: bytes) -> str:
@@ -74,7 +80,11 @@ def _check_time(moment: str, now: float, tolerance: float, *, fits: bool) -> Non
     except ValueError:
         away = math.inf
     if fits and not away <= tolerance:
-        raise Refusal(401, f"the request was signed at another time than now, by more than {tolerance:g} s")
+        raise Refusal(
+            401,
+            f"the request was signed at another time than now, by more than {tolerance:g} s",
+            "Sign it when it is sent, and set the clock of the machine.",
+        )
 
 
 __all__ = ["SCHEMES", "Scheme", "check_signature", "scheme_of"]

@@ -102,6 +102,11 @@ class RelationalAgenda:
         asked = list(states)
         return self._read(lambda connection: firings.listed(connection, trigger, asked, limit))
 
+    def known_keys(self, trigger: str, keys: Iterable[str]) -> set[str]:
+        """Those of some keys for which a trigger has a firing."""
+        wanted = list(keys)
+        return self._read(lambda connection: firings.known_keys(connection, trigger, wanted))
+
     def queue(self, now: float, *, without: Iterable[str] = (), limit: int = 100) -> list[Firing]:
         """Firings that are queued and due by a time; see `Agenda.queue`."""
         others = list(without)

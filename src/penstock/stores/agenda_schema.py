@@ -39,7 +39,8 @@ AGENDA = (
         looked_at REAL,
         fired_at REAL,
         note TEXT NOT NULL,
-        failures INTEGER NOT NULL
+        failures INTEGER NOT NULL,
+        asker TEXT NOT NULL DEFAULT ''
     ) WITHOUT ROWID
     """,
     """

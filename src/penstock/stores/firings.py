@@ -79,6 +79,13 @@ def listed(
     return _found(connection, f"{_where(asked)} {order}", values)
 
 
+def known_keys(connection: Connection, trigger: str, keys: Sequence[str]) -> set[str]:
+    """Those of some keys for which a trigger has a firing."""
+    stored = {plain(key): key for key in keys}
+    query = "SELECT key FROM firings WHERE trigger = ? AND key"
+    return {stored[key] for (key,) in looked_up(connection, query, list(stored), (plain(trigger),))}
+
+
 def _asked(trigger: str | None, states: Sequence[FiringState]) -> tuple[list[str], list[Any]]:
     asked, values = list[str](), list[Any]()
     if trigger is not None:
@@ -253,6 +260,7 @@ __all__ = [
     "claim",
     "end_run",
     "forget",
+    "known_keys",
     "listed",
     "note",
     "of_run",

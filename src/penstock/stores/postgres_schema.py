@@ -172,7 +172,8 @@ _AGENDA = (
         looked_at double precision,
         fired_at double precision,
         note text NOT NULL,
-        failures bigint NOT NULL
+        failures bigint NOT NULL,
+        asker text NOT NULL DEFAULT ''
     ) WITH (fillfactor = 50) -- they are written again and again, into the page that the row is on
     """,
     f"""

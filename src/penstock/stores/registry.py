@@ -18,7 +18,8 @@ COLUMNS: Final = "kind, name, version, target, digest, parts, document, register
 _ADD = f"INSERT INTO definitions ({COLUMNS}, latest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _OUTDATE = "UPDATE definitions SET latest = FALSE WHERE kind = ? AND name = ? AND latest"
 _UPDATE = """
-    UPDATE definitions SET target = ?3, document = ?4, origin = ?5, retired = FALSE WHERE kind = ?1 AND name = ?2 AND latest
+    UPDATE definitions SET target = ?3, document = ?4, origin = ?5, registered_at = ?6, retired = FALSE
+    WHERE kind = ?1 AND name = ?2 AND latest
 """
 _RETIRE = "UPDATE definitions SET retired = TRUE WHERE kind = ? AND name = ? AND latest"
 _OF_ORIGINS = "SELECT kind, name FROM definitions WHERE latest AND NOT retired AND origin"
@@ -26,6 +27,10 @@ _LATEST = f"SELECT {COLUMNS} FROM definitions WHERE latest AND kind = ?"
 _ADD_STANDING = """
     INSERT INTO standings (trigger, revision, enabled, cursor, note, failures) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (trigger) DO NOTHING
+"""
+# What happened while it was gone is not for it.
+_BEGIN_ANEW = """
+    UPDATE standings SET revision = revision + 1, cursor = 'null', next_at = NULL, looked_at = ?2 WHERE trigger = ?1
 """
 _GENERATION = "registration"
 _PARTS = "SELECT parts FROM definitions WHERE latest"
@@ -57,6 +62,8 @@ def register(connection: Connection, definitions: Sequence[Definition], origins:
     connection.executemany(_UPDATE, (_moved(name, each) for name, each in moved.items()))
     connection.executemany(_RETIRE, gone)
     connection.executemany(_ADD_STANDING, _standings(given.values()))
+    returned = (each for name, each in given.items() if name in known and known[name].retired)
+    connection.executemany(_BEGIN_ANEW, _begun_anew(returned))
     if added or moved or gone:
         note_change(connection)
     return [registered[each.kind, plain(each.name)] for each in definitions]
@@ -76,7 +83,9 @@ def _registered(given: Definition, known: Definition | None) -> Registered:
     if known is None or known.digest != given.digest:
         version = 1 if known is None else known.version + 1
         return Registered(replace(given, version=version, retired=False), known, True)
-    changes = {"target": given.target, "document": given.document, "origin": given.origin}
+    changes: dict[str, Any] = {"target": given.target, "document": given.document, "origin": given.origin}
+    if known.retired:
+        changes["registered_at"] = given.registered_at
     return Registered(replace(known, **changes, retired=False), None, False)
 
 
@@ -104,7 +113,8 @@ def _row(definition: Definition) -> Row:
 
 
 def _moved(name: Name, definition: Definition) -> Row:
-    return (*name, plain(definition.target), json_document(definition.document), plain(definition.origin))
+    document = json_document(definition.document)
+    return (*name, plain(definition.target), document, plain(definition.origin), definition.registered_at)
 
 
 def _standings(definitions: Iterable[Definition]) -> Iterator[Row]:
@@ -112,6 +122,16 @@ def _standings(definitions: Iterable[Definition]) -> Iterator[Row]:
         if each.kind == "trigger":
             document = cast("dict[str, Any]", each.document) if isinstance(each.document, dict) else {}
             yield plain(each.name), 0, bool(document.get("enabled", True)), "null", "", 0
+
+
+def _begun_anew(returned: Iterable[Definition]) -> Iterator[Row]:
+    """Triggers that go on from now: not those that have been told by somebody else how far they are."""
+    for each in returned:
+        document = cast("dict[str, Any]", each.document) if isinstance(each.document, dict) else {}
+        source = document.get("source")
+        kind = cast("dict[str, Any]", source).get("type") if isinstance(source, dict) else None
+        if each.kind == "trigger" and kind not in ("sensor", "watch"):
+            yield plain(each.name), each.registered_at
 
 
 def definition_of(row: Row) -> Definition:
@@ -148,11 +168,12 @@ def not_found(kind: Kind, name: str, version: int | None, known: list[str], plac
 
     if version is not None and name in known:
         return NotFoundError(f"there is no version {version} of the {kind} {name!r}")
-    near = get_close_matches(name, known, n=5) or known[:5]
+    near = get_close_matches(name, known, n=5)
+    count = f"{len(known)} others" if known else "none"
     remedy = (
         f"The nearest are: {', '.join(near)}."
         if near
-        else f"Make it known: penstock register TARGET ({place} has none)."
+        else f"Make it known: penstock register TARGET ({place} has {count})."
     )
     return NotFoundError(f"there is no {kind} {name!r}", remedy=remedy)
 

@@ -12,17 +12,18 @@ from penstock.stores import firings, registry
 from penstock.stores.database import Connection, looked_up
 from penstock.stores.rows import Row, json_document, plain
 
-COLUMNS: Final = "trigger, revision, enabled, cursor, next_at, looked_at, fired_at, note, failures"
+COLUMNS: Final = "trigger, revision, enabled, cursor, next_at, looked_at, fired_at, note, failures, asker"
 _SEEN = "SELECT trigger, revision, enabled FROM standings WHERE trigger"
 # Whoever is there before us has been noticed already; that the revision is asked for once more costs nothing.
 _PUT = f"""
-    INSERT INTO standings ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO standings ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (trigger) DO UPDATE SET
         revision = excluded.revision, enabled = excluded.enabled, cursor = excluded.cursor, next_at = excluded.next_at,
-        looked_at = excluded.looked_at, fired_at = excluded.fired_at, note = excluded.note, failures = excluded.failures
+        looked_at = excluded.looked_at, fired_at = excluded.fired_at, note = excluded.note, failures = excluded.failures,
+        asker = excluded.asker
     WHERE standings.revision < excluded.revision
 """
-_SWITCH = "UPDATE standings SET enabled = ?2, revision = revision + 1 WHERE trigger = ?1 AND enabled <> ?2"
+_SWITCH = "UPDATE standings SET enabled = ?2, asker = '', revision = revision + 1 WHERE trigger = ?1 AND enabled <> ?2"
 
 
 def advance(connection: Connection, advances: Sequence[Advance]) -> list[bool]:
@@ -76,11 +77,12 @@ def _row(standing: Standing, revision: int) -> Row:
         standing.fired_at,
         plain(standing.note),
         standing.failures,
+        plain(standing.asker),
     )
 
 
 def _standing_of(row: Row) -> Standing:
-    trigger, revision, enabled, cursor, next_at, looked_at, fired_at, note, failures = row
+    trigger, revision, enabled, cursor, next_at, looked_at, fired_at, note, failures, asker = row
     return Standing(
         trigger=trigger,
         revision=revision,
@@ -91,6 +93,7 @@ def _standing_of(row: Row) -> Standing:
         fired_at=fired_at,
         note=note,
         failures=failures,
+        asker=asker,
     )
 
 

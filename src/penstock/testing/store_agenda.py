@@ -174,6 +174,7 @@ class StandingConformance(AgendaCase):
             fired_at=3.5,
             note=TEXT,
             failures=3,
+            asker=TEXT,
         )
         assert agenda.advance([Advance(standing=full)]) == [True]
         assert other.agenda.advance([Advance(standing=full)]) == [False]

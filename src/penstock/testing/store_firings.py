@@ -55,6 +55,12 @@ class FiringConformance(AgendaCase):
         with pytest.raises(NotFoundError):
             agenda.firing("run-")
 
+    def test_keys_that_have_fired_are_known(self, agenda: Agenda) -> None:
+        agenda.advance([Advance(standing=Standing(trigger="t"), firings=(firing(TEXT, "t"), firing("b", "t")))])
+        assert agenda.known_keys("t", [TEXT, "b", "c"]) == {TEXT, "b"}
+        assert agenda.known_keys("u", [TEXT, "b"]) == set()
+        assert agenda.known_keys("t", []) == set()
+
     def test_the_latest_come_first(self, agenda: Agenda) -> None:
         for key in range(5):
             state = FiringState.QUEUED if key % 2 else FiringState.SKIPPED

@@ -33,6 +33,8 @@ class Facts(NamedTuple):
     busy: Callable[[Iterable[Cell]], Collection[Cell]]
     #: the identity of its code, as it is registered
     code: str = ""
+    #: which run of a partition has failed last, and why; empty where it has not
+    failure: Callable[[str], str] = lambda _: ""
 
 
 class Verdict(NamedTuple):
@@ -138,7 +140,8 @@ def _verdict(
     if busy:
         return Verdict(partition, "", f"{reason}, and it waits for {_told(min(busy))}, which is being made", waits=True)
     if asked.get(partition) == key:
-        return Verdict(partition, "", f"{reason}, for which it was started once, and had no new version")
+        failure = facts.failure(partition) or "it had no new version"
+        return Verdict(partition, "", f"{reason}, for which it was started once, and {failure}")
     return Verdict(partition, key, reason)
 
 
@@ -193,11 +196,34 @@ def _key(case: _Case) -> str:
 
 
 def _idle(spec: AssetSpec, case: _Case) -> str:
-    if case.version is None:
-        return "it was never made, and nothing that it is made from has a version"
-    if case.new:
-        return f"not all that it is made from has a new version, but {', '.join(case.new)}"
-    return "nothing that it is made from has a new version" if spec.inputs else "it is not due"
+    """Why none of the rules holds, rule by rule."""
+    assert spec.automation is not None
+    return ", and ".join(dict.fromkeys(_unmet(rule, spec, case) for rule in spec.automation.rules))
+
+
+def _unmet(rule: str, spec: AssetSpec, case: _Case) -> str:
+    never = case.version is None
+    if rule in ("missing", "schedule", "code") and not case.recent:
+        return "it is none of the latest partitions"
+    match rule:
+        case "missing":
+            return "it was made"
+        case "schedule":
+            return "it is not due"
+        case "code":
+            return (
+                "it was never made, which is not a change of its code: add when_missing()"
+                if never
+                else "its code is as it was"
+            )
+        case _ if not spec.inputs:
+            return "it is made from nothing"
+        case _ if case.new:
+            return f"not all that it is made from has a new version, but {', '.join(case.new)}"
+        case _ if never:
+            return "it was never made, and nothing that it is made from has a version"
+        case _:
+            return "nothing that it is made from has a new version"
 
 
 def _told(cell: Cell) -> str:

@@ -28,7 +28,8 @@ from penstock.model.occurrence import AllOf, AnyOf, Condition, Count, Crossing, 
 
 #: characters of the key of an event, at most; a longer one is replaced by its digest
 _LONGEST_KEY = 200
-_MISSING: Any = object()
+#: characters of a value that is told
+_LONGEST_WORD = 60
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -375,7 +376,8 @@ def _missing(condition: Condition, held: Any) -> str:
     match condition:
         case Pattern():
             about = "" if condition.subject == "*" else f" about {condition.subject}"
-            return f"an event {condition.type}{about}"
+            narrowed = " and ".join(_words(each) for each in condition.where)
+            return f"an event {condition.type}{about}" + (f" with {narrowed}" if narrowed else "")
         case Crossing():
             line = f"above {condition.above:g}" if condition.above is not None else f"below {condition.below:g}"
             return f"{'.'.join(map(str, condition.path))} {line} in {_missing(condition.pattern, None)}"
@@ -386,12 +388,42 @@ def _missing(condition: Condition, held: Any) -> str:
         case AnyOf():
             return " or ".join(_missing(each, part) for each, part in zip(condition.conditions, held, strict=True))
         case Count():
-            return f"{condition.count - len(held['met'])} of {condition.count}: {_missing(condition.condition, held['part'])}"
+            what = _missing(condition.condition, held["part"])
+            come = len(held["met"])
+            return f"{condition.count} times {what}" + (f" ({come} of {condition.count} have come)" if come else "")
         case Debounce():
             if held["burst"] is None:
                 return _missing(condition.condition, held["part"])
             end = datetime.fromtimestamp(_end(condition, held["burst"]), UTC)
             return f"quiet until {end.isoformat(timespec='seconds')}"
+
+
+def unmet(condition: Condition, occurrence: Occurrence) -> list[str]:
+    """Why an event counts for nothing though it is of a type, a source and a subject that a condition waits for: what of its
+    data does not hold, for people."""
+    return [
+        f"{_words(each)} does not hold ({_found(each, occurrence.data)})"
+        for pattern in patterns(condition)
+        if meets(msgspec.structs.replace(pattern, where=()), occurrence)
+        for each in pattern.where
+        if not _holds(each, occurrence.data)
+    ]
+
+
+def _words(where: Where) -> str:
+    """`size > 10`"""
+    path = ".".join(map(str, where.path))
+    if where.operator == "exists":
+        return f"{path} there" if where.value is not False else f"no {path}"
+    return f"{path} {where.operator} {msgspec.json.encode(where.value).decode()}"
+
+
+def _found(where: Where, data: Any) -> str:
+    try:
+        text = msgspec.json.encode(value_at(data, where.path)).decode()
+    except LookupError:
+        return "it is not there"
+    return f"it is {text if len(text) <= _LONGEST_WORD else text[:_LONGEST_WORD] + '...'}"
 
 
 def _fitting(condition: Condition, state: dict[str, Any]) -> dict[str, Any]:

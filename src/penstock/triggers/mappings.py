@@ -73,11 +73,26 @@ def upstream_keys(
             return keys(up, known.now, known.dynamic)
         case nouns.Chosen(function):
             chosen = known.function(function)(key)
-            return chosen if isinstance(chosen, str) else list(chosen)
+            found = chosen if isinstance(chosen, str) else list(chosen)
+            _check_chosen(function, key, [found] if isinstance(found, str) else found, up)
+            return found
         case _ if down is None:
             return keys(up, known.now, known.dynamic)
         case _:
             return _combined(_pairs(mapping, up, down), key, down, known)
+
+
+def _check_chosen(function: str, key: str, found: Sequence[str], up: Partitions) -> None:
+    """Raise NotFoundError for a key that an author's function names, and that there can never be; of partitions of time, or
+    that are added, there may be any."""
+    if not isinstance(up, nouns.StaticPartitions):
+        return
+    wrong = next((each for each in found if each not in up.keys), None)
+    if wrong is not None:
+        raise NotFoundError(
+            f"the mapping {function} names {wrong!r} for {key!r}, which is no partition of what it is made from",
+            remedy=f"Let it name some of these: {', '.join(up.keys[:10])}.",
+        )
 
 
 def _combined(pairs: Sequence[_Pair], key: str, down: Partitions, known: Known) -> str | Sequence[str]:

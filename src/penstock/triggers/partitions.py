@@ -7,9 +7,11 @@ An hour is always 3,600 seconds long, whatever the clocks do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
+from datetime import datetime
+from itertools import permutations, product
 from math import prod
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from penstock.errors import DefinitionError, NotFoundError
 from penstock.model.partition import (
@@ -26,6 +28,8 @@ from penstock.triggers.stretches import Line, line_of
 Dynamic = Callable[[str], Sequence[str]]
 #: between the first and the last key of a range
 RANGE: Final = ".."
+#: what stands for partitions where keys are named
+WORDS: Final = ("latest", "missing", "failed", "stale", "all")
 #: in the place of the key of a dimension: all of them
 _ALL: Final = "*"
 
@@ -141,7 +145,7 @@ def key_of(partitions: TimePartitions, moment: float) -> str | None:
 
 def between(partitions: Partitions, first: str, last: str, now: float, dynamic: Dynamic) -> Sequence[str]:
     """The keys from one up to another and with it; an empty text stands for the first, or the last, that there is. Raises
-    NotFoundError for one that is not there."""
+    NotFoundError for one that is not there, and where the last one is before the first."""
     for key in (first, last):
         if key and not contains(partitions, key, now, dynamic):
             raise unknown(partitions, key, now, dynamic)
@@ -150,10 +154,19 @@ def between(partitions: Partitions, first: str, last: str, now: float, dynamic: 
         begin, end = line.bounds(now)
         low, high = (line.place(first) if first else begin), (line.place(last) if last else end - 1)
         assert low is not None and high is not None
+        _check_range(first, last, low, high)
         return line.texts(low, high + 1)
     known = list(keys(partitions, now, dynamic))
     low, high = known.index(first) if first else 0, known.index(last) if last else len(known) - 1
+    _check_range(first, last, low, high)
     return known[low : high + 1]
+
+
+def _check_range(first: str, last: str, low: int, high: int) -> None:
+    if first and last and low > high:
+        raise NotFoundError(
+            f"there is nothing from {first!r} to {last!r}, which is before it", remedy=f"Write {last}{RANGE}{first}."
+        )
 
 
 def expanded(partitions: Partitions, text: str, now: float, dynamic: Dynamic) -> Sequence[str]:
@@ -166,6 +179,7 @@ def expanded(partitions: Partitions, text: str, now: float, dynamic: Dynamic) ->
         named = dimensions(partitions)
         parts = text.split(JOINT)
         if len(parts) == len(named):
+            _check_order(named, parts, now, dynamic)
             each = [expanded(named[name], part, now, dynamic) for name, part in zip(named, parts, strict=True)]
             return [JOINT.join(combined) for combined in product(*each)]
         raise NotFoundError(
@@ -182,19 +196,44 @@ def expanded(partitions: Partitions, text: str, now: float, dynamic: Dynamic) ->
     return (text,)
 
 
+def _check_order(
+    named: Mapping[str, TimePartitions | StaticPartitions | DynamicPartitions],
+    parts: Sequence[str],
+    now: float,
+    dynamic: Dynamic,
+) -> None:
+    """Raise NotFoundError for the keys of dimensions in another order than that of their names."""
+    if all(
+        part == _ALL or RANGE in part or contains(named[n], part, now, dynamic)
+        for n, part in zip(named, parts, strict=True)
+    ):
+        return
+    for turned in permutations(parts):
+        if all(contains(named[n], part, now, dynamic) for n, part in zip(named, turned, strict=True)):
+            raise NotFoundError(
+                f"there is no partition {JOINT.join(parts)!r}: a key is {JOINT.join(named)}, in the order of these names",
+                remedy=f"Did you mean {JOINT.join(turned)}?",
+            )
+
+
 def unknown(partitions: Partitions, key: str, now: float, dynamic: Dynamic) -> NotFoundError:
     """What to raise for a partition that is not there."""
     there = count(partitions, now, dynamic)
     if not there:
-        named = (
-            f": penstock assets partitions --add {partitions.name}" if isinstance(partitions, DynamicPartitions) else ""
-        )
+        dynamic_one = isinstance(partitions, DynamicPartitions)
+        named = f" of {partitions.name!r}; add it: penstock assets partitions ASSET --add {key}" if dynamic_one else ""
         return NotFoundError(f"there is no partition {key!r}", remedy=f"There are none yet{named}.")
     if isinstance(partitions, TimePartitions):
         line = line_of(partitions)
         begin, end = line.bounds(now)
         place = line.place(key)
         why = "" if place is None else ": it is before the first" if place < begin else ": it is not over yet"
+        twice = _twice(partitions, line, key) if place is None else []
+        if twice:
+            return NotFoundError(
+                f"there is no partition {key!r}: its time comes twice, as clocks are set back",
+                remedy=f"Say which: {' or '.join(twice)}.",
+            )
         known = f"from {line.text(begin)} to {line.text(end - 1)}"
         return NotFoundError(f"there is no partition {key!r}{why}", remedy=f"There are {there:,}, {known}.")
     from difflib import get_close_matches
@@ -203,6 +242,20 @@ def unknown(partitions: Partitions, key: str, now: float, dynamic: Dynamic) -> N
     near = get_close_matches(key, listed[:1000], n=2)
     remedy = f"Did you mean {' or '.join(near)}?" if near else f"There are {there:,}, from {listed[0]} to {listed[-1]}."
     return NotFoundError(f"there is no partition {key!r}", remedy=remedy)
+
+
+def _twice(partitions: TimePartitions, line: Line, key: str) -> list[str]:
+    """The keys of a time that clocks show twice."""
+    try:
+        wall = datetime.fromisoformat(key)
+    except ValueError:
+        return []
+    if wall.tzinfo is not None:
+        return []
+    there = wall.replace(tzinfo=ZoneInfo(partitions.zone))
+    moments = (there.timestamp(), there.replace(fold=1).timestamp())
+    found = [line.text(line.floor(each)) for each in moments] if moments[0] < moments[1] else []
+    return [each for each in dict.fromkeys(found) if each.startswith(key)]
 
 
 def dimensions(partitions: ManyDimensions) -> Mapping[str, TimePartitions | StaticPartitions | DynamicPartitions]:
@@ -247,13 +300,27 @@ def _static_problems(known: Sequence[str]) -> Iterator[DefinitionError]:
         check_key(key)
 
 
-def check_key(key: str) -> None:
-    """Raise DefinitionError for a key that a partition cannot have."""
-    if not key or key == _ALL or RANGE in key or key != key.strip():
+def check_key(key: str, *, dimension: bool = False) -> None:
+    """Raise DefinitionError for a key that a partition cannot have, or none that may be of one `dimension` of several."""
+    rule = _broken(key) or (f"a text without {JOINT}, which joins dimensions" if dimension and JOINT in key else "")
+    if rule:
         raise DefinitionError(
             f"a partition cannot have the key {key!r}",
-            remedy=f"Use a text without {RANGE}, which is for ranges, and without space around it.",
+            remedy=f"Use {rule}.",
         )
+
+
+def _broken(key: str) -> str:
+    """The rule that a key does not keep, so that it could not be named; empty where it keeps all."""
+    if not key.strip():
+        return "a text that is not empty"
+    if key != key.strip() or not key.isprintable():
+        return "a text without space around it, and without line breaks"
+    if key == _ALL or key in WORDS:
+        return f"another word: {_ALL}, {', '.join(WORDS)} stand for partitions themselves"
+    sign = next((each for each in (RANGE, ",") if each in key), None)
+    told = {RANGE: "which is for ranges", ",": "which is between keys"}
+    return f"a text without {sign}, {told[sign]}" if sign else ""
 
 
 def _dimension_problems(partitions: ManyDimensions) -> Iterator[DefinitionError]:
@@ -273,6 +340,7 @@ def _dimension_problems(partitions: ManyDimensions) -> Iterator[DefinitionError]
 
 __all__ = [
     "RANGE",
+    "WORDS",
     "Dynamic",
     "Line",
     "between",

@@ -97,6 +97,7 @@ _SAMPLES: Mapping[str, Any] = {
     "bool": True,
     "moment": datetime(2026, 3, 1, 2, 30, tzinfo=UTC),
 }
+_DIRECTIVE = re.compile(r"%[-_0^#:]*[^-_0^#:]?")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[([^\[\]]+)\]")
 
 
@@ -333,7 +334,10 @@ def _format_fault(place: Place, known: Known) -> str | None:
         format(_SAMPLES[kind], place.format)
     except (ValueError, TypeError) as error:
         return f"{place.text}: the format {place.format!r} does not fit ({error})"
-    return None
+    directives = _DIRECTIVE.findall(place.format) if kind == "moment" else []
+    # what is not known is written out as it is
+    unknown = next((each for each in directives if each != "%%" and _SAMPLES[kind].strftime(each) == each), None)
+    return None if unknown is None else f"{place.text}: there is no {unknown!r} in a format of moments"
 
 
 def _type_of(place: Place, known: Known) -> Type:

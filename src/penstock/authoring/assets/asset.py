@@ -182,6 +182,12 @@ class Asset(Task[P, R]):
         given = read_options(options)
         if severity not in ("warn", "error"):
             raise DefinitionError(f'severity must be "warn" or "error", not {severity!r}', where=str(caller()))
+        if blocking and severity == "warn":
+            raise DefinitionError(
+                f"a check of {self.name} is blocking, and only warns",
+                where=str(caller()),
+                remedy='Leave severity="warn" out, or blocking=True.',
+            )
 
         def decorate(function: Callable[..., Any]) -> AssetCheck:
             check_function(function, f"{self.name}.check")

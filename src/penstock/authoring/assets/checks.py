@@ -83,7 +83,12 @@ def outcome_of(answer: Any) -> CheckOutcome:
 
 def hold_back(asset: str, checks: Sequence[str], answers: Sequence[Any]) -> bool:
     """Let what depends on an asset go on, now that its blocking checks have passed. Raises Fail where one has not."""
-    outcomes = dict(zip(checks, map(outcome_of, answers), strict=True))
+    outcomes: dict[str, CheckOutcome] = {}
+    for name, answer in zip(checks, answers, strict=True):
+        try:
+            outcomes[name] = outcome_of(answer)
+        except TypeError as error:
+            raise Fail(f"the check {name} of {asset}: {error}") from None
     failed = [name + (f" ({each.message})" if each.message else "") for name, each in outcomes.items() if not each]
     if failed:
         raise Fail(f"{asset} did not pass: {', '.join(failed)}")

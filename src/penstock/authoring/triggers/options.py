@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, TypedDict, cast
@@ -88,7 +89,29 @@ def function_name(function: Any) -> str:
             where=str(caller()),
             remedy="Write a small function around it. Conditions over events are given in the place of the source.",
         )
+    _check_arguments(function)
     return cast(Any, function).__name__
+
+
+def _check_arguments(condition: Callable[..., Any]) -> None:
+    """Raise DefinitionError for a condition that asks for more than the cause."""
+    try:
+        parameters = inspect.signature(condition).parameters.values()
+    except (TypeError, ValueError):
+        return
+    required = [
+        each
+        for each in parameters
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    if len(required) > 1 or any(each.kind is each.KEYWORD_ONLY for each in required):
+        name = cast(Any, condition).__name__
+        raise DefinitionError(
+            f"the condition {name}() is given the cause of the run, and asks for "
+            f"{', '.join(each.name for each in required)}",
+            where=str(caller()),
+            remedy=f"Write def {name}(cause): or def {name}():",
+        )
 
 
 def _count(value: Any) -> int | None:

@@ -12,13 +12,14 @@ from penstock.runtime.reading.nearest import nearest
 
 
 class AssetGraph:
-    """Assets by name, in an order in which every one follows those that it is made from.
+    """Assets by name, in an order in which every one follows those that it is made from. `absent` says of others what became
+    of them.
 
     Raises DefinitionError for two assets of a name, an input that is no asset, one that is observed and taken as a value,
     and a cycle.
     """
 
-    def __init__(self, specs: Iterable[AssetSpec]) -> None:
+    def __init__(self, specs: Iterable[AssetSpec], absent: Mapping[str, str] | None = None) -> None:
         known: dict[str, AssetSpec] = {}
         for spec in specs:
             if (twin := known.get(spec.name)) is not None:
@@ -29,7 +30,8 @@ class AssetGraph:
                 )
             known[spec.name] = spec
         for spec in known.values():
-            _check_inputs(spec, known)
+            check_inputs(spec, known)
+        self.absent: Mapping[str, str] = absent or {}
         self.specs: Mapping[str, AssetSpec] = {name: known[name] for name in _sorted(known)}
         self.downstream: Mapping[str, tuple[str, ...]] = _downstream(self.specs)
 
@@ -45,6 +47,8 @@ class AssetGraph:
     def __getitem__(self, name: str) -> AssetSpec:
         """Raises NotFoundError, naming near ones."""
         found = self.specs.get(name)
+        if found is None and name in self.absent:
+            raise NotFoundError(f"{name} {self.absent[name]}", remedy=remedy_of_absent(name))
         if found is None:
             raise unknown_asset(name, self.specs)
         return found
@@ -64,6 +68,11 @@ class AssetGraph:
         return [name for name in self.specs if name in wanted]
 
 
+def remedy_of_absent(name: str) -> str:
+    """What to do about an asset that was registered, and is not there."""
+    return f"What was made of it is recorded: penstock assets history {name}. To have it back, register its file: penstock register FILE."
+
+
 def unknown_asset(name: str, known: Iterable[str], remedy: str | None = None) -> NotFoundError:
     """What to raise for an asset that is not there."""
     known = list(known)
@@ -74,7 +83,8 @@ def unknown_asset(name: str, known: Iterable[str], remedy: str | None = None) ->
     )
 
 
-def _check_inputs(spec: AssetSpec, known: Mapping[str, AssetSpec]) -> None:
+def check_inputs(spec: AssetSpec, known: Mapping[str, AssetSpec]) -> None:
+    """Raise DefinitionError where an asset is made from one that is not known, or takes the value of one that has none."""
     for each in spec.inputs:
         made = known.get(each.asset)
         if made is None:
@@ -95,18 +105,29 @@ def _check_inputs(spec: AssetSpec, known: Mapping[str, AssetSpec]) -> None:
             )
 
 
-def _sorted(known: Mapping[str, AssetSpec]) -> list[str]:
+def circle(known: Mapping[str, AssetSpec]) -> list[str]:
+    """Assets that are made from each other in a circle, the first of them again at the end; empty where none are."""
     try:
-        return list(
-            TopologicalSorter({name: [i.asset for i in spec.inputs] for name, spec in known.items()}).static_order()
-        )
+        TopologicalSorter(_made_from(known)).prepare()
     except CycleError as error:
-        cycle: list[str] = error.args[1]
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
+def _made_from(known: Mapping[str, AssetSpec]) -> dict[str, list[str]]:
+    return {name: [each.asset for each in spec.inputs] for name, spec in known.items()}
+
+
+def _sorted(known: Mapping[str, AssetSpec]) -> list[str]:
+    cycle = circle(known)
+    if cycle:
         raise DefinitionError(
             f"the assets are made from each other in a circle: {' -> '.join(cycle)}",
             where=str(known[cycle[0]].location),
             remedy="Take one of these inputs away.",
-        ) from None
+        )
+    return list(TopologicalSorter(_made_from(known)).static_order())
 
 
 def _downstream(specs: Mapping[str, AssetSpec]) -> dict[str, tuple[str, ...]]:
@@ -126,4 +147,4 @@ def _reach(names: Iterable[str], step: Any, most: int | None) -> set[str]:
     return found
 
 
-__all__ = ["AssetGraph", "unknown_asset"]
+__all__ = ["AssetGraph", "check_inputs", "circle", "remedy_of_absent", "unknown_asset"]

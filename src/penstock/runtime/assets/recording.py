@@ -23,6 +23,7 @@ from penstock.model.asset import (
 )
 from penstock.model.event import Started
 from penstock.model.expression import Constant
+from penstock.model.graph import Task
 from penstock.model.occurrence import OWN_SOURCE, Occurrence
 from penstock.model.outcome import CheckOutcome
 from penstock.model.run import FRUITFUL, AttemptRecord, NodeState, RunRecord
@@ -228,12 +229,8 @@ class AssetRecorder:
         return self._checks[progress.id]
 
     def _found(self, progress: NodeProgress) -> Checked | None:
-        for each in progress.upstream:
-            spec = self._assets.get(each.node.task)
-            for check in () if spec is None else spec.checks:
-                if spec is not None and progress.node.id == check_id(each.node.id, check.name):
-                    return Checked(spec, check, each.id)
-        return None
+        found = checked_by(progress, self._tasks)
+        return None if found is None else Checked(*found)
 
     def _answered(
         self, turn: Recorder, checked: Checked, progress: NodeProgress, record: AttemptRecord, at: float
@@ -249,6 +246,9 @@ class AssetRecorder:
             )
         else:
             return
+        if not outcome.passed and record.fingerprint is not None:
+            # what it looked at may be mended, and its fingerprint does not tell
+            turn.forget(record.fingerprint)
         turn.checks.append(
             CheckResult(
                 asset=checked.asset.name,
@@ -263,6 +263,16 @@ class AssetRecorder:
                 metadata=outcome.metadata,
             )
         )
+
+
+def checked_by(progress: NodeProgress, tasks: Mapping[str, Task]) -> tuple[AssetSpec, Check, str] | None:
+    """What a node checks: the asset, the check, and the node that makes it; None where it is no check."""
+    for each in progress.upstream:
+        spec = tasks[each.node.task].asset
+        for check in () if spec is None else spec.checks:
+            if spec is not None and progress.node.id == check_id(each.node.id, check.name):
+                return spec, check, each.id
+    return None
 
 
 def _is_same(before: Materialization, made: Materialization) -> bool:

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from penstock.errors import DefinitionError
 from penstock.model.asset import AssetSpec
-from penstock.runtime.assets.graph import AssetGraph
+from penstock.runtime.assets.graph import AssetGraph, remedy_of_absent
 from penstock.runtime.reading.nearest import nearest
 
 #: finds the assets in a state, when it is asked
@@ -25,6 +25,8 @@ States = Mapping[str, Callable[[], Iterable[str]]]
 
 #: names of the states that can be asked for
 STATES = ("stale", "missing", "late")
+
+KINDS = ("plain", "partitioned", "external")
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -92,10 +94,11 @@ class _Parser:
         self._at = found.end("sign")
         return True
 
-    def _refuse(self, what: str, at: int) -> NoReturn:
+    def _refuse(self, what: str, at: int, remedy: str | None = None) -> NoReturn:
         raise DefinitionError(
-            f"{what}, in the selection\n    {self._text}\n    {' ' * at}^",
-            remedy="Write names, +name, name+, group:g, tag:t, owner:o, stale(), missing(), late(); commas and spaces for "
+            f"in the selection: {what}\n    {self._text}\n    {' ' * at}^",
+            remedy=remedy
+            or "Write names, +name, name+, group:g, tag:t, owner:o, stale(), missing(), late(); commas and spaces for "
             "all of several, & for what is in both, - or not for what is not.",
         )
 
@@ -189,6 +192,8 @@ class _Parser:
         if word in self._graph:
             return {word}
         if not any(sign in word for sign in "*?["):
+            if word in self._graph.absent:
+                self._refuse(f"{word} {self._graph.absent[word]}", at, remedy_of_absent(word))
             near = nearest(word, self._graph)
             told = f"; did you mean {' or '.join(near)}?" if near else ""
             self._refuse(f"there is no asset {word!r}{told}", at)
@@ -201,8 +206,8 @@ class _Parser:
         """The assets of which one of the words of a field is as wanted."""
         words = {name: set(_FIELDS[field](spec)) for name, spec in self._graph.specs.items()}
         found = {name for name, each in words.items() if any(fnmatchcase(word, pattern) for word in each)}
-        if not found and field != "kind":
-            known = sorted({word for each in words.values() for word in each})
+        if not found and (field != "kind" or not any(fnmatchcase(word, pattern) for word in KINDS)):
+            known = sorted(KINDS if field == "kind" else {word for each in words.values() for word in each})
             near = nearest(pattern, known)
             told = f"; did you mean {' or '.join(near)}?" if near else f"; there are: {', '.join(known[:10]) or 'none'}"
             self._refuse(f"no asset has the {field} {pattern!r}{told}", at)

@@ -111,6 +111,11 @@ class Recorder:
             self.attempts += [record for progress, record in self._expected if _is_fruitful(progress, record.item)]
             self._expected.clear()
 
+    def forget(self, fingerprint: bytes) -> None:
+        """Do not keep a result of this turn for others."""
+        if self.results.pop(fingerprint, None) is not None:
+            self.disclaimed.append(fingerprint)
+
     def take_code(self, found: Basis) -> None:
         """Keep what was found out of code."""
         self.tasks.update(found.tasks)

@@ -55,7 +55,18 @@ class Refreshing:
         return [
             f"nothing called {pattern!r} was reached, so that nothing was refreshed for it{_near(pattern, nodes)}"
             for pattern in self._unmet
+            if not self._is_kept(pattern, nodes)
         ]
+
+    def _is_kept(self, pattern: str, nodes: Iterable[NodeProgress]) -> bool:
+        """Whether a pattern means nodes that an earlier generation has made, so that it was not asked about them."""
+        matches = self._patterns[pattern]
+        return any(
+            matches(name)
+            for each in nodes
+            if each.phase.fruitful
+            for name in (self._tasks[each.node.task].name, *_above(each.id), *_above(_path(each)))
+        )
 
     def _any(self, names: Sequence[str]) -> bool:
         met = [pattern for pattern, matches in self._patterns.items() if any(map(matches, names))]

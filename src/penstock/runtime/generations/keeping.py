@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from penstock.authoring.assets.checks import outcome_of
 from penstock.errors import NotFoundError
 from penstock.kernel.state import NodeProgress
 from penstock.model.action import ApprovalAction
@@ -16,6 +17,7 @@ from penstock.model.graph import Task
 from penstock.model.run import AttemptRecord, NodeState, RunRecord
 from penstock.model.value import Argument
 from penstock.ports import Store
+from penstock.runtime.assets.recording import checked_by
 from penstock.runtime.driving.fingerprints import counted, versioned
 from penstock.runtime.driving.nodes import Cell, Nodes, Prepared
 from penstock.runtime.driving.refreshing import Refreshing
@@ -178,7 +180,19 @@ class Keeping:
             return Verdict(None, cell, "undone", found=found)
         if self._has_changed(progress, found, prepared, nodes):
             return Verdict(None, cell, "changed", found=found)
+        if self._did_not_pass(progress, found):
+            return Verdict(None, cell, "unfinished", found=found)
         return self._kept(found, cell)
+
+    def _did_not_pass(self, progress: NodeProgress, found: Found) -> bool:
+        """Whether a node is a check of an asset that has not passed: what it looks at may be mended since."""
+        if checked_by(progress, self._tasks) is None:
+            return False
+        try:
+            return not outcome_of(found.earlier.past.values.load(found.record.outputs[0])).passed
+        except Exception:
+            # an answer that is none, or that is gone
+            return True
 
     def _kept(self, found: Found, cell: Cell | None, *, by_choice: bool = False) -> Verdict:
         generation = origin_of(found.record) or found.earlier.past.run.generation
