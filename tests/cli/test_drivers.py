@@ -77,6 +77,8 @@ def test_an_orphan_is_seen_and_gone_on_with(folder: Path) -> None:
     document = shown(folder)
     check_run(document)
     assert (document["run_id"], document["state"], document["orphaned"]) == (run_id, "succeeded", False)
+    # what was lost with its driver tells nothing of what it was made of, and the attempt after it does
+    assert "no earlier run" in penstock("why", "latest", "second", cwd=folder).out
 
 
 @pytest.mark.slow

@@ -283,7 +283,7 @@ class Explainer:
         tried = [record for record in records if record.attempt > 0]
         if not tried:
             return {"summary": "it did not run"}
-        reason = self._reason(cell, tried[0])
+        reason = self._reason(cell, _telling(tried))
         if isinstance(reason, str):
             return {"summary": f"it ran; what it was made of is not known: {reason}"}
         summary = f"it ran because {reason.text}"
@@ -351,7 +351,7 @@ class Explainer:
         told: Parts = {"summary": failing.text + caught, "failed": failing}
         tried = [record for record in self._past.attempts.get(cell, ()) if record.attempt > 0]
         if tried and progress.body is None:
-            reason = self._reason(cell, tried[0])
+            reason = self._reason(cell, _telling(tried))
             told["ran"] = None if isinstance(reason, str) else reason
         return told
 
@@ -459,6 +459,11 @@ def _path(progress: NodeProgress) -> str:
     """The id without items and turns."""
     owner = progress.frame.owner
     return progress.node.id if owner is None else f"{_path(owner)}/{progress.node.id}"
+
+
+def _telling(tried: Sequence[AttemptRecord]) -> AttemptRecord:
+    """The first attempt that tells what it was made of: one that was lost together with its driver does not."""
+    return next((record for record in tried if record.fingerprint is not None), tried[0])
 
 
 __all__ = ["CachedFrom", "Explainer", "Explanation", "RunExplanation", "Told"]
