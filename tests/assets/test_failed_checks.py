@@ -117,3 +117,17 @@ def test_small_values_are_shown_with_their_versions(gated: AssetProject) -> None
     [version] = gated.versions("gated")
     with Services().existing_store() as store:
         assert version_document(version, store, Services().values)["preview"] == {"kind": "data", "value": 3}
+
+
+def test_what_could_not_be_made_is_told_with_its_run(project: AssetProject) -> None:
+    project.write("""
+        from penstock import asset
+
+        @asset
+        def broken() -> int:
+            raise ValueError("no rows")
+    """)
+    failed = project.make("broken")
+    with Services().existing_store() as store:
+        told = row(project.assets, AssetStates(project.assets, store), "broken")
+    assert (told["state"], told["trouble"]) == ("missing", f"run {failed.run_id} could not make it")

@@ -12,6 +12,7 @@ from penstock.app.assets import AssetPipeline, Assets, latest_of
 from penstock.app.launching import Launch
 from penstock.errors import DefinitionError, NotFoundError
 from penstock.model.asset import Materialization, PartitionState
+from penstock.model.firing import OBSERVING
 from penstock.model.options import RunOptions
 from penstock.model.partition import Partitions
 from penstock.ports import Store
@@ -55,6 +56,17 @@ class AssetStates:
     def newest(self, name: str) -> Materialization | None:
         """The version that was made last."""
         return max(self.latest(name).values(), key=lambda each: each.at, default=None)
+
+    def trouble(self, name: str) -> str:
+        """Why there is no newer version, where the last time that somebody tried it failed; else empty."""
+        if self._store is None:
+            return ""
+        if self._assets.graph[name].external:
+            asked = next(iter(self._store.agenda.standings([f"{OBSERVING}{name}"])), None)
+            return f"the last observation failed: {asked.note}" if asked is not None and asked.failures else ""
+        last = self._store.catalog.changes(name, [""]).get("")
+        failed = last is not None and last.state is PartitionState.FAILED
+        return f"run {last.run_id} could not make it" if last is not None and failed else ""
 
     def not_passed(self, name: str) -> list[str]:
         """The checks that the latest versions have not passed, by name; those first that hold back what is made from it."""

@@ -47,7 +47,7 @@ def _row(row: Document) -> dict[str, Any]:
         "version": "" if latest is None or row["partitions"] else str(latest["version"]),
         "made": "" if latest is None else when(latest["at"]),
         "partitions": _counts(row["partitions"]),
-        "note": "; ".join(filter(None, (failed, "external" if row["kind"] == "external" else note))),
+        "note": "; ".join(filter(None, (failed, row["trouble"], "external" if row["kind"] == "external" else note))),
     }
 
 
@@ -120,6 +120,7 @@ def _facts(document: Document) -> list[tuple[str, str]]:
         "fresh": "" if freshness is None else freshness["rule"],
         "made by itself": ", ".join(cast(Document, document["automation"] or {}).get("rules", ())),
         "may become stale": ", ".join(document["may_become_stale"]),
+        "trouble": document["trouble"],
     }
     facts |= {str(name): clip(str(value), 200) for name, value in document["metadata"].items()}
     return [(name, value) for name, value in facts.items() if value]

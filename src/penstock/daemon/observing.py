@@ -6,18 +6,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from penstock.daemon.notices import Notice, Tell
 from penstock.model.asset import AssetSpec
-from penstock.model.firing import Advance, Standing
+from penstock.model.firing import OBSERVING, Advance, Standing
 from penstock.ports import Clock
 from penstock.ports.agenda import Agenda
 
-#: what the name of the standing of an asset that is observed begins with
-PREFIX: Final = "observe:"
 #: seconds between two looks, seconds that an observation may take, and how many there may be at once
 _LOOK, _TIMEOUT, _ROOM = 1.0, 60.0, 4
 #: how many times the time between two observations is doubled as they fail
@@ -61,7 +59,7 @@ class Observing:
         taken = self._agenda.advance([Advance(standing=each) for each in due])
         for standing, mine in zip(due, taken, strict=True):
             if mine:
-                self._ask(standing.trigger.removeprefix(PREFIX), moment, now)
+                self._ask(standing.trigger.removeprefix(OBSERVING), moment, now)
         return False
 
     def begin(self) -> None:
@@ -87,11 +85,11 @@ class Observing:
         names = [name for name in self._every if name not in self._asked]
         if not names:
             return []
-        known = {each.trigger: each for each in self._agenda.standings([f"{PREFIX}{name}" for name in names])}
+        known = {each.trigger: each for each in self._agenda.standings([f"{OBSERVING}{name}" for name in names])}
         found: list[Standing] = []
         for name in names[:]:
             every = self._every[name]
-            standing = known.get(f"{PREFIX}{name}") or Standing(trigger=f"{PREFIX}{name}")
+            standing = known.get(f"{OBSERVING}{name}") or Standing(trigger=f"{OBSERVING}{name}")
             at = standing.next_at or 0.0
             # by a clock that was ahead, it may be said to be due in a long time
             pause = _pause(every, standing.failures)
@@ -136,7 +134,7 @@ class Observing:
 
     def _stands(self, name: str, why: str, now: float) -> None:
         """Record how an observation went: one that fails again and again is made less often."""
-        standing = next(iter(self._agenda.standings([f"{PREFIX}{name}"])), Standing(trigger=f"{PREFIX}{name}"))
+        standing = next(iter(self._agenda.standings([f"{OBSERVING}{name}"])), Standing(trigger=f"{OBSERVING}{name}"))
         if not why and not standing.failures:
             return
         failures = standing.failures + 1 if why else 0
@@ -161,4 +159,4 @@ def _error(asked: _Asked) -> str:
         return asked.complained.read().decode("utf-8", "replace")[-_TOLD:].strip()
 
 
-__all__ = ["PREFIX", "Observing"]
+__all__ = ["OBSERVING", "Observing"]

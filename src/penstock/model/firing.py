@@ -55,6 +55,10 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
 
 
+#: what the name of a standing begins with that is of an external asset, which is observed again and again
+OBSERVING = "observe:"
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a trigger, or a sensor, stands. Changed only together with the firings that come of it."""
 
