@@ -320,12 +320,14 @@ def python(*command: str, given: str | None = None) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_a_script(project: Path) -> None:
     main = 'if __name__ == "__main__":\n' + textwrap.indent(USE, "    ")
     (project / "script.py").write_text(SCRIPT + main)
     assert python("script.py") == EXPECTED
 
 
+@pytest.mark.slow
 def test_a_module(project: Path) -> None:
     (project / "package").mkdir()
     (project / "package" / "__init__.py").touch()
@@ -334,6 +336,7 @@ def test_a_module(project: Path) -> None:
     assert python("-m", "package.main") == EXPECTED
 
 
+@pytest.mark.slow
 def test_a_command() -> None:
     assert python("-c", SCRIPT + USE) == EXPECTED
 

@@ -23,6 +23,7 @@ def chaos(*arguments: str, folder: Path) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_few_kills_lose_nothing(tmp_path: Path) -> None:
     summary = chaos("--trials", "3", "--seed", "5", folder=tmp_path)
     assert summary["trials"] == 3

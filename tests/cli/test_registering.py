@@ -123,6 +123,7 @@ def test_a_file_that_does_not_load_retires_nothing(shop: Path) -> None:
     assert told.document["faults"][0]["where"].endswith("one.py:1")
 
 
+@pytest.mark.slow
 def test_two_things_of_one_name_are_refused_with_both_places(shop: Path) -> None:
     (shop / "pipelines" / "twin.py").write_text(ONE)
     told = penstock("register", "pipelines", cwd=shop)
@@ -193,6 +194,7 @@ def test_a_package_and_its_relative_imports(tmp_path: Path) -> None:
     assert ran.document["outputs"]["result"]["value"] == "hello"
 
 
+@pytest.mark.slow
 def test_near_names_are_named(shop: Path) -> None:
     penstock("register", "pipelines", cwd=shop)
     refused = penstock("run", "trainin", cwd=shop)

@@ -66,6 +66,7 @@ def test_parameters_of_a_trigger_change(shop: Path) -> None:
     assert "parameters: path={event.data.path} -> -" in told.out
 
 
+@pytest.mark.slow
 def test_a_firing_without_a_run_is_told(shop: Path) -> None:
     run_id = ask(shop, "fire", "guarded").out.strip()
     for command in ("show", "why", "logs"):
@@ -90,6 +91,7 @@ def test_what_a_sensor_does_is_told_and_does_no_harm(shop: Path) -> None:
     assert left.document["fault"] == "its process ended with exit code 7 before it had answered"
 
 
+@pytest.mark.slow
 def test_a_condition_that_fails_is_told(shop: Path) -> None:
     told = ask(shop, "test", "faulty")
     assert told.code == 1
@@ -97,6 +99,7 @@ def test_a_condition_that_fails_is_told(shop: Path) -> None:
     assert "ZeroDivisionError" in told.out
 
 
+@pytest.mark.slow
 def test_a_sensor_that_is_fired_is_asked(shop: Path) -> None:
     fired = ask(shop, "fire", "new_rows")
     assert fired.code == 0, fired.err
@@ -105,6 +108,7 @@ def test_a_sensor_that_is_fired_is_asked(shop: Path) -> None:
     assert (firing["run_id"], firing["key"], firing["parameters"]) == (fired.out.strip(), "row-1", {"path": "a"})
 
 
+@pytest.mark.slow
 def test_what_keeps_a_trigger_from_being_fired_is_told(shop: Path) -> None:
     nothing = ask(shop, "fire", "arrivals")
     assert nothing.code == 2
@@ -142,6 +146,7 @@ def test_what_is_hardly_meant_is_told_when_it_is_registered(tmp_path: Path) -> N
     assert {name for name in ("gone", "lonely", "again") if f"+ trigger {name}" in told.out} == {"lonely", "again"}
 
 
+@pytest.mark.slow
 def test_a_time_that_has_come_meanwhile_is_no_fault(tmp_path: Path) -> None:
     from datetime import UTC, datetime, timedelta
 
@@ -158,6 +163,7 @@ def test_a_filter_is_told(shop: Path) -> None:
     assert small.out == "arrivals would start nothing: size > 10 does not hold (it is 3)\n"
 
 
+@pytest.mark.slow
 def test_all_that_is_queued_of_a_trigger_is_taken_out(shop: Path) -> None:
     for day in (20, 21):
         assert ask(shop, "fire", "guarded", "--at", f"2026-11-{day}").code == 0
@@ -169,6 +175,7 @@ def test_all_that_is_queued_of_a_trigger_is_taken_out(shop: Path) -> None:
     assert ask(shop, "cancel", "nothing", "--all").code == 2
 
 
+@pytest.mark.slow
 def test_firings_are_found_by_the_states_of_their_runs(shop: Path) -> None:
     made = ask(shop, "fire", "guarded", "--now", "--force", "--json")
     ask(shop, "fire", "faulty")
@@ -178,6 +185,7 @@ def test_firings_are_found_by_the_states_of_their_runs(shop: Path) -> None:
     assert len(ask(shop, "firings", "--state", "started", "--json").document) == 1
 
 
+@pytest.mark.slow
 def test_what_a_command_is_given_counts_or_is_refused(shop: Path) -> None:
     times = ask(shop, "next", "guarded", "--zone", "Asia/Tokyo", "-n", "1", "--after", "2026-11-21")
     assert "2026-11-21 11:00 JST" in times.out
@@ -208,6 +216,7 @@ def test_the_doctor_looks_at_what_is_registered(shop: Path) -> None:
     assert "flows.py is registered, and something is wrong with it" in problem
 
 
+@pytest.mark.slow
 def test_tables_and_near_names_are_short(shop: Path) -> None:
     assert max(map(len, ask(shop).out.splitlines())) <= 120
     unknown = ask(shop, "show", "zzz").err
@@ -233,6 +242,7 @@ def two():
 """
 
 
+@pytest.mark.slow
 def test_a_change_of_what_pipelines_share_is_shown_once(tmp_path: Path) -> None:
     (tmp_path / "flows.py").write_text(SHARED)
     assert penstock("register", "flows.py", cwd=tmp_path).code == 0

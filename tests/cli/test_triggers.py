@@ -106,6 +106,7 @@ def test_a_trigger_is_switched_off_and_on(shop: Path) -> None:
     assert refused.code == 2
 
 
+@pytest.mark.slow
 def test_what_a_trigger_would_start(shop: Path) -> None:
     [run] = ask(shop, "test", "nightly", "--at", "2026-12-24T00:00+01:00", "--json").document["runs"]
     assert run["parameters"] == {"path": "2026-12-24"}
@@ -154,6 +155,7 @@ def test_a_firing_is_made_a_run_of_its_cause(shop: Path) -> None:
     assert (again.code, again.out) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_firing_of_which_no_run_can_be_made_has_failed(shop: Path) -> None:
     fired = ask(shop, "fire", "arrivals", "--event", '{"data": {"path": "b.csv"}, "id": "7"}')
     (shop / "flows.py").write_text(FLOWS.replace("def told(", "def told(:"))
@@ -195,6 +197,7 @@ def test_firings_are_taken_out_of_the_queue(shop: Path) -> None:
     assert "nothing to start" in nothing.err
 
 
+@pytest.mark.slow
 def test_events_are_told(tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text('{"path": "a.csv"}')
     first = penstock("emit", "upload.done", "--data", "@data.json", "--id", "4711", "--json", cwd=tmp_path)

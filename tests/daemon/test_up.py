@@ -15,6 +15,7 @@ from penstock.stores.sqlite import SqliteStore
 HEARD = 'heard = trigger(noting, event("upload"), parameters={"what": "{event.data.path}"})\n'
 
 
+@pytest.mark.slow
 def test_once_looks_at_everything_and_leaves_the_runs_to_themselves(tmp_path: Path) -> None:
     refused = (
         "def never():\n    return False\n\n"

@@ -197,7 +197,7 @@ SHARED = """
 """
 
 
-@pytest.mark.parametrize("name", ["alone", "train"])
+@pytest.mark.parametrize("name", ["alone", pytest.param("train", marks=pytest.mark.slow)])
 def test_limits_hold_for_all_runs_of_a_store(project: Project, name: str) -> None:
     import json
 

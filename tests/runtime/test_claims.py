@@ -83,7 +83,7 @@ def states(document: dict[str, Any]) -> list[str]:
     return [task["state"] for task in document["tasks"] if task["task"] == "slow"]
 
 
-@pytest.mark.parametrize("executor", ["processes", "inline"])
+@pytest.mark.parametrize("executor", [pytest.param("processes", marks=pytest.mark.slow), "inline"])
 def test_what_another_run_makes_is_waited_for(shared: Project, executor: str) -> None:
     first = run(shared, "several", "--executor", executor)
     shared.wait_until(lambda: made(shared), first)

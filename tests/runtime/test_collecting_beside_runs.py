@@ -48,7 +48,8 @@ PIPELINES = """
 """
 
 
-@pytest.mark.parametrize(("executor", "count"), [("inline", 20), pytest.param("processes", 25, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("executor", "count"), [("inline", 20), ("processes", 25)])
 def test_runs_lose_nothing_while_everything_old_is_removed(
     project: Project, monkeypatch: pytest.MonkeyPatch, executor: str, count: int
 ) -> None:

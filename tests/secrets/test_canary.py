@@ -99,6 +99,7 @@ def main(password: Secret = Secret("env:CANARY")) -> None:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["processes", "inline"])
 def test_the_log_of_a_run_in_the_background_has_nothing_that_is_not_masked(
     executor: str, canary: str, tmp_path: Path
