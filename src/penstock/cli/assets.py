@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -47,7 +47,7 @@ class Project(NamedTuple):
 
 
 @contextmanager
-def opened(files: tuple[str, ...]) -> Generator[Project]:
+def opened(files: Sequence[str]) -> Generator[Project]:
     """The assets that are meant, in surroundings in which their values can be loaded."""
     from penstock.app import Services
     from penstock.app.asset_states import AssetStates
@@ -68,19 +68,24 @@ def tell_faults(assets: Assets) -> None:
 
 
 @click.group(
+    invoke_without_command=True,
     epilog="""\b
 Examples:
-  penstock assets list                           what there is, and how it is
+  penstock assets                                what there is, and how it is
   penstock assets materialize +report            report, and all that it is made from
   penstock assets materialize "stale()"          what is not as it would be made now
   penstock assets why features                   why it is stale
-  penstock assets list -f pipelines/             those of a folder, registered or not"""
+  penstock assets list -f pipelines/             those of a folder, registered or not""",
 )
-def assets() -> None:
-    """Look at assets, and make them: named data products, in versions.
+@json_option
+@click.pass_context
+def assets(context: click.Context, as_json: bool) -> None:
+    """Look at assets, and make them: named data products, in versions. Without a command: list them.
 
     They are those that are registered (penstock register), or else those of `-f TARGET`.
     """
+    if context.invoked_subcommand is None:
+        _list((), (), as_json=as_json)
 
 
 @assets.command(
@@ -96,6 +101,10 @@ Examples:
 @json_option
 def list_assets(selection: tuple[str, ...], files: tuple[str, ...], as_json: bool) -> None:
     """List assets (of a SELECTION): whether they are fresh, stale, missing or late, and their latest versions."""
+    _list(selection, files, as_json=as_json)
+
+
+def _list(selection: Sequence[str], files: Sequence[str], *, as_json: bool) -> None:
     from penstock.app.asset_documents import broken_row, row
     from penstock.cli.asset_views import asset_table
     from penstock.runtime.assets.selecting import select
@@ -317,7 +326,7 @@ def _tell_checks(ended: Any, cells: list[str]) -> None:
                     click.echo(f"! {subject}: {each.check} did not pass{told}", err=True)
 
 
-def _text(selection: tuple[str, ...]) -> str:
+def _text(selection: Sequence[str]) -> str:
     return " ".join(selection)
 
 
