@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import Answer, penstock
+from command_line import Answer, penstock, started
 
 FLOWS = """
 import os, time
@@ -69,13 +69,23 @@ def test_parameters_of_a_trigger_change(shop: Path) -> None:
 @pytest.mark.slow
 def test_a_firing_without_a_run_is_told(shop: Path) -> None:
     run_id = ask(shop, "fire", "guarded").out.strip()
-    for command in ("show", "why", "logs"):
+    for command in ("show", "why", "logs", "cancel", "resume", "tag"):
         told = penstock(command, run_id, cwd=shop)
         assert told.code == 2
         assert "has not begun: it is queued" in told.err
         assert f"penstock triggers cancel {run_id}" in told.err
     assert ask(shop, "cancel", run_id).code == 0
     assert "was not made: it is cancelled" in penstock("show", run_id[:-2], cwd=shop).err
+
+
+@pytest.mark.slow
+def test_a_run_that_is_yet_to_begin_is_waited_for(shop: Path) -> None:
+    event = '{"data": {"path": "a", "size": 20}}'
+    run_id = ask(shop, "fire", "arrivals", "--event", event).out.strip()
+    waiting = started("wait", run_id, "--json", cwd=shop)
+    assert penstock("up", "--once", cwd=shop).code == 0
+    out, err = waiting.communicate(timeout=60)
+    assert (waiting.returncode, "and its run" in err, run_id in out) == (0, True, True), err
 
 
 def test_what_a_sensor_does_is_told_and_does_no_harm(shop: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from penstock.cli.named_runs import run_named
 from penstock.cli.renewing import invalidate_option, keep_option, plan_option
 from penstock.cli.reporting import FAILED, SUCCEEDED, json_option, print_json, show
 from penstock.errors import DefinitionError, PenstockError
@@ -74,7 +75,7 @@ def approve(
         return
     values = parse_assignments(assignments, "-v", "traffic=0.1")
     with Services().existing_store() as store:
-        record = store.find(run)
+        record = run_named(store, run)
         given = answer(store, record.run_id, node, approved=not reject, values=values, by=by, why=why, texts=True)
         state = store.find(record.run_id).state
     said = f"{given.by} {'rejected' if reject else 'approved'} {given.node} of run {record.run_id}"
@@ -96,7 +97,7 @@ def _list_questions(run: str, *, as_json: bool) -> None:
 
     services = Services()
     with services.existing_store() as store:
-        record = store.find(run)
+        record = run_named(store, run)
         documents = [question_document(each, services.values) for each in questions(store, record.run_id)]
     if as_json:
         print_json(documents)
@@ -205,7 +206,7 @@ def _gone_on(
     from penstock.runtime.orphans import check_driver, check_undriven
 
     with Services().existing_store() as store:
-        run = store.find(name)
+        run = run_named(store, name)
         if instead_of is not None:
             check_driver(run, instead_of)
         elif detach and not take_over:
@@ -254,7 +255,7 @@ def cancel(run: str, reason: str, now: bool, as_json: bool) -> None:
     from penstock.runtime.requests import cancel as cancel_run
 
     with Services().existing_store() as store:
-        record = store.find(run)
+        record = run_named(store, run)
         ending = cancel_run(
             store,
             record.run_id,

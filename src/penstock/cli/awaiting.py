@@ -7,8 +7,9 @@ import time
 
 import click
 
+from penstock.cli.named_runs import firing_to_come, run_named
 from penstock.cli.reporting import FAILED, PAUSED, SUCCEEDED, json_option, print_json, show
-from penstock.errors import RunFailedError
+from penstock.errors import NotFoundError, RunFailedError
 from penstock.model.run import RunRecord, RunState
 from penstock.ports import Store
 
@@ -33,7 +34,8 @@ paused.""",
 def wait(run: str, as_json: bool) -> None:
     """Wait until a RUN has ended or is paused, and tell how it went.
 
-    RUN is an id, the start of one, or `latest`. Interrupting this does nothing to the run.
+    RUN is an id, the start of one, or `latest`; also that of a run that a trigger is yet to start. Interrupting this does nothing to
+    the run.
     """
     from penstock.app import Services
     from penstock.cli.views import summary
@@ -41,13 +43,30 @@ def wait(run: str, as_json: bool) -> None:
 
     services = Services()
     with services.existing_store() as store:
-        ended = _awaited(store, store.find(run))
+        ended = _awaited(store, _begun(store, run))
         document = run_document(store, services.values, ended)
     if as_json:
         print_json(document)
     else:
         show(summary(document))
     sys.exit({RunState.SUCCEEDED: SUCCEEDED, RunState.PAUSED: PAUSED}.get(ended.state, FAILED))
+
+
+def _begun(store: Store, name: str) -> RunRecord:
+    """The run, once it has begun. Raises NotFoundError for one that is not there, and will not be."""
+    told = False
+    while True:
+        # looked up before the run, which may begin between the two
+        firing = firing_to_come(store, name)
+        try:
+            return run_named(store, name)
+        except NotFoundError as error:
+            if firing is None:
+                raise
+            if not told:
+                click.echo(error.what, err=True)
+                told = True
+        time.sleep(_LOOK)
 
 
 def _awaited(store: Store, run: RunRecord) -> RunRecord:

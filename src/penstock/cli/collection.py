@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli.named_runs import run_named
 from penstock.cli.reporting import json_option, print_json, show
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def tag(run: str, tags: tuple[str, ...], remove: tuple[str, ...], as_json: bool)
 
     added = checked_tags(tags)
     with Services().existing_store() as store:
-        record = store.find(run)
+        record = run_named(store, run)
         tagged = root_of(record.run_id)
         found = store.tag(tagged, add=added, remove=remove)
     if as_json:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from penstock.cli.named_runs import run_named
 from penstock.cli.reporting import json_option, print_json, show, stdout_kept_clean
 from penstock.errors import DefinitionError, NotFoundError
 from penstock.model.graph import Graph
@@ -85,7 +86,6 @@ def show_run(run: str, as_json: bool) -> None:
     RUN is an id, the start of one, or `latest`.
     """
     from penstock.app import Services
-    from penstock.cli.named_runs import run_named
     from penstock.cli.views import run_view
     from penstock.runtime.reading.document import provenance_document, run_document
 
@@ -114,7 +114,6 @@ Examples:
 def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
     """Print what the tasks of a RUN printed and logged, or only one TASK of it."""
     from penstock.app import Services
-    from penstock.cli.named_runs import run_named
 
     with Services().existing_store() as store:
         record = run_named(store, run)
@@ -300,7 +299,7 @@ def _graph_of_run(name: str) -> tuple[Graph, dict[str, str]]:
 
     services = Services()
     with services.existing_store() as store:
-        record = store.find(name)
+        record = run_named(store, name)
         document = run_document(store, services.values, record)
         states: dict[str, str] = {}
         for task in document["tasks"]:
@@ -367,7 +366,7 @@ def list_artifacts(run: str, as_json: bool) -> None:
 
     services = Services()
     with services.existing_store() as store:
-        rows = [artifact_document(each, services.values) for each in run_artifacts(store, store.find(run))]
+        rows = [artifact_document(each, services.values) for each in run_artifacts(store, run_named(store, run))]
     if as_json:
         print_json(rows)
     else:
@@ -440,7 +439,7 @@ def _found_artifact(run: str, name: str) -> Generator[tuple[Store, Values, Named
 
     services = Services()
     with services.existing_store() as store, stdout_kept_clean():
-        record = store.find(run)
+        record = run_named(store, run)
         found = find_artifact(store, record, name)
         make_importable([str(services.project.folder), *store.provenance(record.run_id).source])
         yield store, services.values, found

@@ -29,6 +29,12 @@ def run_named(store: Store, name: str) -> RunRecord:
         raise _without_run(firing) from None
 
 
+def firing_to_come(store: Store, name: str) -> Firing | None:
+    """The firing by the id, or the start of one, of a run that is yet to be made of it."""
+    firing = _firing(store, name)
+    return firing if firing is not None and firing.state in (FiringState.QUEUED, FiringState.STARTED) else None
+
+
 def _firing(store: Store, name: str) -> Firing | None:
     try:
         return store.agenda.firing(name)
@@ -69,4 +75,4 @@ def _without_run(firing: Firing) -> NotFoundError:
             )
 
 
-__all__ = ["run_named"]
+__all__ = ["firing_to_come", "run_named"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli.named_runs import run_named
 from penstock.cli.reporting import SUCCEEDED, json_option, print_json, show, stdout_kept_clean
 from penstock.model.generation import Choice
 from penstock.model.run import RunRecord
@@ -135,7 +136,7 @@ def retry(
     from penstock.app import Services
 
     with Services().existing_store() as store:
-        record = store.find(run)
+        record = run_named(store, run)
     choice = Choice(keep=keep, invalidate=invalidate, again=tasks)
     shown = {"wait": wait or None, "logs": logs or None, "progress": not quiet}
     sys.exit(renew_run(record, choice, **shown, **settings))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli.named_runs import run_named
 from penstock.cli.reporting import FAILED, SUCCEEDED, json_option, print_json, show, stdout_kept_clean
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def replay(
 
     services = Services()
     with services.existing_store() as store:
-        record = store.find(run)
+        record = run_named(store, run)
         provenance = store.provenance(record.run_id)
     define = _definition(record, provenance, target)
     replayer = services.replayer(define, prefers_defined=target is not None)

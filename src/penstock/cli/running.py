@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from penstock.cli.detaching import announce, take_descriptor
+from penstock.cli.named_runs import run_named
 from penstock.cli.reporting import FAILED, INTERRUPTED, PAUSED, SUCCEEDED, print_json, show, stdout_kept_clean
 from penstock.errors import DefinitionError, LeaseLostError, PenstockError, RunFailedError, StoreError, WorkerLostError
 from penstock.model.generation import Choice
@@ -167,7 +168,7 @@ def resume_run(
 
     if isinstance(run, str):
         with Services().existing_store() as store:
-            run = store.find(run)
+            run = run_named(store, run)
     if run.finished_at is not None:
         flags.pop("take_over", None)
         return renew_run(run, choice or Choice(), target=target, plan=plan, as_json=as_json, **flags)
@@ -200,7 +201,7 @@ def resumed(
     from penstock.app import Services, resume
 
     with Services().existing_store() as store:
-        record = store.find(run) if isinstance(run, str) else run
+        record = run_named(store, run) if isinstance(run, str) else run
     target, pipeline, options = loaded(record, target, **flags)
     with stdout_kept_clean():
         ended = begun(
