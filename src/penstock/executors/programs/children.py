@@ -23,8 +23,15 @@ _TAIL = 4000
 _HEARD_OUT = 1.0
 
 # The guard reads from a pipe, and finds it at its end when the worker is gone, by whatever death. It has a session of its
-# own, no parent, and a mark: whoever kills a worker with all that it has started leaves it alone.
-_GUARD = 'exec 3<&0 >/dev/null 2>&1; group=$1; shift; (read -r line <&3 || { kill -9 -"$group"; [ $# = 0 ] || "$@"; }) </dev/null &'
+# own, no parent, and a mark: whoever kills a worker with all that it has started leaves it alone. What it does besides is
+# tried again: an engine whose client was killed in the middle of something may refuse for a moment.
+_GUARD = """
+exec 3<&0 >/dev/null 2>&1; group=$1; shift
+(read -r line <&3 || {
+    kill -9 -"$group"
+    for pause in 1 2 4 8 16; do [ $# = 0 ] || "$@" && break; sleep $pause; done
+}) </dev/null &
+"""
 
 
 class Ended(NamedTuple):
