@@ -128,7 +128,7 @@ class LocalBlobs:
             status = os.stat(place)  # noqa: PTH116 - this is asked for every artifact that is taken from the cache
             if status.st_mtime_ns == _STAMP and (status.st_size > 0 or address == _EMPTY):
                 if not self._looking:
-                    _touch(place)
+                    _count_as_found(place)
                 return True
         except FileNotFoundError:
             return False
@@ -144,7 +144,7 @@ class LocalBlobs:
                 view, state = self._mapped(path)
                 if _hash(view) == address:
                     if not self._looking:
-                        _touch(str(path))
+                        _count_as_found(str(path))
                     return True
         except StoreError as error:
             if isinstance(error.__cause__, FileNotFoundError):
@@ -323,10 +323,12 @@ class LocalBlobs:
             return
         with _reported("write", temporary):
             _touch(str(temporary))
+            # at its place, it may be missing for a moment
+            state = _state(temporary.stat())
         with _reported("write", path):
             private.make_folder(path.parent)
             temporary.replace(path)
-            self._verified[address] = _state(path.stat())
+            self._verified[address] = state
             if self._durable:
                 _sync_folder(path.parent)
 
@@ -395,6 +397,17 @@ def _touch(place: str) -> None:
         # who may not write there cannot remove anything there either; whoever may has to leave it time (`collect`)
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
+
+
+def _count_as_found(place: str) -> None:
+    """The same for a blob that others may be removing.
+
+    A path is looked up first, and the time of the file set then: between the two, the file may be moved aside and be looked
+    at for good (`LocalBlobs._take`), and is removed for all that. Then it is no longer at its place afterwards; and what is
+    there afterwards has been touched before anybody could look at it.
+    """
+    _touch(place)
+    os.stat(place)  # noqa: PTH116 - as above
 
 
 def _put_back(aside: Path, path: Path) -> None:
