@@ -13,6 +13,8 @@ from penstock.daemon.isolation import Isolated
 from penstock.model.occurrence import Occurrence
 from penstock.model.trigger import Cause, WatchSource
 
+pytestmark = pytest.mark.slow
+
 SENSORS = """
 import os, sys, time
 from penstock import RunRequest, SensorResult, Skip, every, pipeline, sensor, trigger

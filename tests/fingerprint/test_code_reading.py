@@ -216,6 +216,7 @@ def test_cycles_end(load: Load) -> None:
     assert identify(module.even).digest != identify(module.odd).digest
 
 
+@pytest.mark.slow
 def test_long_expressions_and_deep_chains_of_helpers_are_read(load: Load) -> None:
     chain = "\n".join(f"def f{n}(): return f{n + 1}()" for n in range(2000))
     long = " + ".join(["1"] * 900)

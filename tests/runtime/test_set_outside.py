@@ -20,6 +20,8 @@ from penstock.fingerprint.framing import digest_of
 from penstock.fingerprint.sources import Sources
 from penstock.services import Services
 
+pytestmark = pytest.mark.slow
+
 CONF = """
 import os
 from pathlib import Path

@@ -15,6 +15,8 @@ from penstock.errors import DefinitionError
 from penstock.server.doors import Door, doors_of, is_loopback
 from penstock.server.refusals import Refusal
 
+pytestmark = pytest.mark.slow
+
 SECRET = b"canary-hook"
 
 
@@ -22,7 +24,6 @@ def digest(text: bytes, key: bytes = SECRET) -> str:
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
-@pytest.mark.slow
 def test_a_body_of_any_form_becomes_an_event(endpoint: Endpoint) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert endpoint.send("/webhooks/plain", '{"n": 1}') == (202, {"accepted": 1, "duplicates": 0})
@@ -65,7 +66,6 @@ def test_a_signed_webhook(endpoint: Endpoint) -> None:
     assert all(each.startswith("/webhooks/github refused a request of 127.0.0.1") for each in refused)
 
 
-@pytest.mark.slow
 def test_a_signature_with_a_time_is_good_for_a_while(endpoint: Endpoint) -> None:
     headers = {"Content-Type": "application/json"}
     for away in (0, -200, -400, 400):
@@ -83,7 +83,6 @@ def test_a_signature_with_a_time_is_good_for_a_while(endpoint: Endpoint) -> None
     assert [each.id for each in endpoint.recorded() if each.type == "webhook.stripe"] == ["evt_0", "evt_-200"]
 
 
-@pytest.mark.slow
 def test_a_name_that_is_not_there_is_told_to_those_who_may_know(endpoint: Endpoint) -> None:
     answer = endpoint.send("/webhooks/gitub", "{}")
     assert answer.status == 404
@@ -94,7 +93,6 @@ def test_a_name_that_is_not_there_is_told_to_those_who_may_know(endpoint: Endpoi
     assert told.value.remedy == ""
 
 
-@pytest.mark.slow
 def test_a_secret_that_cannot_be_read_closes_the_door(endpoint: Endpoint) -> None:
     answer = endpoint.send("/webhooks/lost", "{}")
     assert answer.status == 503
