@@ -3,7 +3,8 @@
     PenstockError
     ├── DefinitionError          the pipeline is wrong; nothing has run
     │   ├── ParameterError       the values given to a pipeline are wrong
-    │   └── TargetError          what was named cannot be loaded as a pipeline
+    │   ├── TargetError          what was named cannot be loaded as a pipeline
+    │   └── NotCoveredError      a file written for another system uses what has no counterpart here
     ├── NotFoundError            no such run, node or artifact
     ├── RunFailedError           a run ended in failure and no task's own exception can be raised
     │   ├── WorkerLostError      the process of an attempt died
@@ -64,6 +65,11 @@ class ParameterError(DefinitionError):
 
 class TargetError(DefinitionError):
     """A target (file, module, name) does not exist, does not load, or does not name one pipeline."""
+
+
+class NotCoveredError(DefinitionError, ImportError):
+    """A file that is written for another system uses something of it that penstock has no counterpart of. It is an
+    ImportError as well, so that a file may import such a thing where it is there, and do without elsewhere."""
 
 
 class NotFoundError(PenstockError):

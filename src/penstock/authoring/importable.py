@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, cast
 
-from penstock.authoring.source import found_by_name, location_of
+from penstock.authoring.source import DIALECT, found_by_name, location_of
 from penstock.authoring.task import Task
 from penstock.errors import DefinitionError
 from penstock.model.work import Code, Imported, Pickled
@@ -19,7 +19,7 @@ def code_of(given: Task[..., Any] | Callable[..., Any], called: str = "") -> Cod
     """
     if isinstance(given, Task):
         task = cast("Task[..., Any]", given)
-        return code_of(task.function, f"the task {task.name!r}")
+        return task.reference or code_of(task.function, f"the task {task.name!r}")
     function = given
     called = called or function.__name__
     imported = _imported(function)
@@ -32,8 +32,9 @@ def _imported(function: Callable[..., Any]) -> Imported | None:
         found = cast(Task[..., Any], found).function
     if found is not function:
         return None
-    file = getattr(sys.modules[function.__module__], "__file__", None)
-    return Imported(function.__module__, function.__qualname__, file)
+    module = sys.modules[function.__module__]
+    file, dialect = getattr(module, "__file__", None), getattr(module, DIALECT, "")
+    return Imported(function.__module__, function.__qualname__, file, dialect)
 
 
 def _pickled(function: Callable[..., Any], called: str) -> bytes:

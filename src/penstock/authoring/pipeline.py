@@ -24,7 +24,7 @@ from penstock.authoring.task import Task
 from penstock.errors import DefinitionError
 from penstock.model.expression import Expression, Input, Parameter
 from penstock.model.expression import Mapping as MappingExpression
-from penstock.model.graph import Graph, ParameterPort, checked
+from penstock.model.graph import Graph, Ignored, ParameterPort, checked
 from penstock.model.graph import Task as TaskNoun
 from penstock.model.place import Location
 from penstock.model.trigger import Cause
@@ -72,6 +72,8 @@ class Composition(Fanned[P, R], Decorated[P, R]):
         self.exits = exit_tasks(self.settings.on_exit)
         #: how its node stands among others, where it is a part of another pipeline
         self.placing = Placing()
+        #: what the file that it was read from says, and what has no effect
+        self.ignored: tuple[Ignored, ...] = ()
 
     @property
     def called(self) -> str:

@@ -14,6 +14,10 @@ from penstock.model.place import Location
 _BETWEEN = (os.path.dirname(os.path.dirname(__file__)) + os.sep, contextlib.__file__)  # noqa: PTH120
 
 
+#: the attribute of a module that says which other system's dialect it is written in
+DIALECT = "__penstock_dialect__"
+
+
 def location_of(function: Callable[..., Any]) -> Location:
     """Where a function is defined; of what is called like one, its `location`."""
     known = getattr(function, "location", None)

@@ -25,6 +25,8 @@ from penstock.model.policy import Policy
 if TYPE_CHECKING:
     import inspect
 
+    from penstock.model.work import Imported
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -61,6 +63,8 @@ class Task(Fanned[P, R], Decorated[P, R]):
         self.placing = Placing()
         #: how it is asked again and again, where it waits for something
         self.wait = wait
+        #: how a worker gets at the function, where that is not by its name or by a pickle
+        self.reference: Imported | None = None
         check_inputs(self)
 
     @functools.cached_property

@@ -104,4 +104,17 @@ class Environment(msgspec.Struct, frozen=True):
     python: str = ""
 
 
-Action = PythonAction | CommandAction | ContainerAction | ApprovalAction
+class OpaqueAction(msgspec.Struct, frozen=True, tag="opaque"):
+    """Something of another system that has no counterpart here. It can be shown, and written for that system again, and
+    not be run."""
+
+    #: name of the dialect
+    dialect: str
+    #: what the system calls it: `BigQueryInsertJobOperator`
+    kind: str
+    #: as it stands in the user's file
+    source: str
+    location: Location
+
+
+Action = PythonAction | CommandAction | ContainerAction | ApprovalAction | OpaqueAction

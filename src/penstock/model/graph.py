@@ -195,6 +195,15 @@ class Node(msgspec.Struct, frozen=True):
         return tuple(found)
 
 
+class Ignored(msgspec.Struct, frozen=True):
+    """Something that a file written for another system says, and that has no effect here."""
+
+    #: `the task 'load': email_on_retry=True`
+    what: str
+    location: Location
+    why: str = ""
+
+
 class ParameterPort(msgspec.Struct, frozen=True):
     """A parameter of a pipeline. `default` is meaningful only where `required` is false."""
 

@@ -14,11 +14,16 @@ from penstock.model.value import Argument, Artifact, Description
 
 
 class Imported(msgspec.Struct, frozen=True, tag="imported"):
-    """A function that a worker can import. `file` is set when the module was loaded from a file by its path."""
+    """A function that a worker can import. `file` is set when the module was loaded from a file by its path.
+
+    Of a module in another system's `dialect`, `qualname` may also be what only the dialect finds: see `Dialect.find`.
+    """
 
     module: str
     qualname: str
     file: str | None = None
+    #: name of the dialect that the module is written in; empty for penstock's own
+    dialect: str = ""
 
 
 class Pickled(msgspec.Struct, frozen=True, tag="pickled"):

@@ -9,16 +9,25 @@ import itertools
 import os
 import sys
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.app import ASSETS, Pipeline
-from penstock.authoring.source import nearby
+from penstock.authoring.source import DIALECT, nearby
+from penstock.dialects import Reading
+from penstock.dialects.recognition import dialect_of, dialects, loader_of, named, split_dialect
 from penstock.errors import PenstockError, TargetError
 from penstock.model.fault import user_traceback
 from penstock.registering.neighbours import Loaded, check_neighbours, looked_at, package_of
 
+if TYPE_CHECKING:
+    from penstock.authoring.options.settings import Settings
+    from penstock.model.graph import Ignored
+
+#: the attribute of a module in another system's dialect that holds what it defines
+_READING = "__penstock_reading__"
 #: files whose frames stand between a command and the user's first line
 _MACHINERY = (__file__, str(importlib.__file__), "<frozen importlib")
 
@@ -30,8 +39,40 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def load_module(place: str) -> ModuleType:
-    """The module of a file or of a dotted name, loaded. Raises TargetError if it does not exist or does not load."""
-    return _load_file(Path(place)) if is_path(place) else _import(place)
+    """The module of a file or of a dotted name, loaded; a file in another system's dialect as well, which `DIALECT+FILE`
+    names where it is not recognised. Raises TargetError if it does not exist or does not load."""
+    dialect, place = split_dialect(place)
+    return _load_file(Path(place), dialect) if is_path(place) else _import(place)
+
+
+def pipelines_in(module: ModuleType) -> dict[str, Pipeline[..., Any]]:
+    """The pipelines at the top level of a module, or that the file in another system's dialect defines, by name."""
+    reading = reading_of(module)
+    found: Mapping[str, Any] = vars(module) if reading is None else reading.pipelines
+    return {name: value for name, value in found.items() if isinstance(value, Pipeline)}
+
+
+def reading_of(module: ModuleType) -> Reading | None:
+    """What a module that is written for another system defines; None for any other module."""
+    name = getattr(module, DIALECT, "")
+    if not name:
+        return None
+    known = vars(module).get(_READING)
+    if known is None:
+        read = named(name).read
+        known = vars(module)[_READING] = Reading({}) if read is None else read(module, _made)
+    return known
+
+
+def _made(
+    function: Callable[..., Any],
+    name: str,
+    settings: Settings | None = None,
+    ignored: tuple[Ignored, ...] = (),
+) -> Pipeline[..., Any]:
+    pipeline = Pipeline(function, name, settings=settings)
+    pipeline.ignored = ignored
+    return pipeline
 
 
 def load_object(target: str) -> Any:
@@ -62,6 +103,7 @@ def load_pipeline(target: str) -> Pipeline[..., Any]:
 
 def is_path(place: str) -> bool:
     """Whether a place is a file or a folder, rather than a module."""
+    place = split_dialect(place)[1]
     if place.endswith(".py") or os.sep in place or Path(place).is_file():
         return True
     return Path(place).is_dir() and not Path(place, "__init__.py").is_file()
@@ -69,6 +111,7 @@ def is_path(place: str) -> bool:
 
 def exists(place: str) -> bool:
     """Whether there is such a file, folder or module, without loading anything."""
+    place = split_dialect(place)[1]
     if is_path(place):
         return Path(place).exists()
     folder = str(Path.cwd())
@@ -81,7 +124,7 @@ def exists(place: str) -> bool:
         return False
 
 
-def _load_file(file: Path) -> ModuleType:
+def _load_file(file: Path, asked: str | None = None) -> ModuleType:
     if file.is_dir():
         scripts = sorted(str(script) for script in file.glob("*.py"))
         raise TargetError(
@@ -90,18 +133,26 @@ def _load_file(file: Path) -> ModuleType:
         )
     if not file.is_file():
         raise TargetError(f"there is no file {file}", remedy=near_files(file))
-    if file.suffix != ".py":
-        raise TargetError(f"{file} is not a Python file", remedy="Pipelines are read from .py files.")
     path = file.resolve()
+    dialect = dialect_of(path, asked)
+    if file.suffix != ".py" and dialect is None:
+        raise TargetError(
+            f"{file} is neither a Python file nor in a dialect that penstock reads",
+            remedy=f"Pipelines are read from .py files, and from those of {', '.join(dialects())}.",
+        )
     now = looked_at(path)
-    known = next((each for each in list(sys.modules.values()) if _state_of(each) == now), None)
+    spoken = "" if dialect is None else dialect.name
+    same = (each for each in list(sys.modules.values()) if _state_of(each) == now)
+    known = next((each for each in same if getattr(each, DIALECT, "") == spoken), None)
     if known is not None:
         # several runs of one file, which would be other tasks if it was loaded for each of them
         return known
     check_neighbours(now)
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(_module_name(path), path)
+    name = _module_name(path)
+    loader = None if dialect is None else loader_of(name, str(path), dialect.name)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None and spec.loader is not None
     spec.loader_state = now
     module = importlib.util.module_from_spec(spec)
@@ -149,7 +200,7 @@ def _import_from(file: Path, now: Loaded) -> ModuleType:
 
 def _module_name(file: Path) -> str:
     """The name to load a file under: its own, unless that is taken by another module."""
-    name = file.stem
+    name = file.stem if file.suffix == ".py" else file.name
     if name not in sys.modules and name not in sys.stdlib_module_names and name.isidentifier():
         return name
     name = "".join(c if c.isalnum() else "_" for c in name)
@@ -214,9 +265,7 @@ def _own_traceback(error: BaseException) -> str:
 
 
 def _choose(module: ModuleType, name: str, place: str) -> Pipeline[..., Any]:
-    found: dict[str, Pipeline[..., Any]] = {
-        key: value for key, value in vars(module).items() if isinstance(value, Pipeline)
-    }
+    found = pipelines_in(module)
     if name:
         return _named(module, found, name, place)
     # what is imported is not counted, unless there is nothing else; nor is a second name of the same pipeline
@@ -256,4 +305,14 @@ def near_files(file: Path) -> str | None:
     return f"Did you mean {folder / near[0]}?" if near else None
 
 
-__all__ = ["exists", "is_path", "load_module", "load_object", "load_pipeline", "near_files", "split_target"]
+__all__ = [
+    "exists",
+    "is_path",
+    "load_module",
+    "load_object",
+    "load_pipeline",
+    "near_files",
+    "pipelines_in",
+    "reading_of",
+    "split_target",
+]

@@ -11,6 +11,7 @@ import msgspec
 
 from penstock.authoring.importable import code_of
 from penstock.authoring.pipeline import Definition
+from penstock.authoring.task import Task
 from penstock.errors import OutputError
 from penstock.model.action import CommandAction, ContainerAction
 from penstock.model.graph import Node, PipelineAction
@@ -141,7 +142,7 @@ class Codes:
         elif known in self._definition.functions:
             task = self._definition.functions[known]
             here = self._here and noun.environment is None
-            self._codes[key] = self._code(key, task.function, f"the task {task.name!r}", here)
+            self._codes[key] = self._code(key, task, f"the task {task.name!r}", here)
             predicate = self._definition.predicates.get(known)
             if predicate is not None:
                 called = f"retry_if of the task {task.name!r}"
@@ -154,10 +155,10 @@ class Codes:
             action = msgspec.structs.replace(action, arguments=arguments)
         return Program(action)
 
-    def _code(self, key: str, function: Callable[..., Any], called: str, here: bool) -> Code:
+    def _code(self, key: str, given: Task[..., Any] | Callable[..., Any], called: str, here: bool) -> Code:
         if not here:
-            return code_of(function, called)
-        self.functions[key] = function
+            return code_of(given, called)
+        self.functions[key] = given.function if isinstance(given, Task) else given
         return Local(key)
 
     def _identify(self, key: str, known: str, noun: TaskNoun) -> None:

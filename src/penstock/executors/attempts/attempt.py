@@ -76,6 +76,8 @@ def load_code(code: Code, functions: Mapping[str, Callable[..., Any]]) -> Callab
         return functions[code.key]
     if isinstance(code, Imported):
         found: Any = load_module(code)
+        if code.dialect:
+            return _dialects().function_in(found, code)
         for name in code.qualname.split("."):
             found = getattr(found, name)
         return getattr(found, "function", found)
@@ -97,7 +99,7 @@ def load_module(code: Imported) -> Any:
 
 def _loaded_module(code: Imported) -> Any:
     known = sys.modules.get(code.module)
-    if known is None:
+    if known is None and not code.dialect:
         try:
             known = importlib.import_module(code.module)
         except ModuleNotFoundError as error:
@@ -106,7 +108,8 @@ def _loaded_module(code: Imported) -> Any:
     if known is not None and (code.file is None or getattr(known, "__file__", None) == code.file):
         return known
     assert code.file is not None
-    spec = importlib.util.spec_from_file_location(code.module, code.file)
+    loader = _dialects().loader_of(code.module, code.file, code.dialect) if code.dialect else None
+    spec = importlib.util.spec_from_file_location(code.module, code.file, loader=loader)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {code.file}")
     module = importlib.util.module_from_spec(spec)
@@ -118,6 +121,11 @@ def _loaded_module(code: Imported) -> Any:
         del sys.modules[code.module]
         raise
     return module
+
+
+def _dialects() -> Any:
+    """What knows the dialects of other systems, which only files in them need."""
+    return importlib.import_module("penstock.dialects.recognition")
 
 
 class _Known:

@@ -1,0 +1,101 @@
+"""Other systems' ways of writing a pipeline: each dialect reads files into penstock's own form, and writes it out again.
+
+A dialect is a `Dialect`, found by the entry point group `penstock.dialects`, so that other packages can add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from penstock.authoring.options.settings import Settings
+    from penstock.authoring.pipeline import Composition, Definition
+    from penstock.authoring.triggers.trigger import Trigger
+    from penstock.model.graph import Ignored
+    from penstock.model.trigger import Trigger as TriggerNoun
+
+#: module of the other system -> name in it -> what stands for it here, as `module:name`
+Vocabulary = Mapping[str, Mapping[str, str]]
+
+
+class Maker(Protocol):
+    """Makes a pipeline that can be run of a function that composes tasks."""
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        settings: Settings | None = None,
+        ignored: tuple[Ignored, ...] = (),
+    ) -> Composition[..., Any]: ...
+
+
+class Reading(NamedTuple):
+    """What a file in a dialect defines, by the names under which `FILE:NAME` finds it."""
+
+    pipelines: Mapping[str, Composition[..., Any]]
+    #: what starts them, by the time or by events
+    triggers: Mapping[str, Trigger] = {}
+
+
+class Export(NamedTuple):
+    """What is to be written."""
+
+    definition: Definition
+    #: what starts it
+    triggers: tuple[TriggerNoun, ...] = ()
+    #: the stem of the file that it is written to; empty for none
+    stem: str = ""
+
+
+#: how well a node is written: it says the same; another construct does the same; it does not quite do the same; it is
+#: carried along as it stands, and only the system that it came from can run it
+Grade = Literal["exact", "equivalent", "changed", "opaque"]
+
+
+class Account(NamedTuple):
+    """How a node, or something that belongs to the whole pipeline (then without one), was written."""
+
+    node: str
+    grade: Grade
+    #: which construct it became, or what is different
+    how: str = ""
+
+
+class Written(NamedTuple):
+    """A pipeline in a dialect."""
+
+    text: str
+    accounts: tuple[Account, ...]
+    #: files that belong beside it, by their names
+    files: Mapping[str, str] = {}
+
+
+class Dialect(NamedTuple):
+    """A way of writing pipelines."""
+
+    #: what options call it
+    name: str
+    #: what people call the system: `Apache Airflow`
+    title: str
+    #: the system's top-level modules: a Python file that imports one of them is in this dialect
+    roots: tuple[str, ...] = ()
+    #: what stands for the names in the system's modules while a file in the dialect is loaded
+    vocabulary: Callable[[], Vocabulary] = dict
+    #: what stands for a name that `vocabulary` does not have, by its module and itself; None for an error
+    missing: Callable[[str, str], Any] | None = None
+    #: whether a file of data (not of Python) with this text is in the dialect
+    claims: Callable[[str], bool] | None = None
+    #: fills the module that stands for a file of data
+    execute: Callable[[ModuleType], None] | None = None
+    #: what a loaded file defines; None for a dialect that is only written
+    read: Callable[[ModuleType, Maker], Reading] | None = None
+    #: the function of a task that cannot be had from its module by its qualified name (see `Task.reference`)
+    find: Callable[[ModuleType, str], Callable[..., Any]] | None = None
+    #: None for a dialect that is only read
+    write: Callable[[Export], Written] | None = None
+
+
+__all__ = ["Account", "Dialect", "Export", "Grade", "Maker", "Reading", "Vocabulary", "Written"]

@@ -1,0 +1,107 @@
+"""Which dialect a file is in, and which dialects there are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from importlib.machinery import SourceFileLoader
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from penstock.authoring.kinds.conversion import nearest
+from penstock.dialects import Dialect
+from penstock.dialects.foreign import DataLoader, ForeignLoader, imported_roots
+from penstock.errors import DefinitionError, TargetError
+from penstock.model.work import Imported
+
+GROUP = "penstock.dialects"
+#: how penstock's own Python is called where a dialect is asked for
+NATIVE = "penstock"
+#: between the name of a dialect and the file that is to be read in it, in a target
+_MARK = "+"
+
+
+@functools.cache
+def dialects() -> Mapping[str, Dialect]:
+    """Every dialect that is installed, by name. Raises DefinitionError for one that does not load."""
+    found: dict[str, Dialect] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+        try:
+            found[point.name] = point.load()
+        except Exception as error:
+            raise DefinitionError(
+                f"the dialect {point.name!r} ({point.value}) does not load: {type(error).__name__}: {error}",
+                remedy="Mend the package that has it, or uninstall it.",
+            ) from error
+    return found
+
+
+def named(name: str) -> Dialect:
+    """The dialect of a name. Raises DefinitionError, listing those that there are."""
+    known = dialects()
+    if name not in known:
+        raise DefinitionError(
+            f"there is no dialect {name!r}{nearest(name, (*known, NATIVE))}",
+            remedy=f"There are: {', '.join((NATIVE, *known))}.",
+        )
+    return known[name]
+
+
+def in_dialect(target: str, dialect: str | None) -> str:
+    """The target that says as well in which dialect its file is to be read. Raises DefinitionError for an unknown one."""
+    if dialect is None:
+        return target
+    if dialect != NATIVE:
+        named(dialect)
+    return f"{dialect}{_MARK}{target}"
+
+
+def split_dialect(place: str) -> tuple[str | None, str]:
+    """The dialect that a target names, or None, and the rest of it."""
+    name, mark, rest = place.partition(_MARK)
+    return (name, rest) if mark and rest and (name == NATIVE or name in dialects()) else (None, place)
+
+
+def dialect_of(file: Path, asked: str | None = None) -> Dialect | None:
+    """The dialect that a file is in, or that was asked for; None for penstock's own Python.
+
+    Raises TargetError for a file that is in several, or in none though it is not of Python.
+    """
+    if asked is not None:
+        return None if asked == NATIVE else named(asked)
+    text = file.read_text(errors="replace")
+    if file.suffix == ".py":
+        roots = imported_roots(text)
+        if NATIVE in roots:
+            return None
+        claiming = [each for each in dialects().values() if roots.intersection(each.roots)]
+    else:
+        claiming = [each for each in dialects().values() if each.claims is not None and each.claims(text)]
+    if len(claiming) > 1:
+        names = [each.name for each in claiming]
+        raise TargetError(
+            f"{file} may be in several dialects: {', '.join(names)}", remedy=f"Choose one: --dialect {names[0]}"
+        )
+    return claiming[0] if claiming else None
+
+
+def loader_of(name: str, file: str, dialect: str) -> SourceFileLoader:
+    """What loads a file in a dialect as the module `name`. Raises DefinitionError for an unknown dialect."""
+    kind = ForeignLoader if file.endswith(".py") else DataLoader
+    return kind(name, file, named(dialect))
+
+
+def function_in(module: ModuleType, code: Imported) -> Callable[..., Any]:
+    """The function of a task in a loaded module of a dialect. Raises AttributeError where it is not there."""
+    find = named(code.dialect).find
+    if find is not None:
+        return find(module, code.qualname)
+    found: Any = module
+    for name in code.qualname.split("."):
+        found = getattr(found, name)
+    return getattr(found, "function", found)
+
+
+__all__ = ["NATIVE", "dialect_of", "dialects", "function_in", "in_dialect", "loader_of", "named", "split_dialect"]
