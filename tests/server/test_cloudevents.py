@@ -98,7 +98,6 @@ def test_other_requests_are_told_what_there_is(endpoint: Endpoint) -> None:
     assert endpoint.send("/health", "{}").status == 405
 
 
-@pytest.mark.slow
 def test_a_body_that_is_too_large_is_refused(endpoint: Endpoint) -> None:
     largest = event(data="x" * ((1 << 20) - 200))
     assert endpoint.send("/events", largest, STRUCTURED).status == 202

@@ -23,6 +23,8 @@ from penstock.server.webhooks import occurrence_of
 
 #: bytes of a body, and seconds that it may take to come, and that it may take to record it
 _LARGEST, _SLOWEST, _PATIENCE = 1 << 20, 30.0, 30.0
+#: bytes of a body that is too large that are read all the same: most senders hear of it only once they have sent it all
+_DRAINED = 16 << 20
 #: seconds after which one who was turned away for now may come again
 _AGAIN = "5"
 #: statuses that the owner is told of, and the seconds between two times that the same is told
@@ -79,14 +81,16 @@ async def _taken_in(request: Request) -> tuple[Mapping[str, str], bytes, str]:
 
 async def _body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
-    received = bytearray()
-    if not (declared.isdecimal() and int(declared) > _LARGEST):
+    received, size = bytearray(), 0
+    if not (declared.isdecimal() and int(declared) > _DRAINED):
         async for piece in request.stream():
-            received += piece
-            if len(received) > _LARGEST:
+            size += len(piece)
+            if size > _DRAINED:
                 break
-        else:
-            return bytes(received)
+            if size <= _LARGEST:
+                received += piece
+    if size == len(received) and not (declared.isdecimal() and int(declared) > _LARGEST):
+        return bytes(received)
     raise Refusal(413, f"the body is larger than {_LARGEST >> 20} MB", "Put it into a file, and send where it is.")
 
 
