@@ -10,6 +10,7 @@ import click
 from penstock.cli.assets import assets, files_option, opened
 from penstock.cli.reporting import json_option, print_json, show
 from penstock.errors import DefinitionError, NotFoundError
+from penstock.model.firing import AUTOMATING
 from penstock.model.run import timestamp
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def automation(name: str, files: tuple[str, ...], as_json: bool) -> None:
                 where=str(project.assets.graph[name].location),
                 remedy="Say when: @asset(automation=eager()).",
             )
-        known = [] if project.store is None else project.store.agenda.standings([f"asset:{name}"])
+        known = [] if project.store is None else project.store.agenda.standings([f"{AUTOMATING}{name}"])
     cursor: dict[str, Any] = (known[0].cursor or {}) if known else {}
     document = {
         "asset": name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -12,7 +12,7 @@ from penstock.daemon.firings import new_run_id
 from penstock.daemon.notices import Notice, Tell
 from penstock.errors import DefinitionError, PenstockError, StoreError
 from penstock.model.asset import AssetInput, AssetSpec, Materialization, PartitionState
-from penstock.model.firing import Advance, Firing, FiringState, Standing
+from penstock.model.firing import AUTOMATING, Advance, Firing, FiringState, Standing
 from penstock.model.occurrence import OWN_SOURCE, Occurrence
 from penstock.model.partition import Chosen
 from penstock.model.trigger import Cause
@@ -23,8 +23,6 @@ from penstock.runtime.assets.graph import AssetGraph
 from penstock.runtime.assets.partitions import Calendar
 from penstock.triggers.automation import Cell, Decision, Facts, decide
 
-#: what the name of the standing of an asset begins with, and the trigger of its firings
-PREFIX: Final = "asset:"
 #: seconds between two looks whether anything has happened, and between two looks though nothing has
 _LOOK, _ANYHOW = 1.0, 30.0
 #: letters that are told of a failure
@@ -113,21 +111,23 @@ class Automating:
     def _look(self, now: float) -> Iterator[None]:
         calendar = Calendar(now, self._store.catalog.dynamic_partitions)
         specs = self._upkept
-        standings = {each.trigger: each for each in self._store.agenda.standings([f"{PREFIX}{s.name}" for s in specs])}
+        standings = {
+            each.trigger: each for each in self._store.agenda.standings([f"{AUTOMATING}{s.name}" for s in specs])
+        }
         automated = [each for each in specs if each.automation is not None and not each.external]
         events = _Events(self._store, automated, standings, self._seen)
         #: those that are queued, or were asked for on the way
         coming = set(self._queued(automated))
         for spec in specs:
             if spec in automated:
-                standing = standings.get(f"{PREFIX}{spec.name}") or Standing(trigger=f"{PREFIX}{spec.name}")
+                standing = standings.get(f"{AUTOMATING}{spec.name}") or Standing(trigger=f"{AUTOMATING}{spec.name}")
                 yield from self._decided(spec, standing, calendar, events, coming, now)
             yield from self._late(spec, now)
 
     def _queued(self, automated: Iterable[AssetSpec]) -> Iterator[Cell]:
         """What is to be made by firings that have not ended."""
         agenda = self._store.agenda
-        names = {f"{PREFIX}{spec.name}": spec.name for spec in automated}
+        names = {f"{AUTOMATING}{spec.name}": spec.name for spec in automated}
         for trigger, runs in agenda.under_way(names).items():
             for run_id in runs:
                 yield from _cells(names[trigger], agenda.firing(run_id))
@@ -275,7 +275,7 @@ class _Events:
     def __init__(
         self, store: Store, automated: Sequence[AssetSpec], standings: Mapping[str, Standing], last: int
     ) -> None:
-        cursors = [standings[n].cursor for spec in automated if (n := f"{PREFIX}{spec.name}") in standings]
+        cursors = [standings[n].cursor for spec in automated if (n := f"{AUTOMATING}{spec.name}") in standings]
         after = min((each["seen"] for each in cursors if each), default=last)
         self._found: list[tuple[int, Cell]] = []
         while after < last:
@@ -311,7 +311,7 @@ def _by_asset(cells: Iterable[Cell]) -> dict[str, list[str]]:
 
 
 def _firing(spec: AssetSpec, partition: str, key: str, now: float) -> Firing:
-    trigger = f"{PREFIX}{spec.name}"
+    trigger = f"{AUTOMATING}{spec.name}"
     partitions = (partition,) if partition else ()
     return Firing(
         run_id=new_run_id(now),
@@ -339,4 +339,4 @@ def _note(decision: Decision) -> str:
     return f"{last.partition + ': ' if last.partition else ''}{last.reason}"
 
 
-__all__ = ["PREFIX", "Automating"]
+__all__ = ["Automating"]

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from penstock.daemon.limits import BACKFILL
 from penstock.daemon.notices import Notice, Tell
 from penstock.errors import StoreError
-from penstock.model.firing import Advance, Backfill, BackfillState, Standing
+from penstock.model.firing import BACKFILLING, Advance, Backfill, BackfillState, Standing
 from penstock.ports import Clock
 from penstock.ports.agenda import Agenda, Progress
 
@@ -49,7 +48,7 @@ class Backfilling:
         for backfill in self._agenda.backfills(states=[BackfillState.RUNNING], limit=1_000_000):
             if not whole and backfill.on_failure == "continue":
                 continue
-            name = f"{BACKFILL}{backfill.backfill_id}"
+            name = f"{BACKFILLING}{backfill.backfill_id}"
             progress = self._agenda.progress(name)
             if not progress.queued and not progress.running:
                 self._move(backfill, BackfillState.FINISHED, _ended(progress), now)

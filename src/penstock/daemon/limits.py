@@ -7,13 +7,11 @@ from typing import Literal, NamedTuple
 
 from penstock.daemon.roster import Roster
 from penstock.errors import NotFoundError
-from penstock.model.firing import BackfillState, Firing, FiringState
+from penstock.model.firing import BACKFILLING, BackfillState, Firing, FiringState
 from penstock.model.run import RunState
 from penstock.model.trigger import Limits
 from penstock.ports import Store
 
-#: what the trigger of a backfill's firings begins with
-BACKFILL = "backfill:"
 _FREE = Limits()
 
 
@@ -44,8 +42,8 @@ class Limited:
         """Those of whose firings none are started: backfills that are paused."""
         states = (BackfillState.RUNNING, BackfillState.PAUSED)
         backfills = self._agenda.backfills(states=states, limit=1_000_000)
-        self._backfills = {f"{BACKFILL}{each.backfill_id}": each.at_most for each in backfills}
-        return {f"{BACKFILL}{each.backfill_id}" for each in backfills if each.state is BackfillState.PAUSED}
+        self._backfills = {f"{BACKFILLING}{each.backfill_id}": each.at_most for each in backfills}
+        return {f"{BACKFILLING}{each.backfill_id}" for each in backfills if each.state is BackfillState.PAUSED}
 
     @property
     def drops(self) -> bool:
@@ -114,4 +112,4 @@ class Limited:
         return _FREE if watched is None else watched.trigger.limits
 
 
-__all__ = ["BACKFILL", "Limited", "Verdict"]
+__all__ = ["Limited", "Verdict"]

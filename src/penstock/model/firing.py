@@ -55,8 +55,9 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
 
 
-#: what the name of a standing begins with that is of an external asset, which is observed again and again
-OBSERVING = "observe:"
+#: what the name of a standing, or of the trigger of a firing, begins with where it is no trigger of the user's: of an
+#: external asset, which is observed again and again; of an asset that is materialised by itself; of a backfill
+OBSERVING, AUTOMATING, BACKFILLING = "observe:", "asset:", "backfill:"
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from penstock.errors import DefinitionError, NotFoundError, TargetError
-from penstock.model.firing import Backfill, Firing, FiringState
+from penstock.model.firing import BACKFILLING, Backfill, Firing, FiringState
 from penstock.model.registration import Definition
 from penstock.model.run import RunState, timestamp
 from penstock.model.trigger import Trigger
@@ -429,7 +429,7 @@ def again(store: Store, backfill: Backfill, *, by: str = "", now: float | None =
 
 
 def _trigger(backfill: Backfill) -> str:
-    return f"{backfills.PREFIX}{backfill.backfill_id}"
+    return f"{BACKFILLING}{backfill.backfill_id}"
 
 
 def document(store: Store, backfill: Backfill, *, failed: bool = False) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from msgspec import convert
 from msgspec.structs import replace
 
 from penstock.errors import NotFoundError, StoreError
-from penstock.model.firing import Backfill, BackfillState
+from penstock.model.firing import BACKFILLING, Backfill, BackfillState
 from penstock.model.run import timestamp
 from penstock.stores import firings
 from penstock.stores.database import Connection
@@ -65,7 +65,7 @@ def move(connection: Connection, backfill_id: str, state: BackfillState, at: flo
         moved = replace(backfill, state=state, finished_at=at if state in _ENDED else None)
         connection.execute(_MOVE, (plain(backfill_id), str(state), moved.finished_at))
         if state is BackfillState.CANCELLED:
-            firings.cancel_queued(connection, f"backfill:{backfill_id}", "the backfill was cancelled")
+            firings.cancel_queued(connection, f"{BACKFILLING}{backfill_id}", "the backfill was cancelled")
         return moved
     raise NotFoundError(f"there is no backfill {backfill_id}")
 

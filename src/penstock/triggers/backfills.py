@@ -11,15 +11,13 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.errors import DefinitionError
-from penstock.model.firing import Backfill, Firing
+from penstock.model.firing import BACKFILLING, Backfill, Firing
 from penstock.model.schedule import Timetable
 from penstock.model.trigger import Cause
 from penstock.triggers.partitions import RANGE
 from penstock.triggers.templates import filled
 from penstock.triggers.timetables import tick_key, ticks
 
-#: what the trigger of a backfill's firings begins with
-PREFIX = "backfill:"
 #: in which order runs are started: that of the keys, or the other way round
 Order = Literal["ascending", "descending"]
 
@@ -108,7 +106,7 @@ def firings(backfill: Backfill, pieces: Sequence[Piece], templates: Mapping[str,
 
 def _firing(backfill: Backfill, piece: Piece, run_id: str, templates: Mapping[str, Any]) -> Firing:
     cause = Cause(
-        trigger=f"{PREFIX}{backfill.backfill_id}",
+        trigger=f"{BACKFILLING}{backfill.backfill_id}",
         key=piece.key,
         logical_time=piece.logical_time,
         interval=piece.interval,
@@ -137,7 +135,6 @@ def expected(each: float | None, count: int, at_most: int) -> float | None:
 
 __all__ = [
     "MOST",
-    "PREFIX",
     "Order",
     "Piece",
     "expected",

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from penstock.model.firing import BackfillState
+from penstock.model.firing import BACKFILLING, BackfillState
 from penstock.model.schedule import Timetable
 from penstock.model.trigger import EventSource, Trigger
 from penstock.ports import Store
@@ -23,7 +23,7 @@ def forget(store: Store, retention: Retention, now: float, *, dry: bool) -> dict
     # a sensor or a watch may come to an old key again
     past = [each.name for each in triggers if isinstance(each.source, (EventSource, Timetable))]
     ended = agenda.backfills(states=(BackfillState.FINISHED, BackfillState.CANCELLED), limit=sys.maxsize)
-    past += [f"backfill:{each.backfill_id}" for each in ended]
+    past += [f"{BACKFILLING}{each.backfill_id}" for each in ended]
     return {
         "versions": store.catalog.forget_versions(
             now - retention.versions_older_than, keep=retention.keep_versions, dry=dry

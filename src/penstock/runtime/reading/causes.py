@@ -6,11 +6,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from penstock.model.firing import AUTOMATING, BACKFILLING
 from penstock.model.run import timestamp
 from penstock.model.trigger import Cause
-
-#: what the name of a trigger begins with that is none: what is materialised by itself, and the runs of a backfill
-ASSET, BACKFILL = "asset:", "backfill:"
 
 
 def cause_document(cause: Cause | None) -> dict[str, Any] | None:
@@ -33,10 +31,10 @@ def cause_document(cause: Cause | None) -> dict[str, Any] | None:
 def cause_text(cause: Cause) -> str:
     """`trigger nightly (2026-11-21T01:00:00Z), about 2026-11-21 02:00 CET`, `backfill 20261121-a1b2c3 (2026-11-20)`."""
     key = f" ({cause.key})" if cause.key else ""
-    if cause.backfill or cause.trigger.startswith(BACKFILL):
-        who = f"backfill {cause.backfill or cause.trigger.removeprefix(BACKFILL)}{key}"
-    elif cause.trigger.startswith(ASSET):
-        who = f"automation of the asset {cause.trigger.removeprefix(ASSET)}{key}"
+    if cause.backfill or cause.trigger.startswith(BACKFILLING):
+        who = f"backfill {cause.backfill or cause.trigger.removeprefix(BACKFILLING)}{key}"
+    elif cause.trigger.startswith(AUTOMATING):
+        who = f"automation of the asset {cause.trigger.removeprefix(AUTOMATING)}{key}"
     elif cause.trigger:
         who = f"trigger {cause.trigger}{key}"
     else:
@@ -60,4 +58,4 @@ def _moment(seconds: float, zone: str) -> str:
     return f"{found:%Y-%m-%d %H:%M:%S %Z}" if found.second else f"{found:%Y-%m-%d %H:%M %Z}"
 
 
-__all__ = ["ASSET", "BACKFILL", "cause_document", "cause_in_short", "cause_text"]
+__all__ = ["cause_document", "cause_in_short", "cause_text"]

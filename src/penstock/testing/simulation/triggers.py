@@ -12,8 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from penstock.daemon.limits import BACKFILL
-from penstock.model.firing import Backfill, BackfillState, Firing, FiringState
+from penstock.model.firing import BACKFILLING, Backfill, BackfillState, Firing, FiringState
 from penstock.model.occurrence import Count, Debounce, Occurrence, Pattern
 from penstock.model.registration import Definition
 from penstock.model.run import RunState
@@ -117,7 +116,7 @@ class _Simulation:
         backfill = Backfill(
             backfill_id="past", pipeline="p", total=_RUNS, at_most=_AT_ONCE, created_at=_BEGAN, on_failure="continue"
         )
-        name = f"{BACKFILL}past"
+        name = f"{BACKFILLING}past"
         firings = [
             Firing(
                 run_id=f"past-{number}",
@@ -150,7 +149,7 @@ class _Simulation:
         return int(min(self._world.now, _BUSY) // 13)
 
     def _at_most(self, name: str) -> int | None:
-        if name.startswith(BACKFILL):
+        if name.startswith(BACKFILLING):
             return _AT_ONCE
         limits = self._triggers[name].limits
         return 1 if limits.after_success else limits.at_most
