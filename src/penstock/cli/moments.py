@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from penstock.errors import ParameterError
 from penstock.observe.measures import duration
 
 
 def moment_of(text: str, option: str) -> float:
     """Seconds since the epoch, from an ISO 8601 text; without an offset, it is in UTC. Raises ParameterError."""
-    try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ParameterError(
-            f"{option} takes a time, not {text!r}",
-            remedy="Write such as 2026-11-21, 2026-11-21T02:00 (in UTC), or 2026-11-21T02:00+01:00.",
-        ) from None
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    from penstock.registering.backfill_times import moment
+
+    return moment(text, "UTC", option)
 
 
 def shown(seconds: float | None, zone: str = "UTC") -> str:
