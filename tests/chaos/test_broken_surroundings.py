@@ -37,13 +37,15 @@ def test_disk_full_of_results(place: Place, executor: str) -> None:
     with place.small_disk("1500k"):
         answer = place.penstock("run", "parts.py", "-q", "--executor", executor)
         assert answer.code == 1
-        assert f"cannot write {place.home}/blobs" in answer.err or "cannot write" in answer.out
+        # the disk is full for the blobs, or for the store
+        assert "cannot write" in answer.err + answer.out
+        unrecorded = 2 if "broke off" in answer.err else 0
         stored = sum(1 for path in (place.home / "blobs").glob("??/??/*") if path.stat().st_size >= 300_000)
         assert stored >= 3
         place.enlarge_disk()
         gone_on(place)
         # what was stored, and recorded, was not made again
-        assert sum(place.ran.count(part) == 1 for part in range(8)) >= stored
+        assert sum(place.ran.count(part) == 1 for part in range(8)) >= stored - unrecorded
 
 
 @slow

@@ -37,6 +37,8 @@ def kill_itself() -> None:
 
 @task
 def end_itself(number: int) -> None:
+    # a program that was started by nohup has its children ignore SIGHUP
+    signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     time.sleep(60)
 
