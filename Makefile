@@ -12,7 +12,7 @@ RECIPE := pyproject.toml constraints.txt tools/environment
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check format lint types types-strict types-tests imports sizes docs bench lock clean
+.PHONY: help demo test slow check format lint types types-strict types-tests imports sizes docs matrix bench lock clean
 
 help:
 	@echo "make demo    run the training example"
@@ -20,6 +20,7 @@ help:
 	@echo "make slow    run the long tests: real installs, chaos"
 	@echo "make check   formatting, lint, types, import contract, sizes"
 	@echo "make docs    build the site into site/"
+	@echo "make matrix  write the table in docs/dialects.md: every pipeline in every dialect"
 	@echo "make bench   measure what the engine costs"
 	@echo "make lock    refresh the pinned versions in constraints.txt (needs uv)"
 	@echo "make clean   remove .venv and everything that was built"
@@ -65,12 +66,15 @@ docs: $(VENV)/.ready-docs
 	@$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --fresh-env --quiet --doctree-dir build/doctrees docs site
 	@echo "The site is in site/index.html"
 
+matrix: $(VENV)/.ready-dev
+	@$(BIN)/python tests/dialects/matrix.py
+
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
-	  --extra frames --extra ml --extra pydantic --extra environments --extra postgres --extra objects --extra keyring --extra calendars --extra server --group dev --group docs \
+	  --extra frames --extra ml --extra pydantic --extra environments --extra postgres --extra objects --extra keyring --extra calendars --extra server --extra airflow --group dev --group docs \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.txt
 
 clean:

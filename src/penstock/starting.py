@@ -21,6 +21,7 @@ from penstock.authoring.pipeline import Composition
 from penstock.authoring.ref import is_open
 from penstock.authoring.source import caller
 from penstock.authoring.task import Task
+from penstock.dialects.recognition import split_dialect
 from penstock.errors import DefinitionError, Fail, RunFailedError
 from penstock.executors.watching import scratch
 
@@ -76,6 +77,7 @@ def _target(pipeline: Any, parameters: Mapping[str, Any]) -> tuple[str, str, str
 def _check_place(place: str, name: str) -> None:
     """Raise DefinitionError for a place that does not exist, as far as that can be known without importing it."""
     where = str(caller())
+    place = split_dialect(place)[1]
     if not (place.endswith(".py") or os.sep in place):
         package = place.partition(".")[0]
         beside = (Path(package), Path(f"{package}.py"))
@@ -113,6 +115,8 @@ def _check_names(pipeline: Composition[..., Any], parameters: Mapping[str, Any])
 
 
 def _place(pipeline: Composition[..., Any]) -> str | None:
+    if pipeline.target:
+        return pipeline.target
     module = sys.modules.get(pipeline.function.__module__)
     file = getattr(module, "__file__", None)
     name = name_in(module, pipeline)

@@ -148,7 +148,10 @@ def test_an_exception_while_a_file_is_loaded_shows_the_frames_of_the_user(tmp_pa
 
 def test_a_file_that_is_not_python(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello\n")
-    message = "error: notes.txt is not a Python file\n  Pipelines are read from .py files.\n"
+    message = (
+        "error: notes.txt is neither a Python file nor in a dialect that penstock reads\n"
+        "  Pipelines are read in these: penstock, airflow, kfp, prefect, yaml.\n"
+    )
     check_refused(["run", "notes.txt"], message, tmp_path)
 
 

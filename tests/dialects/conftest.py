@@ -100,6 +100,7 @@ def toyflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Path]:
     yield tmp_path
     recognition.dialects.cache_clear()
     sys.meta_path[:] = finders
+    places = (str(tmp_path), str(INSTALLED))
     for name in set(sys.modules) - set(modules):
-        if not name.startswith("penstock"):
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(places):
             del sys.modules[name]

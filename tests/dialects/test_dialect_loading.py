@@ -69,7 +69,7 @@ def test_a_dialect_that_does_not_load_is_named(toyflow: Path, monkeypatch: pytes
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text("[penstock.dialects]\nbroken = no_such_module:DIALECT\n")
     monkeypatch.syspath_prepend(str(folder.parent))
-    with pytest.raises(DefinitionError, match="the dialect 'broken'.*does not load: ModuleNotFoundError"):
+    with pytest.raises(DefinitionError, match=r"the dialect 'broken'.*does not load: ModuleNotFoundError"):
         dialects()
 
 
@@ -155,7 +155,7 @@ def test_unknown_names_are_refused_with_the_line_of_the_user(toyflow: Path, line
 
 def test_attributes_that_are_not_there(toyflow: Path) -> None:
     written(toyflow / "asking.py", "import toyflow\n\nHAS = hasattr(toyflow, 'beam')\ntoyflow.beam\n")
-    with pytest.raises(DefinitionError, match="toyflow.beam is not covered") as raised:
+    with pytest.raises(DefinitionError, match=r"toyflow\.beam is not covered") as raised:
         load_module("asking.py")
     assert raised.value.where == "asking.py:4"
 
@@ -201,10 +201,10 @@ def test_a_module_by_its_dotted_name_in_a_dialect_that_is_asked_for(toyflow: Pat
         toyflow / "pack" / "indirect.py",
         "from pack.vocabulary import flow, step\n\n@flow()\ndef five():\n    return step(lambda: 5)()\n",
     )
+    with pytest.raises(TargetError, match=r"pack\.indirect does not load"):
+        load_pipeline("pack.indirect")
     assert ran("toyflow+pack.indirect:five") == 5
     assert ran("toyflow+pack/indirect.py") == 5
-    with pytest.raises(TargetError, match="pack.indirect does not load"):
-        load_pipeline("pack.indirect")
 
 
 def test_a_file_that_may_be_in_several_dialects_says_so(toyflow: Path) -> None:
@@ -270,3 +270,21 @@ def test_tasks_that_a_reader_makes_are_found_by_workers(toyflow: Path) -> None:
     assert run.result == 7
     graph = load_pipeline("operators.py").graph()
     assert next(iter(graph.tasks.values())).action.qualname == "constant/7"  # type: ignore[union-attr]
+
+
+def test_functions_that_are_sent_with_what_they_use(toyflow: Path) -> None:
+    written(
+        toyflow / "sent.py",
+        """
+        import toyflow.text.extras
+        from toyflow import flow, step
+
+        @flow()
+        def sending(word: str = "a"):
+            def inner() -> str:
+                return toyflow.text.extras.shout("sent")
+            return step(inner)()
+        """,
+    )
+    run = load_pipeline("sent.py").options(executor="processes", workers=1, progress=False).run()
+    assert run.result == "SENT!"

@@ -57,7 +57,7 @@ def test_a_package_stands_for_its_modules(folder: Path, monkeypatch: pytest.Monk
     ("target", "said"),
     [
         ("flows/on.py", "Did you mean flows/one.py"),
-        ("flows/notes.txt", "is not a Python file"),
+        ("flows/notes.txt", "is neither a Python file nor in a dialect"),
         ("flows:nightly", "is a folder"),
         ("no_such_module", "there is no file, folder or module"),
     ],

@@ -152,7 +152,7 @@ def plan(
     ):
         record = launch.unrecorded_run(store)
         keeping = None if generation is None or store is None else proposed(store, services.values, *generation)
-        return planned(
+        found = planned(
             launch.rehearsed(record, store, keeping),
             record,
             store=store,
@@ -164,6 +164,8 @@ def plan(
             workers=services.workers(options),
             keeping=keeping,
         )
+    found.ignored = pipeline.ignored
+    return found
 
 
 def begun_as(run: RunRecord, start: Start | None) -> RunRecord:
@@ -265,8 +267,10 @@ class Launch:
         from penstock.runtime.capacity.demand import check
         from penstock.runtime.driving.fingerprints import check_files
         from penstock.runtime.driving.refreshing import check_patterns
+        from penstock.runtime.opaque import check_runnable
         from penstock.runtime.surroundings.records import new_record
 
+        check_runnable(self.definition.graph.nodes, self.definition.graph.tasks)
         self.pools = self.services.pools(store)
         check(self.definition.graph, self.services.machine, self.pools)
         check_patterns(self.definition.graph, self.options.refresh)
@@ -370,9 +374,11 @@ class Launch:
     def _admit(self, keys: Mapping[str, str], nodes: Iterable[Node]) -> None:
         """Make tasks that appear while the run goes on ready to run, and refuse nodes that could never run."""
         from penstock.runtime.capacity.demand import check_nodes
+        from penstock.runtime.opaque import check_runnable
 
         tasks = self.definition.tasks
         nodes = list(nodes)
+        check_runnable(nodes, tasks)
         self.codes.admit(keys, tasks, nodes)
         check_nodes(nodes, tasks, self.services.machine, self.pools)
 

@@ -138,6 +138,8 @@ class Building:
         self.body = body
         self.nodes: dict[str, Node] = {}
         self.catalogue = Catalogue() if outer is None else outer.catalogue
+        #: whether a call in a `try` waits for its end, so that its failure can be caught there
+        self.catching = True
         #: who answers where the body uses the value of something that has yet to run
         self.listener: Listener = Unanswered()
         #: names of inputs of a body that are taken
@@ -239,7 +241,7 @@ class Building:
         self.blocks.record(node.id)
         if settings.attached != _NOTHING:
             self.catalogue.attached[self.body, node.id] = settings.attached
-        if not node.final and may_be_caught(composed.__code__):
+        if self.catching and not node.final and may_be_caught(composed.__code__):
             # the failure is for the handlers of the `try` that the call stands in
             self.listener.ask(Question(Output(node.id), "end", location))
         return node.id

@@ -13,7 +13,8 @@ from penstock.model.work import Code, Imported, Pickled
 
 
 def code_of(given: Task[..., Any] | Callable[..., Any], called: str = "") -> Code:
-    """A reference to a function, or to that of a task, that works in another process. `called` is what messages call it.
+    """A reference to a function, or to that of a task, that works in another process; what is called like a function may
+    have its own, as a task may. `called` is what messages call it.
 
     Raises DefinitionError, naming the variable at fault, for a function that can neither be imported nor pickled.
     """
@@ -22,6 +23,9 @@ def code_of(given: Task[..., Any] | Callable[..., Any], called: str = "") -> Cod
         return task.reference or code_of(task.function, f"the task {task.name!r}")
     function = given
     called = called or function.__name__
+    reference = getattr(function, "reference", None)
+    if isinstance(reference, Imported):
+        return reference
     imported = _imported(function)
     return imported if imported is not None else Pickled(_pickled(function, called))
 

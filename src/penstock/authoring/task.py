@@ -94,11 +94,14 @@ class Task(Fanned[P, R], Decorated[P, R]):
         """The task as it stands in a graph."""
         import inspect
 
-        function = self.function
-        qualname = getattr(function, "__qualname__", self.name)
+        function, reference = self.function, self.reference
+        if reference is None:
+            module, qualname = getattr(function, "__module__", "") or "", getattr(function, "__qualname__", self.name)
+        else:
+            module, qualname = reference.module, reference.qualname
         return TaskNoun(
             self.name,
-            PythonAction(getattr(function, "__module__", "") or "", qualname, location_of(function)),
+            PythonAction(module, qualname, location_of(function)),
             tuple(self._port(parameter) for parameter in self.shape.parameters.values()),
             self.outputs.ports,
             self.outputs.record,

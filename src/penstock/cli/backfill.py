@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli.dialect_option import dialect_option
 from penstock.cli.reporting import FAILED, SUCCEEDED, json_option, print_json, show, stdout_kept_clean
 from penstock.errors import CancelledError, ParameterError
 
@@ -95,6 +96,7 @@ Exit codes:
 @click.option("--plan", is_flag=True, help="Only tell what it would consist of.")
 @click.option("--here", is_flag=True, help="Stay, and start its runs from this process, until it has ended.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@dialect_option
 @json_option
 def begin(plan: bool, here: bool, yes: bool, as_json: bool, **asked: Any) -> None:
     """Begin a backfill of TARGET: a registered pipeline, trigger or selection of assets, or a file with one."""

@@ -20,6 +20,7 @@ from penstock.cli.demonstration import demo
 from penstock.cli.doctor import doctor
 from penstock.cli.emitting import emit
 from penstock.cli.explaining import diff, why
+from penstock.cli.exporting import convert, export
 from penstock.cli.firing import fire
 from penstock.cli.inspection import artifacts, graph, logs, runs, show_run
 from penstock.cli.planning import plan
@@ -128,6 +129,8 @@ def completion(shell: str) -> None:
 
 
 for command in (plan, why, diff, runs, show_run, logs, graph, artifacts, approve, resume, cancel, pools, demo, doctor):
+    penstock.add_command(command)
+for command in (export, convert):
     penstock.add_command(command)
 for command in (wait, retry, replay, tag, gc, backup, restore, register, emit, fire, triggers, up, assets, backfill):
     penstock.add_command(command)

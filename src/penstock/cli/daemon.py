@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli.dialect_option import dialect_option
 from penstock.cli.reporting import SUCCEEDED, WRONG, stdout_kept_clean
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ Exit codes:
 @click.option("--reload", is_flag=True, help="Register files again when they change.")
 @click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Take events over HTTP, at this port.")
 @click.option("--host", default=None, metavar="ADDRESS", help="The address for --port.  [default: 127.0.0.1]")
+@dialect_option
 @click.option("-q", "--quiet", is_flag=True, help="Only say what goes wrong.")
 @click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON, a document on each line of stderr.")
 def up(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from penstock.cli.dialect_option import dialect_option
 from penstock.cli.named_runs import run_named
 from penstock.cli.reporting import json_option, print_json, show, stdout_kept_clean
 from penstock.errors import DefinitionError, NotFoundError
@@ -247,6 +248,7 @@ Examples:
 @click.option(
     "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="A parameter that shapes the graph."
 )
+@dialect_option
 @json_option
 def graph(
     target: str | None,

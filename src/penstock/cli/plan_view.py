@@ -110,7 +110,26 @@ def plan_view(document: Document) -> RenderableType:
     head = Text.assemble((str(document["pipeline"]), "bold"), f"{_given(document['parameters'])}{anew}")
     column = max((len(row.name) for row in rows), default=0)
     told = [*_unknown(document), *(apart(document) if anew else ())]
-    return Group(head, Text(), *_lines(rows, min(column, 40)), *told, Text(), _summary(document))
+    return Group(
+        head,
+        Text(),
+        *_lines(rows, min(column, 40)),
+        *told,
+        Text(),
+        _summary(document),
+        *without_effect(document.get("ignored", ())),
+    )
+
+
+def without_effect(ignored: Sequence[Document]) -> Iterator[RenderableType]:
+    """What the file says, where it is written for another system, and what has no effect."""
+    from rich.text import Text
+
+    if ignored:
+        yield Text()
+        yield Text("without effect here:", style="bold")
+    for each in ignored:
+        yield Text.assemble(f"  {each['what']}  ", (f"{each['where']}{each['why'] and ': '}{each['why']}", "dim"))
 
 
 def _given(parameters: Document) -> str:
@@ -240,4 +259,4 @@ def _kind(reason: Document) -> Any:
     )
 
 
-__all__ = ["about", "plan_view"]
+__all__ = ["about", "plan_view", "without_effect"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from penstock.cli.dialect_option import dialect_option
 from penstock.cli.reporting import SUCCEEDED, WRONG, json_option, print_json, show, stdout_kept_clean
 
 
@@ -31,6 +32,7 @@ Exit codes:
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @click.option("--move", is_flag=True, help="Take over names that are registered from another place.")
 @click.option("--full", is_flag=True, help="Show long diffs in full, and what has not changed.")
+@dialect_option
 @json_option
 def register(targets: tuple[str, ...], strict: bool, dry_run: bool, move: bool, full: bool, as_json: bool) -> None:
     """Make the pipelines, assets and triggers of TARGETs known by name, and say what has changed.

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from penstock.cli.dialect_option import dialect_option
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -69,6 +71,7 @@ _FLAGS = ("no_cache", "refresh", "refresh_all", "only_cached", "no_pickle")
 
 def target_options(command: Command) -> Command:
     """Give a command its TARGET, and the options of `run` that decide what a run does."""
+    command = dialect_option(command)
     for option in reversed((*_OPTIONS, *_HOW, *_ABOUT)):
         command = option(command)
     return command

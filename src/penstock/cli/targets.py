@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.app import ASSETS, Pipeline
+from penstock.dialects.recognition import in_dialect, split_dialect
 from penstock.errors import NotFoundError, TargetError
 from penstock.model.run import Provenance, RunRecord
 from penstock.registering.loading import exists, is_path, load_pipeline, near_files, split_target
@@ -39,6 +40,13 @@ def find_target(target: str) -> Named:
     place, name = split_target(target)
     if name or is_path(place) or exists(place):
         return Named(load_pipeline(target), target)
+    dialect, rest = split_dialect(target)
+    if dialect is not None:
+        raise TargetError(
+            f"there is no file or module {rest!r} to read in the dialect {dialect!r}",
+            remedy=near_files(Path(rest))
+            or "A registered pipeline is read in the dialect that it was registered in: leave out --dialect.",
+        )
     definition = _registered(target)
     return Named(load_pipeline(definition.target), definition.target, definition.version)
 
@@ -70,12 +78,13 @@ def _registered(name: str) -> Definition:
 def target_of(run: RunRecord, provenance: Provenance) -> str:
     """What names the pipeline of a run, from any folder: the file that it was in, and its name there."""
     place, name = split_target(run.target)
+    dialect, place = split_dialect(place)
     if not provenance.source or run.target.startswith(ASSETS):
         return run.target
     files = [file for file in provenance.source if Path(file).name == Path(place).name]
     if is_path(place):
         file = next(iter(files), None)
-        return run.target if file is None else f"{file}:{name}" if name else file
+        return run.target if file is None else in_dialect(f"{file}:{name}" if name else file, dialect)
     # started from Python, where a module says nothing of the pipeline's name
     return f"{next(iter(provenance.source))}:{name or run.pipeline}"
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from penstock.daemon.notices import Notice, Tell
+from penstock.dialects.recognition import split_dialect
 from penstock.registering.loading import is_path
+from penstock.registering.places import SUFFIXES
 
 #: seconds between two looks
 _LOOK = 1.0
@@ -71,10 +73,10 @@ class Reloading:
     def _files(self) -> Iterator[Path]:
         for target in self._targets:
             place = target if is_path(target) else target.rpartition(":")[0]
-            path = Path(place)
+            path = Path(split_dialect(place)[1])
             if not place or not is_path(place):
                 continue
-            yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+            yield from sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES) if path.is_dir() else [path]
 
 
 def _stat(file: Path) -> os.stat_result | None:

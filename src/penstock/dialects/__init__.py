@@ -38,6 +38,8 @@ class Reading(NamedTuple):
     pipelines: Mapping[str, Composition[..., Any]]
     #: what starts them, by the time or by events
     triggers: Mapping[str, Trigger] = {}
+    #: the one of several pipelines that is meant where none is named; empty where that is not to be told
+    main: str = ""
 
 
 class Export(NamedTuple):

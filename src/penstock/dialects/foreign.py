@@ -7,21 +7,24 @@ imports stay as they are, beside an installed copy of the system as well.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import importlib
 import re
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from penstock.authoring.source import DIALECT, caller
+from penstock.authoring.source import DIALECT, caller, nearby
 from penstock.dialects import Dialect
-from penstock.errors import NotCoveredError
+from penstock.errors import DefinitionError, NotCoveredError
+from penstock.model.place import Location
 
 #: the attribute of a module that holds what was made while it was loaded
 MADE = "__penstock_made__"
@@ -30,6 +33,8 @@ _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib"
 
 #: the dialect of the file that imports something at the moment
 _importing: ContextVar[Dialect | None] = ContextVar("_importing", default=None)
+#: the module that is to be in that dialect whatever it imports; empty for none
+_asked: ContextVar[str] = ContextVar("_asked", default="")
 #: what the file that is being loaded has made so far
 _made: ContextVar[list[Any] | None] = ContextVar("_made", default=None)
 
@@ -39,6 +44,11 @@ def made(thing: Any) -> None:
     found = _made.get()
     if found is not None:
         found.append(thing)
+
+
+def loading() -> bool:
+    """Whether a file in a dialect is being loaded right now: what it calls at its top level is called by that."""
+    return _made.get() is not None
 
 
 def made_in(module: ModuleType) -> list[Any]:
@@ -54,16 +64,35 @@ class ForeignLoader(SourceFileLoader):
         self.dialect = dialect
 
     def exec_module(self, module: ModuleType) -> None:
-        own = {**vars(builtins), "__import__": _Import(self.dialect)}
-        module.__dict__.update({"__builtins__": own, DIALECT: self.dialect.name, MADE: []})
-        _follow()
-        # what a module of the user's makes while a file is loaded belongs to that file
-        token = None if _made.get() is not None else _made.set(module.__dict__[MADE])
-        try:
+        with speaking(module, self.dialect):
             super().exec_module(module)
-        finally:
-            if token is not None:
-                _made.reset(token)
+
+
+@contextmanager
+def speaking(module: ModuleType, dialect: Dialect) -> Generator[None]:
+    """Let a module that is executed in the block be one in a dialect: what it imports from the other system, now and once
+    its functions are called, is what stands for that here."""
+    own = {**vars(builtins), "__import__": _Import(dialect)}
+    module.__dict__.update({"__builtins__": own, DIALECT: dialect.name, MADE: []})
+    _follow()
+    # what a module of the user's makes while a file is loaded belongs to that file
+    token = None if _made.get() is not None else _made.set(module.__dict__[MADE])
+    try:
+        yield
+    finally:
+        if token is not None:
+            _made.reset(token)
+
+
+def import_in(name: str, dialect: Dialect) -> ModuleType:
+    """Import a module of the user's own by its name, in a dialect. Raises what importing it raises."""
+    _follow()
+    tokens = _importing.set(dialect), _asked.set(name)
+    try:
+        return importlib.import_module(name)
+    finally:
+        _importing.reset(tokens[0])
+        _asked.reset(tokens[1])
 
 
 class DataLoader(SourceFileLoader):
@@ -97,6 +126,8 @@ class _Import:
         root = name.partition(".")[0]
         if level == 0 and root in self._dialect.roots:
             module = self._module(name)
+            for each in fromlist or ():
+                _check_name(module, each)
             return module if fromlist else self._module(root)
         token = _importing.set(self._dialect)
         try:
@@ -118,8 +149,13 @@ class _Import:
 
 def _unknown_module(dialect: Dialect, name: str) -> _Substitute:
     if dialect.missing is None:
-        raise not_covered(dialect, f"the module {name}")
+        error = not_covered(dialect, f"the module {name}")
+        raise _NoSuchModule(error.what, where=error.where, remedy=error.remedy)
     return _Substitute(name, {}, dialect, {})
+
+
+class _NoSuchModule(NotCoveredError, ModuleNotFoundError):
+    """The same of a whole module, for files that ask for it with `except ModuleNotFoundError`."""
 
 
 class _Substitute(ModuleType):
@@ -133,11 +169,15 @@ class _Substitute(ModuleType):
         self.__all__ = [each for each in vocabulary.get(name, {}) if not each.startswith("_")]
         self._penstock = (vocabulary, dialect, modules)
 
+    def __reduce__(self) -> Any:
+        # in a function that is sent to a worker with all that it uses
+        return _substitute, (self.__name__, self._penstock[1].name)
+
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         vocabulary, dialect, modules = self._penstock
         home = vocabulary.get(self.__name__, {}).get(name)
+        if home is None and name.startswith("__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         if home is not None:
             module, _, attribute = home.partition(":")
             found = getattr(importlib.import_module(module), attribute)
@@ -161,7 +201,39 @@ class _Substitute(ModuleType):
             return modules[full]
         if dialect.missing is not None:
             return dialect.missing(self.__name__, name)
-        raise not_covered(dialect, full)
+        error = not_covered(dialect, full)
+        raise _NoSuchName(error.what, where=error.where, remedy=error.remedy)
+
+
+def _substitute(name: str, dialect: str) -> ModuleType:
+    from penstock.dialects.recognition import named
+
+    return _Import(named(dialect))(name, fromlist=("*",))
+
+
+class _NoSuchName(DefinitionError, AttributeError):
+    """The same of an attribute of a module, for files that ask for it with `hasattr`."""
+
+
+def _check_name(module: _Substitute, name: str) -> None:
+    """Raise NotCoveredError for a name that a module does not have. Left to `from ... import`, that would be told without
+    the line and the remedy."""
+    try:
+        if name != "*":
+            getattr(module, name)
+    except _NoSuchName as error:
+        raise NotCoveredError(error.what, where=error.where, remedy=error.remedy) from None
+
+
+def user_line() -> Location:
+    """The line of the file in a dialect that called here, for readers that are not a part of penstock themselves; outside
+    of such a file, what `caller` gives."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while DIALECT not in frame.f_globals:
+        if frame.f_back is None:
+            return caller()
+        frame = frame.f_back
+    return Location(nearby(frame.f_code.co_filename), frame.f_lineno)
 
 
 def not_covered(dialect: Dialect, what: str, remedy: str = "") -> NotCoveredError:
@@ -173,38 +245,66 @@ def not_covered(dialect: Dialect, what: str, remedy: str = "") -> NotCoveredErro
     )
 
 
+def _is_of_library(path: Sequence[str] | None) -> bool:
+    """Whether a module is looked for in a package of a library, by where that is."""
+    return path is not None and all(each.startswith(_LIBRARIES) for each in path) and not _asked.get()
+
+
 class _OwnModules:
     """Finds the user's own modules that a file in a dialect imports, and that import the other system themselves."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         dialect = _importing.get()
-        if dialect is None:
+        # libraries have many modules, and each would be looked for twice
+        if dialect is None or name in sys.stdlib_module_names or _is_of_library(path):
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or type(spec.loader) is not SourceFileLoader or spec.origin is None:
             return None
-        if spec.origin.startswith(_LIBRARIES) or not _mentions(Path(spec.origin), dialect.roots):
+        if name != _asked.get() and (
+            spec.origin.startswith(_LIBRARIES) or not imports_any(Path(spec.origin), dialect.roots)
+        ):
             return None
         spec.loader = ForeignLoader(name, spec.origin, dialect)
         return spec
 
 
-def _mentions(file: Path, roots: tuple[str, ...]) -> bool:
-    return bool(imported_roots(file.read_text(errors="replace")) & set(roots))
-
-
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([A-Za-z_]\w*)|import[ \t]+([^\n#;]+))", re.MULTILINE)
 
 
-def imported_roots(source: str) -> set[str]:
-    """The top-level modules that a source of Python seems to import anywhere."""
+def imports_any(file: Path, roots: tuple[str, ...]) -> bool:
+    """Whether a file of Python imports one of these top-level modules."""
+    return not imported_roots(file.read_text(errors="replace"), among=frozenset(roots)).isdisjoint(roots)
+
+
+def imported_roots(source: str, among: frozenset[str] | None = None) -> set[str]:
+    """The top-level modules that a source of Python imports anywhere, in functions as well. With `among`, a source that has
+    nothing that looks like an import of these is not parsed."""
     found: set[str] = set()
     for first, listed in _IMPORT.findall(source):
-        found.update(
-            [first] if first else (each.strip().partition(" ")[0].partition(".")[0] for each in listed.split(","))
+        found.update([first] if first else re.findall(r"(?:^|,)\s*([A-Za-z_]\w*)", listed))
+    if among is not None and found.isdisjoint(among):
+        return set()
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        # loading it says what is wrong
+        return found
+    # what only stands in a text, such as a docstring, is no import
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = [
+        name
+        for node in imports
+        for name in (
+            [each.name for each in node.names]
+            if isinstance(node, ast.Import)
+            else []
+            if node.level
+            else [node.module or ""]
         )
-    return found
+    ]
+    return {name.partition(".")[0] for name in names}
 
 
 def _follow() -> None:
@@ -212,4 +312,16 @@ def _follow() -> None:
         sys.meta_path.insert(0, _OwnModules)
 
 
-__all__ = ["DataLoader", "ForeignLoader", "imported_roots", "made", "made_in", "not_covered"]
+__all__ = [
+    "DataLoader",
+    "ForeignLoader",
+    "import_in",
+    "imported_roots",
+    "imports_any",
+    "loading",
+    "made",
+    "made_in",
+    "not_covered",
+    "speaking",
+    "user_line",
+]

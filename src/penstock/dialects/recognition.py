@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from importlib.machinery import SourceFileLoader
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from penstock.authoring.kinds.conversion import nearest
-from penstock.dialects import Dialect
+from penstock.dialects import Dialect, foreign
 from penstock.dialects.foreign import DataLoader, ForeignLoader, imported_roots
 from penstock.errors import DefinitionError, TargetError
 from penstock.model.work import Imported
@@ -26,6 +26,9 @@ _MARK = "+"
 @functools.cache
 def dialects() -> Mapping[str, Dialect]:
     """Every dialect that is installed, by name. Raises DefinitionError for one that does not load."""
+    # most files are penstock's own, and need none of it
+    from importlib.metadata import entry_points
+
     found: dict[str, Dialect] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         try:
@@ -43,19 +46,35 @@ def named(name: str) -> Dialect:
     known = dialects()
     if name not in known:
         raise DefinitionError(
-            f"there is no dialect {name!r}{nearest(name, (*known, NATIVE))}",
-            remedy=f"There are: {', '.join((NATIVE, *known))}.",
+            f"there is no dialect {name!r}{nearest(name, known)}", remedy=f"There are: {', '.join(known)}."
         )
     return known[name]
 
 
+def readable() -> list[str]:
+    """The names of the dialects that are read."""
+    return [NATIVE, *(name for name, each in dialects().items() if each.read is not None and name != NATIVE)]
+
+
+def writable() -> list[str]:
+    """The names of the dialects that are written."""
+    return [name for name, each in dialects().items() if each.write is not None]
+
+
 def in_dialect(target: str, dialect: str | None) -> str:
-    """The target that says as well in which dialect its file is to be read. Raises DefinitionError for an unknown one."""
+    """The target that says as well in which dialect its file is to be read. Raises DefinitionError for one that there is
+    not, or that is only written, and where the target names another one itself."""
     if dialect is None:
         return target
-    if dialect != NATIVE:
-        named(dialect)
-    return f"{dialect}{_MARK}{target}"
+    said, rest = split_dialect(target)
+    if said not in (None, dialect):
+        raise DefinitionError(f"{target} says {said}, and --dialect says {dialect}", remedy="Leave one of them out.")
+    if dialect not in readable():
+        raise DefinitionError(
+            f"files in the dialect {named(dialect).name!r} are written by penstock, and not read",
+            remedy=f"Read are: {', '.join(readable())}.",
+        )
+    return f"{dialect}{_MARK}{rest}"
 
 
 def split_dialect(place: str) -> tuple[str | None, str]:
@@ -71,20 +90,32 @@ def dialect_of(file: Path, asked: str | None = None) -> Dialect | None:
     """
     if asked is not None:
         return None if asked == NATIVE else named(asked)
-    text = file.read_text(errors="replace")
-    if file.suffix == ".py":
-        roots = imported_roots(text)
-        if NATIVE in roots:
-            return None
-        claiming = [each for each in dialects().values() if roots.intersection(each.roots)]
-    else:
-        claiming = [each for each in dialects().values() if each.claims is not None and each.claims(text)]
+    claiming = _claiming(file.suffix, file.read_text(errors="replace"))
     if len(claiming) > 1:
         names = [each.name for each in claiming]
         raise TargetError(
             f"{file} may be in several dialects: {', '.join(names)}", remedy=f"Choose one: --dialect {names[0]}"
         )
     return claiming[0] if claiming else None
+
+
+def dialect_in(file: str, text: str) -> str:
+    """The name of the dialect that the text of a file is in; empty for penstock's own, and where that is not clear."""
+    claiming = _claiming(Path(file).suffix, text)
+    return claiming[0].name if len(claiming) == 1 else ""
+
+
+def _claiming(suffix: str, text: str) -> list[Dialect]:
+    if suffix != ".py":
+        return [each for each in dialects().values() if each.claims is not None and each.claims(text)]
+    roots = imported_roots(text)
+    # penstock's own files may well use another system in their tasks
+    return [] if NATIVE in roots else [each for each in dialects().values() if roots.intersection(each.roots)]
+
+
+def speaking(module: ModuleType, dialect: str) -> AbstractContextManager[None]:
+    """Let a module that is executed in the block be one in the dialect of that name; see `foreign.speaking`."""
+    return foreign.speaking(module, named(dialect))
 
 
 def loader_of(name: str, file: str, dialect: str) -> SourceFileLoader:
@@ -95,13 +126,31 @@ def loader_of(name: str, file: str, dialect: str) -> SourceFileLoader:
 
 def function_in(module: ModuleType, code: Imported) -> Callable[..., Any]:
     """The function of a task in a loaded module of a dialect. Raises AttributeError where it is not there."""
+    found: Any = module
+    for name in code.qualname.split("."):
+        found = getattr(found, name, None)
+    function = getattr(found, "function", found)
+    if getattr(function, "__qualname__", None) == code.qualname:
+        return function
     find = named(code.dialect).find
     if find is not None:
         return find(module, code.qualname)
-    found: Any = module
-    for name in code.qualname.split("."):
-        found = getattr(found, name)
-    return getattr(found, "function", found)
+    if function is None:
+        raise AttributeError(f"there is no {code.qualname!r} in {module.__name__}")
+    return function
 
 
-__all__ = ["NATIVE", "dialect_of", "dialects", "function_in", "in_dialect", "loader_of", "named", "split_dialect"]
+__all__ = [
+    "NATIVE",
+    "dialect_in",
+    "dialect_of",
+    "dialects",
+    "function_in",
+    "in_dialect",
+    "loader_of",
+    "named",
+    "readable",
+    "speaking",
+    "split_dialect",
+    "writable",
+]

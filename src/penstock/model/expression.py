@@ -204,8 +204,7 @@ def evaluate(expression: Expression, scope: Scope) -> Any:
     """
     match expression:
         case Get(of, key, attribute):
-            value = evaluate(of, scope)
-            return getattr(value, str(key)) if attribute else value[key]
+            return part_of(evaluate(of, scope), key, attribute)
         case Apply("and", (left, right)):
             return evaluate(left, scope) and evaluate(right, scope)
         case Apply("or", (left, right)):
@@ -221,6 +220,16 @@ def evaluate(expression: Expression, scope: Scope) -> Any:
             return {key: evaluate(item, scope) for key, item in items.items()}
         case _:
             return _look_up(expression, scope)
+
+
+def part_of(value: Any, key: str | int, attribute: bool) -> Any:
+    """`value[key]`, or `value.key`; the entries of a dict can be had as attributes as well. Raises what Python does."""
+    return getattr(value, str(key)) if attribute and not has_entry(value, key) else value[key]
+
+
+def has_entry(value: object, key: str | int) -> bool:
+    """Whether a value is a dict with a key."""
+    return isinstance(value, dict) and key in value
 
 
 _Leaf = Constant | Stored | Parameter | Output | Item | Input | Ended | Outcome

@@ -204,6 +204,11 @@ class Ignored(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+def ignored_document(ignored: Iterable[Ignored]) -> list[dict[str, str]]:
+    """The same as data, as commands with `--json` print it."""
+    return [{"what": each.what, "where": str(each.location), "why": each.why} for each in ignored]
+
+
 class ParameterPort(msgspec.Struct, frozen=True):
     """A parameter of a pipeline. `default` is meaningful only where `required` is false."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from penstock.model.action import ApprovalAction, CommandAction, ContainerAction
+from penstock.model.action import ApprovalAction, CommandAction, ContainerAction, OpaqueAction
 from penstock.model.amounts import span
 from penstock.model.expression import Apply, Constant, Ended, Expression, Item, describe, parts, references
 from penstock.model.graph import Graph, Node, ParameterPort, PipelineAction
@@ -184,7 +184,7 @@ def turning(graph: Graph) -> str:
 
 
 def kind_of(graph: Graph, node: Node) -> str:
-    """What a node is besides a function: `command`, `container`, `approval`, `dynamic`, `wait`; empty for a function."""
+    """What a node is besides a function: `command`, `container`, `approval`, `dynamic`, `wait`, `opaque KIND`; empty for a function."""
     task = graph.tasks.get(node.task)
     if node.wait is not None:
         return "wait"
@@ -195,6 +195,8 @@ def kind_of(graph: Graph, node: Node) -> str:
             return "container"
         case ApprovalAction():
             return "approval"
+        case OpaqueAction(kind=kind):
+            return f"opaque {kind}"
         case PipelineAction(dynamic=True):
             return "dynamic"
         case _:

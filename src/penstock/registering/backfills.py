@@ -536,6 +536,8 @@ def backfill(
 def _target_of(target: Any) -> str:
     if isinstance(target, str):
         return target
+    if getattr(target, "target", ""):
+        return target.target
     import sys
 
     function = target.function

@@ -26,10 +26,11 @@ from penstock.model.identity import SourceText, TaskIdentity
 from penstock.model.place import Location
 from penstock.model.registration import Definition, Kind
 from penstock.registering.composing import composing
-from penstock.registering.loading import load_module
+from penstock.registering.loading import load_module, place_of, reading_of
 from penstock.registering.parts import AskedFor, parts_of_document, parts_of_graph, whole
 from penstock.registering.places import Place
 from penstock.runtime.identities import Identities
+from penstock.runtime.opaque import check_runnable
 from penstock.starting import name_in
 from penstock.values import Values
 
@@ -117,7 +118,7 @@ class _Collector:
         from penstock.authoring.triggers.trigger import Trigger
 
         before = len(self._collected.found) + len(self._collected.faults)
-        for name, value in list(vars(self._module).items()):
+        for name, value in self._defined():
             if not isinstance(value, (Pipeline, Asset, ExternalAsset, Trigger)):
                 continue
             found = cast("Pipeline[..., Any] | Asset[..., Any] | ExternalAsset | Trigger", value)
@@ -136,6 +137,13 @@ class _Collector:
         if self._place.name and len(self._collected.found) + len(self._collected.faults) == before:
             raise TargetError(f"there is no pipeline, asset or trigger {self._place.name!r} in {self._place.origin}")
 
+    def _defined(self) -> list[tuple[str, Any]]:
+        """What the module has at its top level, or defines in another system's dialect, by name."""
+        reading = reading_of(self._module)
+        if reading is None:
+            return list(vars(self._module).items())
+        return [*reading.pipelines.items(), *reading.triggers.items()]
+
     def keep(self) -> None:
         """Take along what the digests are of."""
         known = {identity.digest: identity for identity in self._identities.known.values()}
@@ -147,6 +155,8 @@ class _Collector:
 
     def _is_own(self, value: Any) -> bool:
         """Whether something is not merely imported from another module."""
+        if reading_of(self._module) is not None:
+            return True
         location = getattr(value, "location", None)
         if not isinstance(value, Decorated) and isinstance(location, Location) and self._module.__file__ is not None:
             return Path(location.file).resolve() == Path(self._module.__file__).resolve()
@@ -183,6 +193,7 @@ class _Collector:
                 raise
             parts = parts_of_graph(Graph(pipeline.name, pipeline.parameters, {}, ()), {})
             return {**parts, f"function {pipeline.name}": self._body(pipeline)}, None
+        check_runnable(composed.graph.nodes, composed.graph.tasks)
         graph = with_stored_constants(composed.graph, self._values)
         parts = parts_of_graph(graph, dict(self._code(pipeline.name, composed)))
         if graph.dynamic_at is not None or composed.bodies:
@@ -234,7 +245,7 @@ class _Collector:
         """Take along the pipeline that a trigger starts, which may be defined elsewhere. Raises DefinitionError for one that
         no other process can load."""
         module = sys.modules.get(started.function.__module__)
-        name = name_in(module, started)
+        name = started.target.rpartition(":")[2] or name_in(module, started)
         if module is None or name is None:
             raise DefinitionError(
                 f"{started.name}, which {trigger.noun.name} starts, cannot be loaded by another process: it is not at the "
@@ -242,7 +253,8 @@ class _Collector:
                 where=str(trigger.location),
                 remedy="Define it at the top level of a file, under its own name.",
             )
-        pipeline = cast("Pipeline[..., Any]", getattr(module, name))
+        known = cast("Pipeline[..., Any]", started) if started.target else None
+        pipeline = known or cast("Pipeline[..., Any]", getattr(module, name))
         with self._in(module):
             self._add_pipeline(name, pipeline, implied=True)
 
@@ -269,7 +281,7 @@ class _Collector:
         definition = Definition(
             kind=kind,
             name=called,
-            target=f"{_place_of(self._module)}:{name}",
+            target=f"{place_of(self._module)}:{name}",
             digest=whole(parts),
             parts=dict(parts),
             document=document,
@@ -278,16 +290,9 @@ class _Collector:
         self._collected.found.append(Found(definition=definition, where=where, implied=implied))
 
 
-def _place_of(module: ModuleType) -> str:
-    """What loads a module from any folder: its file, or its name where it is installed."""
-    file = module.__file__
-    if file is None or any(part in ("site-packages", "dist-packages") for part in Path(file).parts):
-        return module.__name__
-    return str(Path(file).resolve())
-
-
 def _origin_of(module: ModuleType) -> str:
-    return module.__name__ if module.__file__ is None else str(Path(module.__file__).resolve())
+    place = place_of(module)
+    return str(Path(module.__file__).resolve()) if module.__file__ is not None and place == module.__name__ else place
 
 
 __all__ = ["Collected", "Fault", "Found", "collect"]

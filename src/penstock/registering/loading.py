@@ -9,17 +9,28 @@ import itertools
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from penstock.app import ASSETS, Pipeline
 from penstock.authoring.source import DIALECT, nearby
-from penstock.dialects import Reading
-from penstock.dialects.recognition import dialect_of, dialects, loader_of, named, split_dialect
+from penstock.dialects import Dialect, Reading
+from penstock.dialects.foreign import import_in
+from penstock.dialects.recognition import (
+    NATIVE,
+    dialect_of,
+    in_dialect,
+    loader_of,
+    named,
+    readable,
+    split_dialect,
+)
 from penstock.errors import PenstockError, TargetError
 from penstock.model.fault import user_traceback
+from penstock.model.place import Location
 from penstock.registering.neighbours import Loaded, check_neighbours, looked_at, package_of
 
 if TYPE_CHECKING:
@@ -42,7 +53,7 @@ def load_module(place: str) -> ModuleType:
     """The module of a file or of a dotted name, loaded; a file in another system's dialect as well, which `DIALECT+FILE`
     names where it is not recognised. Raises TargetError if it does not exist or does not load."""
     dialect, place = split_dialect(place)
-    return _load_file(Path(place), dialect) if is_path(place) else _import(place)
+    return _load_file(Path(place), dialect) if is_path(place) else _import(place, _spoken(place, dialect))
 
 
 def pipelines_in(module: ModuleType) -> dict[str, Pipeline[..., Any]]:
@@ -60,25 +71,68 @@ def reading_of(module: ModuleType) -> Reading | None:
     known = vars(module).get(_READING)
     if known is None:
         read = named(name).read
-        known = vars(module)[_READING] = Reading({}) if read is None else read(module, _made)
+        known = vars(module)[_READING] = Reading({}) if read is None else read(module, _Maker(module))
+        place = place_of(module)
+        for name, pipeline in known.pipelines.items():
+            pipeline.target = pipeline.target or f"{place}:{name}"
     return known
 
 
-def _made(
-    function: Callable[..., Any],
-    name: str,
-    settings: Settings | None = None,
-    ignored: tuple[Ignored, ...] = (),
-) -> Pipeline[..., Any]:
-    pipeline = Pipeline(function, name, settings=settings)
-    pipeline.ignored = ignored
-    return pipeline
+class _Maker:
+    """Makes the pipelines that a module in a dialect defines."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module.__name__
+        self._file = module.__file__ or ""
+        self._reader = _root(named(getattr(module, DIALECT)).read)
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        settings: Settings | None = None,
+        ignored: tuple[Ignored, ...] = (),
+    ) -> Pipeline[..., Any]:
+        if _root(function) == self._reader:
+            # what the reader has made belongs to the user's file, where a run is told to come from
+            function.__module__ = self._module
+            if not hasattr(function, "__wrapped__") and not hasattr(function, "location"):
+                cast(Any, function).location = Location(nearby(self._file), 1)
+        pipeline = Pipeline(function, name, settings=settings)
+        pipeline.ignored = ignored
+        return pipeline
+
+
+def _root(function: Any) -> str:
+    """The top-level package that a function is in."""
+    return str(getattr(function, "__module__", "")).partition(".")[0]
+
+
+def place_of(module: ModuleType) -> str:
+    """What loads a module from any folder: its file, or its name where it is installed; with its dialect, where that would
+    not be recognised."""
+    file = module.__file__
+    if file is None or any(part in ("site-packages", "dist-packages") for part in Path(file).parts):
+        return module.__name__
+    path, spoken = Path(file).resolve(), getattr(module, DIALECT, "") or NATIVE
+    if not path.is_file():
+        return str(path)
+    try:
+        recognised = dialect_of(path)
+        said = NATIVE if recognised is None else recognised.name
+    except TargetError:
+        said = ""
+    return str(path) if spoken == said else in_dialect(str(path), spoken)
 
 
 def load_object(target: str) -> Any:
-    """What a target names at the top level of its file or module. Raises TargetError if it is not there."""
+    """What a target names at the top level of its file or module, or that this defines in another system's dialect. Raises
+    TargetError if it is not there."""
     place, name = split_target(target)
     module = load_module(place)
+    reading = reading_of(module)
+    if reading is not None and name in (known := {**reading.pipelines, **reading.triggers}):
+        return known[name]
     if not hasattr(module, name):
         near = difflib.get_close_matches(name, vars(module), 1)
         raise TargetError(
@@ -135,10 +189,10 @@ def _load_file(file: Path, asked: str | None = None) -> ModuleType:
         raise TargetError(f"there is no file {file}", remedy=near_files(file))
     path = file.resolve()
     dialect = dialect_of(path, asked)
-    if file.suffix != ".py" and dialect is None:
+    if file.suffix != ".py" and (dialect is None or dialect.execute is None):
         raise TargetError(
             f"{file} is neither a Python file nor in a dialect that penstock reads",
-            remedy=f"Pipelines are read from .py files, and from those of {', '.join(dialects())}.",
+            remedy=f"Pipelines are read in these: {', '.join(readable())}.",
         )
     now = looked_at(path)
     spoken = "" if dialect is None else dialect.name
@@ -162,7 +216,7 @@ def _load_file(file: Path, asked: str | None = None) -> ModuleType:
     except BaseException as error:
         del sys.modules[module.__name__]
         if _is_of_package(error, path):
-            return _import_from(path, now)
+            return _import_from(path, now, dialect)
         raise _unloadable(error, str(file)) from None
     return module
 
@@ -181,7 +235,7 @@ def _is_of_package(error: BaseException, file: Path) -> bool:
     return "attempted relative import" in str(error)
 
 
-def _import_from(file: Path, now: Loaded) -> ModuleType:
+def _import_from(file: Path, now: Loaded, dialect: Dialect | None) -> ModuleType:
     """A file as the module of its package."""
     folder, names = package_of(file)
     if str(folder) not in sys.path:
@@ -192,7 +246,7 @@ def _import_from(file: Path, now: Loaded) -> ModuleType:
             f"{nearby(str(file))} is in a package {names[0]!r}, and in this process that is {nearby(known)}",
             remedy="Give one of the two packages another name.",
         )
-    module = _import(".".join(names))
+    module = _import(".".join(names), dialect)
     assert module.__spec__ is not None
     module.__spec__.loader_state = now
     return module
@@ -215,12 +269,27 @@ def _is_free(name: str, file: Path) -> bool:
     return known is None or (isinstance(state, Loaded) and state.file == file)
 
 
-def _import(name: str) -> ModuleType:
+def _spoken(name: str, asked: str | None) -> Dialect | None:
+    """The dialect of a module that is named, and not imported yet; None for penstock's own Python."""
+    folders: Sequence[str] | None = [str(Path.cwd()), *sys.path]
+    spec = None
+    parts = name.split(".")
+    for number in range(len(parts)):
+        spec = PathFinder.find_spec(".".join(parts[: number + 1]), folders)
+        folders = None if spec is None else spec.submodule_search_locations
+        if folders is None:
+            break
+    origin = None if spec is None or spec.name != name else spec.origin
+    is_source = origin is not None and origin.endswith(".py")
+    return dialect_of(Path(origin), asked) if origin is not None and is_source else None
+
+
+def _import(name: str, dialect: Dialect | None = None) -> ModuleType:
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(name) if dialect is None else import_in(name, dialect)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
             raise _unloadable(error, name) from None
@@ -268,8 +337,14 @@ def _choose(module: ModuleType, name: str, place: str) -> Pipeline[..., Any]:
     found = pipelines_in(module)
     if name:
         return _named(module, found, name, place)
-    # what is imported is not counted, unless there is nothing else; nor is a second name of the same pipeline
-    own = {key: value for key, value in found.items() if value.function.__module__ == module.__name__} or found
+    reading = reading_of(module)
+    if reading is not None and reading.main:
+        return found[reading.main]
+    if reading is None:
+        # what is imported is not counted, unless there is nothing else; nor is a second name of the same pipeline
+        own = {key: value for key, value in found.items() if value.function.__module__ == module.__name__} or found
+    else:
+        own = found
     own = {id(value): (key, value) for key, value in reversed(own.items())}
     if len(own) == 1:
         return next(iter(own.values()))[1]
@@ -277,6 +352,12 @@ def _choose(module: ModuleType, name: str, place: str) -> Pipeline[..., Any]:
         names = [key for key, _ in reversed(own.values())]
         raise TargetError(
             f"there are several pipelines in {place}: {', '.join(names)}", remedy=f"Choose one: {place}:{names[0]}"
+        )
+    spoken = getattr(module, DIALECT, "")
+    if spoken:
+        raise TargetError(
+            f"there is no pipeline in {place}, which is read as {named(spoken).title}",
+            remedy=f"If it is in another dialect, choose that: --dialect {NATIVE}. Read are: {', '.join(readable())}.",
         )
     raise TargetError(
         f"there is no pipeline in {place}", remedy="Decorate a function with @pipeline (from penstock import pipeline)."
@@ -287,7 +368,7 @@ def _named(module: ModuleType, found: dict[str, Pipeline[..., Any]], name: str, 
     by_name = {pipeline.name: pipeline for pipeline in found.values()} | found
     if name in by_name:
         return by_name[name]
-    if hasattr(module, name):
+    if hasattr(module, name) and reading_of(module) is None:
         raise TargetError(f"{name!r} in {place} is not a pipeline", remedy="Decorate the function with @pipeline.")
     near = difflib.get_close_matches(name, by_name, 1)
     others = f"It has: {', '.join(found)}." if found else None
@@ -313,6 +394,7 @@ __all__ = [
     "load_pipeline",
     "near_files",
     "pipelines_in",
+    "place_of",
     "reading_of",
     "split_target",
 ]

@@ -9,11 +9,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
+from penstock.dialects.recognition import dialect_of, in_dialect, readable, split_dialect
 from penstock.errors import TargetError
 from penstock.registering.loading import is_path, near_files, split_target
 
 #: folders that are left out, wherever they are
 _LEFT_OUT = ("__pycache__", "tests", "test", "node_modules", "venv", "env", "build", "dist", "*.egg-info")
+#: suffixes of the files that are looked at in folders
+SUFFIXES = (".py", ".yaml", ".yml")
 #: files that are left out of folders
 _NO_SOURCES = ("test_*.py", "*_test.py", "conftest.py", "setup.py", "noxfile.py")
 
@@ -21,7 +24,7 @@ _NO_SOURCES = ("test_*.py", "*_test.py", "conftest.py", "setup.py", "noxfile.py"
 class Place(NamedTuple):
     """A file or a module with definitions."""
 
-    #: the file as an absolute path, or the dotted name of the module
+    #: the file as an absolute path, or the dotted name of the module; with its dialect, where that was named
     origin: str
     #: the one that is meant; empty for all that are in it
     name: str = ""
@@ -31,22 +34,27 @@ def places_of(target: str) -> list[Place]:
     """The files, or modules, that a target stands for: a file, a folder with all that is below it, a module, a package with
     all its modules; each may be followed by `:name`. Raises TargetError for what does not exist."""
     place, name = split_target(target)
+    dialect, place = split_dialect(place)
     if not is_path(place):
-        return [Place(module, name) for module in ([place] if name else _modules(place))]
+        return [Place(in_dialect(module, dialect), name) for module in ([place] if name else _modules(place))]
     path = Path(place).absolute()
     if path.is_file():
-        if path.suffix != ".py":
-            raise TargetError(f"{place} is not a Python file", remedy="Pipelines are read from .py files.")
-        return [Place(str(path.resolve()), name)]
+        if path.suffix != ".py" and dialect is None and dialect_of(path) is None:
+            raise TargetError(
+                f"{place} is neither a Python file nor in a dialect that penstock reads",
+                remedy=f"Pipelines are read in these: {', '.join(readable())}.",
+            )
+        return [Place(in_dialect(str(path.resolve()), dialect), name)]
     if not path.is_dir():
         raise TargetError(f"there is no file or folder {place}", remedy=near_files(Path(place)))
     if name:
         raise TargetError(f"{place} is a folder", remedy=f"Name the file in it that has {name!r}.")
-    return [Place(str(file)) for file in sorted(_files(path.resolve()))]
+    return [Place(in_dialect(str(file), dialect)) for file in sorted(_files(path.resolve()))]
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The Python files below a folder; hidden folders, environments and tests are left out."""
+    """The files below a folder that may have pipelines: those of Python, and those of data that are in a dialect; hidden
+    folders, environments and tests are left out."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
@@ -54,8 +62,20 @@ def _files(folder: Path) -> Iterator[Path]:
             environment = (path / "pyvenv.cfg").is_file()
             if not environment and not any(fnmatch(path.name, pattern) for pattern in _LEFT_OUT):
                 yield from _files(path)
-        elif path.suffix == ".py" and not any(fnmatch(path.name, pattern) for pattern in _NO_SOURCES):
+        elif not any(fnmatch(path.name, pattern) for pattern in _NO_SOURCES) and _is_read(path):
             yield path
+
+
+def _is_read(file: Path) -> bool:
+    """Whether a file is one of Python, or one of data in a dialect that is read."""
+    if file.suffix not in SUFFIXES or file.suffix == ".py":
+        return file.suffix in SUFFIXES
+    try:
+        dialect = dialect_of(file)
+    except TargetError:
+        # loading it says what is wrong
+        return True
+    return dialect is not None and dialect.read is not None
 
 
 def _modules(name: str) -> list[str]:
@@ -94,10 +114,11 @@ def is_below(origin: str, target: str) -> bool:
     place, name = split_target(target)
     if name:
         return False
+    origin, place = split_dialect(origin)[1], split_dialect(place)[1]
     if not is_path(place):
         return origin == place or origin.startswith(f"{place}.")
     path = Path(place).resolve()
     return Path(origin) == path or path in Path(origin).parents
 
 
-__all__ = ["Place", "is_below", "places_of"]
+__all__ = ["SUFFIXES", "Place", "is_below", "places_of"]

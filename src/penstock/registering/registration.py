@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from penstock.dialects.recognition import split_dialect
 from penstock.errors import DefinitionError, PenstockError
 from penstock.model.registration import Definition, Kind
 from penstock.registering.changes import Change, IdentityOf, changes
@@ -137,7 +138,7 @@ def _origins(places: Iterable[Place], known: Iterable[Definition], targets: Sequ
 
 def _is_gone(target: str, known: Iterable[Definition]) -> bool:
     """Whether a target is a file or a folder that is no longer there, and definitions are known that were in it."""
-    there = not is_path(target) or Path(target).exists()
+    there = not is_path(target) or Path(split_dialect(target)[1]).exists()
     return not there and any(is_below(each.origin, target) for each in known)
 
 

@@ -13,7 +13,7 @@ from penstock.authoring.importable import code_of
 from penstock.authoring.pipeline import Definition
 from penstock.authoring.task import Task
 from penstock.errors import OutputError
-from penstock.model.action import CommandAction, ContainerAction
+from penstock.model.action import CommandAction, ContainerAction, OpaqueAction
 from penstock.model.graph import Node, PipelineAction
 from penstock.model.graph import Task as TaskNoun
 from penstock.model.identity import Basis, TaskIdentity
@@ -137,6 +137,9 @@ class Codes:
                 self._cached.setdefault(node.fallback.task, False)
 
     def _reach(self, key: str, known: str, noun: TaskNoun) -> None:
+        if isinstance(noun.action, OpaqueAction):
+            # refused before anything runs
+            return
         if isinstance(noun.action, (CommandAction, ContainerAction)):
             self._codes[key] = self._program(noun.action)
         elif known in self._definition.functions:

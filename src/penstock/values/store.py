@@ -9,6 +9,7 @@ from typing import Any, cast
 from penstock.errors import NotFoundError, StoreError, UntrustedError
 from penstock.fingerprint.framing import ATOMS, NotPlain, Unpacker, digest, frame, locate, unpack
 from penstock.fingerprint.named import stands_for
+from penstock.model.expression import has_entry, part_of
 from penstock.model.value import Argument, Artifact, Collection, Description, Record, Selection
 from penstock.ports import Blobs
 from penstock.secrets import masking
@@ -404,7 +405,7 @@ class Values:
         found: Argument = peeked.argument
         if isinstance(found, Selection):
             whole = self.load(found.of)
-            return getattr(whole, str(found.key)) if found.attribute else whole[found.key]
+            return part_of(whole, found.key, found.attribute)
         return self.load(found)
 
     def _digest_collection(self, collection: Collection) -> bytes:
@@ -464,7 +465,7 @@ class Values:
                 if inner == selection.of
                 else self._peek_part(Selection(inner, selection.key, selection.attribute))
             )
-        if not selection.attribute:
+        if not selection.attribute or has_entry(whole, selection.key):
             return whole[selection.key]
         # What is computed by a property needs the whole value.
         return getattr(whole, str(selection.key)) if has_field(whole, str(selection.key)) else Leaf(selection)

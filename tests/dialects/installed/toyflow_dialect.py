@@ -10,13 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from penstock.authoring.source import calling_module, caller, location_of
+from penstock.authoring.source import calling_module, location_of
 from penstock.authoring.task import Task
 from penstock.authoring.tasks.opaque import OpaqueTask
 from penstock.authoring.triggers.schedules import every as schedule
 from penstock.authoring.triggers.trigger import Trigger, trigger
 from penstock.dialects import Account, Dialect, Export, Grade, Maker, Reading, Written
-from penstock.dialects.foreign import MADE, made, made_in
+from penstock.dialects.foreign import MADE, made, made_in, user_line
 from penstock.model.action import OpaqueAction
 from penstock.model.graph import Ignored
 from penstock.model.work import Imported
@@ -63,9 +63,24 @@ def _constant(value: int) -> Callable[[], int]:
     return constant
 
 
+def calling(function: Callable[[], Any]) -> Any:
+    """An operator around a function of the user's."""
+    module = sys.modules[function.__module__]
+    operator = Task(_calling(function), f"calling-{function.__name__}")
+    operator.reference = Imported(module.__name__, f"calling/{function.__name__}", module.__file__, "toyflow")
+    return operator()
+
+
+def _calling(function: Callable[[], Any]) -> Callable[[], Any]:
+    def calling() -> Any:
+        return function()
+
+    return calling
+
+
 def warehouse(query: str, after: Any = None) -> Any:
     """Something that only toyflow itself could do."""
-    action = OpaqueAction("toyflow", "WarehouseQuery", f"warehouse({query!r})", caller())
+    action = OpaqueAction("toyflow", "WarehouseQuery", f"warehouse({query!r})", user_line())
     task = OpaqueTask(action, "warehouse", ("query", "after"))
     return task(query=query, after=after)
 
@@ -94,9 +109,7 @@ def _body(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def find(module: ModuleType, qualname: str) -> Callable[..., Any]:
     kind, _, value = qualname.partition("/")
-    if kind != "constant":
-        raise AttributeError(qualname)
-    return _constant(int(value))
+    return _constant(int(value)) if kind == "constant" else _calling(getattr(module, value))
 
 
 def write(export: Export) -> Written:
@@ -125,7 +138,7 @@ def execute(module: ModuleType) -> None:
 
 
 NAMES = {name: f"toyflow_dialect:{target}" for name, target in [("step", "Step"), ("flow", "Flow")]}
-OTHERS = {name: f"toyflow_dialect:{name}" for name in ("constant", "warehouse")}
+OTHERS = {name: f"toyflow_dialect:{name}" for name in ("calling", "constant", "warehouse")}
 VOCABULARY = {"toyflow": {**NAMES, **OTHERS}, "toyflow.text.extras": {"shout": "toyflow_dialect:shout"}}
 
 DIALECT = Dialect(

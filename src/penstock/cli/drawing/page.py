@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from penstock.cli.drawing.svg import as_svg
-from penstock.model.action import ContainerAction, PythonAction
+from penstock.model.action import ContainerAction, OpaqueAction, PythonAction
 from penstock.model.expression import describe
 from penstock.model.graph import Graph, Node
 from penstock.observe import outline
@@ -80,5 +80,6 @@ def _facts(graph: Graph, node: Node, state: str | None) -> list[list[str]]:
         "also": "; ".join(outline.notes(graph, node)),
         "after": ", ".join(node.after),
         "policy": "; ".join(outline.policy_words(node.policy)),
+        "source": action.source if isinstance(action, OpaqueAction) else "",
     }
     return [[name, text] for name, text in facts.items() if text]

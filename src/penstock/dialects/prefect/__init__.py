@@ -1,7 +1,53 @@
-"""Prefect."""
+"""Prefect: files of its versions 2 and 3, read into penstock's own form."""
 
 from __future__ import annotations
 
-from penstock.dialects import Dialect
+import importlib
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
 
-DIALECT = Dialect("prefect", "Prefect", ("prefect",))
+from penstock.dialects import Dialect, Export, Maker, Reading, Written
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def _vocabulary() -> Mapping[str, Mapping[str, str]]:
+    return _module("vocabulary").vocabulary()
+
+
+def _read(module: ModuleType, make: Maker) -> Reading:
+    return _module("reading").read(module, make)
+
+
+def _find(module: ModuleType, name: str) -> Callable[..., Any]:
+    return _module("reading").find(module, name)
+
+
+def _claims(text: str) -> bool:
+    return _module("projects").claims(text)
+
+
+def _execute(module: ModuleType) -> None:
+    _module("projects").execute(module)
+
+
+def _write(export: Export) -> Written:
+    return _module("writing").write(export)
+
+
+DIALECT = Dialect(
+    "prefect",
+    "Prefect",
+    ("prefect", "prefect_dask", "prefect_ray"),
+    _vocabulary,
+    claims=_claims,
+    execute=_execute,
+    read=_read,
+    find=_find,
+    write=_write,
+)
+
+__all__ = ["DIALECT"]

@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from penstock.errors import OutputError
-from penstock.model.action import CommandAction, ContainerAction, PythonAction
+from penstock.model.action import CommandAction, ContainerAction, OpaqueAction, PythonAction
 from penstock.model.expression import Constant, Output, Parameter, Stored
 from penstock.model.graph import Graph, Node, Port, Task
 from penstock.model.place import Location
@@ -19,7 +19,9 @@ from penstock.values import Values
 #: the fields of a node that may have expressions in them
 _OF_NODES = ("bindings", "guard", "each", "join", "loop", "fallback")
 #: parts of a graph that have no expressions in them
-_WITHOUT = frozenset({Policy, Location, Port, PythonAction, CommandAction, ContainerAction, Output, Parameter, Stored})
+_WITHOUT = frozenset(
+    {Policy, Location, Port, PythonAction, CommandAction, ContainerAction, OpaqueAction, Output, Parameter, Stored}
+)
 
 
 def with_stored_constants(graph: Graph, values: Values) -> Graph:

@@ -26,6 +26,7 @@ from penstock.model.expression import (
     Stored,
     chosen,
     evaluate,
+    part_of,
     parts,
 )
 from penstock.model.expression import Mapping as MappingExpression
@@ -212,7 +213,7 @@ class Resolver:
         if isinstance(whole, Selection):
             return Selection(whole, key, attribute)
         if isinstance(whole, Artifact):
-            return self.stored(_part_of(self._values.load(whole), key, attribute))
+            return self.stored(part_of(self._values.load(whole), key, attribute))
         return self._pick(whole, key, attribute)
 
     def _pick(self, whole: Collection | Record, key: str | int, attribute: bool) -> Argument:
@@ -222,11 +223,7 @@ class Resolver:
             return whole.items[names.index(key)]
         if isinstance(key, int) and not names and -len(whole.items) <= key < len(whole.items):
             return whole.items[key]
-        return self.stored(_part_of(self._values.load(whole), key, attribute))
-
-
-def _part_of(value: Any, key: str | int, attribute: bool) -> Any:
-    return getattr(value, str(key)) if attribute else value[key]
+        return self.stored(part_of(self._values.load(whole), key, attribute))
 
 
 class _Reach:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from penstock.model.graph import Ignored, ignored_document
 from penstock.model.run import item_id
 from penstock.runtime.explaining.reason import Reason
 from penstock.runtime.reading.nearest import nearest
@@ -155,6 +156,7 @@ class Plan:
         kept: tuple[str, ...] = (),
         dropped: tuple[str, ...] = (),
         new: tuple[str, ...] = (),
+        ignored: tuple[Ignored, ...] = (),
     ) -> None:
         self.pipeline = pipeline
         #: JSON-able
@@ -180,6 +182,8 @@ class Plan:
         #: the ids of the nodes and items of the generation before that are no longer in the pipeline, and those of nodes
         #: that were not in it
         self.dropped, self.new = list(dropped), list(new)
+        #: what the file says, where it is written for another system, and what has no effect
+        self.ignored = ignored
         self.counts: Counter[State] = Counter()
         for task in tasks:
             self.counts.update(task.counts)
@@ -242,6 +246,7 @@ class Plan:
             "dynamic_at": self.dynamic_at or None,
             "waits_for": list(self.waits_for),
             "error": self.failure or None,
+            "ignored": ignored_document(self.ignored),
         }
 
     def __repr__(self) -> str:

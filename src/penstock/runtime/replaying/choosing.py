@@ -22,7 +22,7 @@ from penstock.runtime.identities import Identities
 from penstock.runtime.reading.past import Past
 from penstock.runtime.replaying.places import entries_of, places_of
 from penstock.runtime.replaying.stored import StoredCode, StoredModule, stored_modules
-from penstock.runtime.replaying.tasks import AnyTask, Home, found_in, home_of, loaded_module
+from penstock.runtime.replaying.tasks import AnyTask, Home, found_in, home_of, loaded_module, recognition
 
 #: the code as it was when the run began, or as it is now
 Origin = Literal["stored", "today"]
@@ -80,7 +80,7 @@ class Choice:
         if isinstance(self._noun.action, (CommandAction, ContainerAction)):
             yield self._program(asked)
             return
-        home = home_of(self._noun, self._identity)
+        home = self._spoken(home_of(self._noun, self._identity))
         path = list(sys.path)
         sys.path += [entry for entry in entries_of(self._identity, self._folder) if entry not in sys.path]
         try:
@@ -93,6 +93,20 @@ class Choice:
                     yield chosen
         finally:
             sys.path[:] = [entry for entry in sys.path if entry in path]
+
+    def _spoken(self, home: Home) -> Home:
+        """The same, with the dialect that its module is written in."""
+        place = self._places.get(home.stored)
+        target, _, name = self._past.run.target.rpartition(":")
+        forced, file = recognition().split_dialect(target or name)
+        if forced and place is not None and Path(file).name == place.name:
+            return home._replace(dialect="" if forced == recognition().NATIVE else forced)
+        text = next(
+            (self._past.text_of(each.text) for each in self._identity.modules if each.module == home.stored), None
+        )
+        if text is None and place is not None and place.is_file():
+            text = place.read_text(errors="replace")
+        return home if place is None or text is None else home._replace(dialect=_dialect_in(place, text))
 
     # As it is today.
 
@@ -168,7 +182,10 @@ class Choice:
             modules[home.module] = was._replace(name=home.module, file=f"{home.module}.py")
         if home.module not in modules and self._identity.modules:
             raise self._not_kept(home)
-        with StoredCode(modules) as stored:
+        dialects = (
+            {name: _dialect_in(module.place, module.text) for name, module in modules.items()} if home.dialect else {}
+        )
+        with StoredCode(modules, {**dialects, home.module: home.dialect}) as stored:
             task = self._loaded(home, modules)
             noted = (*notes, *_changed_packages(self._identity))
             with _as_main(home):
@@ -218,6 +235,10 @@ class Choice:
                 f"the pipeline has no command {self._name} today", remedy="Replay it as it was: --code stored."
             )
         return Chosen("today", noun, None, None)
+
+
+def _dialect_in(file: Path, text: str) -> str:
+    return str(recognition().dialect_in(str(file), text))
 
 
 @contextmanager

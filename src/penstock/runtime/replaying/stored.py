@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Self
 from penstock.errors import StoreError
 from penstock.fingerprint.origin import Origin, of_module
 from penstock.model.identity import TaskIdentity
+from penstock.runtime.replaying.tasks import recognition
 
 #: the text of a source file by its digest; None where it is not kept
 TextOf = Callable[[bytes], str | None]
@@ -54,11 +55,12 @@ class StoredCode:
 
     The modules, their tracebacks and debuggers tell the places where the files were, so that data beside them are
     found; processes that are started import them from a folder that comes first on `sys.path`. A module that is not
-    stored is imported as it is today.
+    stored is imported as it is today. `dialects` tells of those that are written for another system in which dialect they are.
     """
 
-    def __init__(self, modules: Mapping[str, StoredModule]) -> None:
+    def __init__(self, modules: Mapping[str, StoredModule], dialects: Mapping[str, str] = {}) -> None:
         self._modules = modules
+        self._dialects = dialects
         self._loaded: dict[str, ModuleType] = {}
         self._taken: dict[str, ModuleType] = {}
         self._attributes: list[tuple[ModuleType, str, Any]] = []
@@ -82,7 +84,7 @@ class StoredCode:
             # without a time, so that nobody reads the file that is there now in its place
             linecache.cache[place] = (len(module.text), None, module.text.splitlines(keepends=True), place)
         sys.path.insert(0, str(self._folder))
-        self._finder = _Finder(self._modules, self._folder)
+        self._finder = _Finder(self._modules, self._folder, self._dialects)
         sys.meta_path.insert(0, self._finder)
         importlib.invalidate_caches()
         return self
@@ -139,9 +141,10 @@ def _is_own(name: str, module: ModuleType) -> bool:
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds the stored modules."""
 
-    def __init__(self, modules: Mapping[str, StoredModule], folder: Path) -> None:
+    def __init__(self, modules: Mapping[str, StoredModule], folder: Path, dialects: Mapping[str, str]) -> None:
         self._modules = modules
         self._folder = folder
+        self._dialects = dialects
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /
@@ -152,15 +155,26 @@ class _Finder(importlib.abc.MetaPathFinder):
         # what a package has besides is found where it was
         inside = [str((self._folder / module.file).parent), str(module.place.parent)] if module.is_package else None
         return importlib.util.spec_from_file_location(
-            fullname, str(module.place), loader=_Loader(module), submodule_search_locations=inside
+            fullname,
+            str(module.place),
+            loader=_Loader(module, self._dialects.get(fullname, "")),
+            submodule_search_locations=inside,
         )
 
 
 class _Loader(importlib.abc.ExecutionLoader):
     """Loads a stored module."""
 
-    def __init__(self, module: StoredModule) -> None:
+    def __init__(self, module: StoredModule, dialect: str) -> None:
         self._module = module
+        self._dialect = dialect
+
+    def exec_module(self, module: ModuleType) -> None:
+        if not self._dialect:
+            super().exec_module(module)
+            return
+        with recognition().speaking(module, self._dialect):
+            super().exec_module(module)
 
     def get_filename(self, fullname: str) -> str:
         return str(self._module.place)

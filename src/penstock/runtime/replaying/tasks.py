@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, cast
@@ -15,6 +16,7 @@ from penstock.errors import DefinitionError
 from penstock.model.action import PythonAction
 from penstock.model.graph import Task as TaskNoun
 from penstock.model.identity import TaskIdentity
+from penstock.model.work import Imported
 
 AnyTask = Task[..., Any]
 
@@ -31,6 +33,8 @@ class Home(NamedTuple):
     by_name: bool
     #: whether its module was the one that Python was started with
     is_main: bool
+    #: name of the dialect of another system that its module is written in; empty for penstock's own
+    dialect: str = ""
 
 
 def home_of(noun: TaskNoun, identity: TaskIdentity) -> Home:
@@ -40,6 +44,9 @@ def home_of(noun: TaskNoun, identity: TaskIdentity) -> Home:
     stored = first.partition(":")[0]
     is_main = noun.action.module == "__main__"
     module = stored if is_main else noun.action.module
+    if any(each.module == module for each in identity.modules):
+        # a reader of another system's files may have put a function of its own around the user's
+        stored = module
     return Home(module, stored, noun.action.qualname, bool(identity.function), is_main)
 
 
@@ -52,6 +59,10 @@ def found_in(module: ModuleType, home: Home, noun: TaskNoun) -> AnyTask | None:
         task = _as_task(found, noun)
         if task is not None:
             return task
+    if home.dialect:
+        code = Imported(home.module, home.qualname, dialect=home.dialect)
+        with suppress(LookupError, AttributeError):
+            return _as_task(recognition().function_in(module, code), noun)
     every = [cast(AnyTask, each) for each in vars(module).values() if isinstance(each, Task)]
     made = {id(each): each for each in every if _is_of(each, home, noun)}
     return next(iter(made.values())) if len(made) == 1 else None
@@ -78,6 +89,8 @@ def loaded_module(home: Home, places: Mapping[str, Path]) -> ModuleType:
     known = sys.modules.get(home.module)
     if known is not None:
         return known
+    if home.dialect and place is not None and place.is_file():
+        return _from_file(home.module, place, recognition().loader_of(home.module, str(place), home.dialect))
     try:
         return importlib.import_module(home.module)
     except ModuleNotFoundError as error:
@@ -88,8 +101,13 @@ def loaded_module(home: Home, places: Mapping[str, Path]) -> ModuleType:
     return _from_file(home.module, place)
 
 
-def _from_file(name: str, file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file)
+def recognition() -> Any:
+    """What knows the dialects of other systems, which stand beside this package."""
+    return importlib.import_module("penstock.dialects.recognition")
+
+
+def _from_file(name: str, file: Path, loader: Any = None) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
     if spec is None or spec.loader is None:
         raise DefinitionError(f"{file} cannot be loaded as a module")
     module = importlib.util.module_from_spec(spec)
@@ -102,4 +120,4 @@ def _from_file(name: str, file: Path) -> ModuleType:
     return module
 
 
-__all__ = ["AnyTask", "Home", "found_in", "home_of", "loaded_module"]
+__all__ = ["AnyTask", "Home", "found_in", "home_of", "loaded_module", "recognition"]

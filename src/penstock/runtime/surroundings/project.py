@@ -198,6 +198,8 @@ _KNOWN: dict[str, tuple[type, str]] = {
     "signing_key": (str, "a reference such as file:PATH or env:NAME"),
     "trusted_keys": (list, "a list of references"),
     "register": (list, "a list of files, folders and modules"),
+    # what is in it is for the files of that system
+    "airflow": (dict, "a table"),
     # what is in these is for the server to check
     "events": (dict, "a table"),
     "webhooks": (dict, "a table of tables"),

@@ -33,6 +33,8 @@ def new_record(pipeline: Composition[..., Any], definition: Definition, target: 
 
 def _target_of(pipeline: Composition[..., Any]) -> str:
     """What `penstock run` would be given for a pipeline: `package.module:name`, or `file.py:name` for a script."""
+    if pipeline.target:
+        return pipeline.target
     function = pipeline.function
     module = getattr(function, "__module__", "") or ""
     if module != "__main__":

@@ -1,0 +1,142 @@
+"""From the DAGs that a file has made to pipelines, and from the name of a task to its function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+from penstock.authoring.building import required_building
+from penstock.authoring.kinds.causes import interval_end, interval_start, logical_time
+from penstock.dialects import Maker, Reading
+from penstock.dialects.airflow.dag import DAG
+from penstock.dialects.foreign import made_in
+from penstock.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from penstock.authoring.triggers.trigger import Trigger
+    from penstock.dialects.airflow.baseoperator import BaseOperator
+
+_TIMES = ("logical_date", "data_interval_start", "data_interval_end")
+
+
+def dags_in(module: ModuleType) -> dict[str, DAG]:
+    """The DAGs that a module has made, by their ids. Raises DefinitionError for two of one id."""
+    found: dict[str, DAG] = {}
+    for each in made_in(module):
+        if isinstance(each, DAG) and each.task_dict:
+            if each.dag_id in found:
+                raise DefinitionError(
+                    f"two DAGs of {module.__name__} are called {each.dag_id!r}; the other is at {found[each.dag_id].location}",
+                    where=str(each.location),
+                    remedy="Give one of them another dag_id.",
+                )
+            found[each.dag_id] = each
+            each.module = module.__name__
+    return found
+
+
+def read(module: ModuleType, make: Maker) -> Reading:
+    """The pipelines of the DAGs of a module, and what starts them."""
+    from penstock.dialects.airflow.options import check_rule, dag_settings, note_ignored
+    from penstock.dialects.airflow.schedules import triggers_of
+
+    pipelines: dict[str, Any] = {}
+    triggers: dict[str, Trigger] = {}
+    for name, dag in dags_in(module).items():
+        for task in dag.tasks:
+            check_rule(task)
+        note_ignored(dag)
+        settings = dag_settings(dag)
+        pipeline = make(_body(dag), name, settings, ())
+        triggers.update(triggers_of(dag, pipeline))
+        cast(Any, pipeline).ignored = tuple(dag.ignored)
+        pipelines[name] = pipeline
+    return Reading(pipelines, triggers)
+
+
+def _body(dag: DAG) -> Callable[..., Any]:
+    """The function that composes the tasks of a DAG."""
+    from penstock.dialects.airflow.drawing import Drawing
+    from penstock.dialects.airflow.params import check_given, parameters_of
+
+    parameters = [*parameters_of(dag), *_times(dag)]
+
+    def body(**_: Any) -> Any:
+        building = required_building(dag.dag_id)
+        check_given(dag, building.parameters)
+        return Drawing(building, dag, [each.name for each in parameters]).draw()
+
+    made = cast(Any, body)
+    made.__name__ = made.__qualname__ = dag.dag_id
+    made.__module__ = dag.module
+    made.__doc__ = dag.description or dag.doc_md
+    made.__signature__ = inspect.Signature(parameters)
+    made.__annotations__ = {each.name: each.annotation for each in parameters}
+    made.location = dag.location
+    return made
+
+
+def _times(dag: DAG) -> list[inspect.Parameter]:
+    """The times that a run is about, where its tasks or its callbacks ask for them."""
+    from datetime import datetime
+
+    if not (any(map(_asks_for_times, dag.tasks)) or dag.on_success_callback or dag.on_failure_callback):
+        return []
+    defaults = (logical_time(), interval_start(), interval_end())
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(name, keyword, default=default, annotation=datetime)
+        for name, default in zip(_TIMES, defaults, strict=True)
+    ]
+
+
+def _asks_for_times(task: BaseOperator) -> bool:
+    from penstock.dialects.airflow.inputs import inputs_of
+    from penstock.dialects.airflow.options import CALLBACKS
+
+    if task.depends_on_past or task.wait_for_downstream or any(getattr(task, name) for name in CALLBACKS):
+        return True
+    return bool(inputs_of(task).fields & set(_TIMES))
+
+
+def find(module: ModuleType, qualname: str) -> Callable[..., Any]:
+    """The function of a task: by its name in the module, as `dag/task`, or of what it is expanded over as
+    `dag/task#argument`. Raises AttributeError where there is none."""
+    dag_id, slash, task_id = qualname.partition("/")
+    if not slash:
+        found: Any = module
+        for name in qualname.split("."):
+            found = getattr(found, name)
+        return getattr(found, "function", found)
+    task_id, mark, part = task_id.partition("#")
+    dag = dags_in(module).get(dag_id)
+    if dag is None or task_id not in dag.task_dict:
+        raise AttributeError(f"{module.__name__} has no task {task_id!r} in a DAG {dag_id!r}")
+    return _function_of(dag.task_dict[task_id], part if mark else None)
+
+
+def _function_of(task: Any, part: str | None) -> Callable[..., Any]:
+    from penstock.dialects.airflow.computing import computation_of
+    from penstock.dialects.airflow.execution import attempt_of
+    from penstock.dialects.airflow.inputs import inputs_of
+    from penstock.dialects.airflow.nodes import Call
+
+    if part is not None:
+        return computation_of(_expanded(task)[part])
+    if not task.is_mapped and task.is_plain and isinstance(called := task.native(), Call):
+        return called.function
+    if task.is_mapped and task.is_call():
+        return task.python_callable
+    return attempt_of(task, inputs_of(task))
+
+
+def _expanded(task: Any) -> Any:
+    """What a task, or the mapped group that it is the first of, is expanded over."""
+    if task.is_mapped:
+        return task.expansion.over
+    return task.task_group.mapped().expansion.over
+
+
+__all__ = ["dags_in", "find", "read"]

@@ -1,0 +1,78 @@
+"""What the project's store says of runs, for what Airflow's files ask its database."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast
+
+from penstock.dialects.airflow.assets import OUTLET_EVENTS
+
+
+class Recorded(NamedTuple):
+    """A run that is recorded. Times are seconds since the epoch."""
+
+    run_id: str
+    pipeline: str
+    state: str
+    started_at: float
+    finished_at: float | None = None
+    logical_time: float | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def logical(self) -> float:
+        """What the run is about: its logical time, or else when it began."""
+        return self.started_at if self.logical_time is None else self.logical_time
+
+
+def attempt() -> Any:
+    """The attempt that runs here and now: `penstock.current()`."""
+    # by the public face, as a user's own code has it
+    return importlib.import_module("penstock").current()
+
+
+def runs_of(pipeline: str, state: str | None = None, limit: int = 200) -> Iterator[Recorded]:
+    """The runs of a pipeline, the newest first."""
+    services = importlib.import_module("penstock.app").Services()
+    if not services.has_store:
+        return
+    with services.existing_store() as store:
+        found = list(store.runs(pipeline=pipeline, state=state, limit=limit))
+    for run in found:
+        cause = run.cause
+        yield Recorded(
+            run.run_id,
+            run.pipeline,
+            str(getattr(run.state, "value", run.state)),
+            run.started_at,
+            run.finished_at,
+            None if cause is None else cause.logical_time,
+            None if cause is None else cause.interval,
+        )
+
+
+def tasks_of(run_id: str) -> dict[str, str]:
+    """The states of the nodes of a run, by their ids."""
+    run = importlib.import_module("penstock").find_run(run_id)
+    return {each.id: str(each.state) for each in run.tasks}
+
+
+def pushed_by(run_id: str, node: str, item: int | None) -> Mapping[str, Any]:
+    """What an operator has pushed in a run, by key; empty for one that is no more than a function."""
+    identity = node if item is None else f"{node}[{item}]"
+    run = importlib.import_module("penstock").find_run(run_id)
+    found = next((each for each in run.tasks if each.id == identity), None)
+    for value in () if found is None else found.outputs.values():
+        if isinstance(value, Mapping) and OUTLET_EVENTS in value:
+            return cast("Mapping[str, Any]", value)
+    return {}
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """A moment in UTC; None for None."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+__all__ = ["Recorded", "attempt", "moment", "pushed_by", "runs_of", "tasks_of"]

@@ -1,0 +1,460 @@
+"""A pipeline as penstock's own Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from penstock.authoring.options.hooks import EVENTS, PIPELINE_EVENTS, Attached
+from penstock.dialects import Account, Export, Written
+from penstock.dialects.code.annotations import CAUSES, annotation, default
+from penstock.dialects.code.formatting import (
+    Imports,
+    Unwritable,
+    block,
+    broken,
+    call,
+    docstring,
+    keywords,
+    module_text,
+    number,
+    quoted,
+)
+from penstock.dialects.code.naming import identifier, variables
+from penstock.dialects.code.scopes import scopes_of
+from penstock.dialects.code.sources import Rules, Sources
+from penstock.dialects.native.bodies import Body
+from penstock.dialects.native.calls import wait_text
+from penstock.dialects.native.options import environment_text, policy_options
+from penstock.dialects.native.programs import program
+from penstock.dialects.native.refs import Refs
+from penstock.dialects.native.repeats import repeated
+from penstock.dialects.native.triggers import trigger_text
+from penstock.errors import DefinitionError
+from penstock.model.action import CommandAction, ContainerAction, OpaqueAction, PythonAction
+from penstock.model.expression import Expression, Input, Parameter, describe, parts
+from penstock.model.graph import Node, ParameterPort, PipelineAction, Task
+from penstock.model.policy import Policy
+
+_SKIP, _FAIL = ("penstock", "Skip"), ("penstock", "Fail")
+_RULES = Rules(
+    "penstock",
+    frozenset({"penstock"}),
+    {
+        f"{module}.{name}": stand
+        for module in ("airflow.exceptions", "airflow.sdk.exceptions", "airflow.sdk")
+        for name, stand in (("AirflowSkipException", _SKIP), ("AirflowFailException", _FAIL))
+    },
+)
+#: of tasks that wait, without saying so
+_UNCACHED = Policy(cache=False)
+
+
+def write(export: Export) -> Written:
+    """A pipeline as penstock's own Python. Raises DefinitionError for one that is dynamic, and for what has no source."""
+    graph = export.definition.graph
+    if graph.dynamic_at is not None:
+        raise DefinitionError(
+            f"{graph.name!r} uses the value of something that has yet to run, so that its graph is not known as a whole",
+            where=str(graph.dynamic_at),
+            remedy="Express it with when(...), .map(...) or repeat(...), or keep the file as it is.",
+        )
+    writer = Writer(export)
+    text = writer.text()
+    return Written(text, tuple(writer.accounts))
+
+
+class Writer:
+    """What all bodies of a file share."""
+
+    def __init__(self, export: Export) -> None:
+        self.definition = export.definition
+        self.graph = export.definition.graph
+        self.imports = Imports()
+        self.accounts: list[Account] = []
+        self._triggers = export.triggers
+        self._sources = Sources(self.imports, _RULES, _RESERVED)
+        self._nodes = dict(self._all_nodes())
+        #: key of a task -> what it is called in the file
+        self._names: dict[str, str] = {}
+        #: key of a task -> the line that makes it, where it is not a decorated function
+        self._made: dict[str, str] = {}
+        #: function in the file -> its decorator
+        self._decorators: dict[str, str] = {}
+        #: key of a body -> its definition, where that stands by itself
+        self._bodies: dict[str, tuple[str, list[str]]] = {}
+        self._taken: set[str] = set()
+
+    def text(self) -> str:
+        """The whole file."""
+        for key, task in self.graph.tasks.items():
+            if isinstance(task.action, (PythonAction, CommandAction, ContainerAction)):
+                self._add_task(key, task)
+        for key, task in self.graph.tasks.items():
+            if isinstance(task.action, PipelineAction):
+                self._names[key] = self._sources.reserve(identifier(task.name))
+        self._name_tasks()
+        name = self._sources.reserve(identifier(self.graph.name))
+        main = self._pipeline(name)
+        triggers = self._trigger_lines(name)
+        if self._sources.future:
+            self.imports.name("__future__", "annotations")
+        found = [
+            *self._sources.parts(lambda each: broken([self._decorators[each]]) if each in self._decorators else []),
+            "\n".join(broken(self._made.values())),
+            *("\n".join(broken(lines)) for _, lines in self._bodies.values()),
+            "\n".join(broken(main)),
+            "\n".join(broken(triggers)),
+        ]
+        self._account()
+        return module_text(self.imports, found)
+
+    # Tasks.
+
+    def _all_nodes(self) -> list[tuple[tuple[str, str], Node]]:
+        found = [(("", node.id), node) for node in self.graph.nodes]
+        for key, task in self.graph.tasks.items():
+            if isinstance(task.action, PipelineAction):
+                if task.action.dynamic:
+                    raise DefinitionError(
+                        f"the body of {task.name!r} uses the value of something that has yet to run",
+                        where=str(task.action.location),
+                        remedy="Express it with when(...), .map(...) or repeat(...).",
+                    )
+                found += [((key, node.id), node) for node in task.action.nodes]
+        return found
+
+    def _first(self, key: str) -> tuple[str, Node] | None:
+        """The first node of a task, and its body."""
+        return next(((body, node) for (body, _), node in self._nodes.items() if node.task == key), None)
+
+    def _add_task(self, key: str, task: Task) -> None:
+        first = self._first(key)
+        node = "" if first is None else first[1].id
+        if isinstance(task.action, PythonAction):
+            function = self.definition.functions[key].function
+            if function.__module__ == "penstock.waiting":
+                return
+            self._names[key] = self._sources.add(function, node or task.name, identifier(task.name))
+        else:
+            self._names[key] = self._sources.reserve(identifier(task.name))
+
+    def _name_tasks(self) -> None:
+        """Say of each function how it becomes a task: by a decorator where it stands in the file, and for itself alone."""
+        uses = list(self._names.values())
+        for key, name in list(self._names.items()):
+            task = self.graph.tasks[key]
+            if isinstance(task.action, PipelineAction):
+                continue
+            first = self._first(key)
+            options = self._task_options(key, task, first)
+            if not isinstance(task.action, PythonAction):
+                self._made[key] = f"{name} = {program(task, task.name, options, self.imports)}"
+                continue
+            waits = first is not None and first[1].wait is not None
+            decorator = self.imports.name("penstock", "wait" if waits else "task")
+            shared = self._sources.is_imported(name) or self._sources.reached(name) or uses.count(name) > 1
+            if shared:
+                own = self._sources.reserve(f"{identifier(task.name)}_{decorator}")
+                named = {"name": quoted(task.name)} if task.name != name else {}
+                made = call(decorator, keywords({**named, **options})) if named or options else decorator
+                self._made[key] = f"{own} = {made}({name})"
+                self._names[key] = own
+                continue
+            named = {"name": quoted(task.name)} if task.name != name else {}
+            given = keywords({**named, **options})
+            self._decorators[name] = f"@{call(decorator, given) if given else decorator}"
+
+    def _task_options(self, key: str, task: Task, first: tuple[str, Node] | None) -> dict[str, str]:
+        if first is None:
+            return {}
+        node = first[1]
+        if node.wait is not None:
+            return self.wait_options(node)
+        try:
+            options = policy_options(node.policy, Policy(), self.imports)
+        except Unwritable as problem:
+            raise DefinitionError(f"{node.id!r} has {problem} among its options") from None
+        if task.environment is not None:
+            options["environment"] = environment_text(task.environment, self.imports)
+        return options
+
+    def task_name(self, key: str) -> str:
+        """What a task is called in the file."""
+        return self._names[key]
+
+    def wait_options(self, node: Node) -> dict[str, str]:
+        """How a node asks again and again, as options."""
+        return wait_text(node)
+
+    def call_options(self, node: Node, body: str) -> dict[str, str]:
+        """The options of a call: what is different from those of the task, and functions of the user's."""
+        first = self._first(node.task)
+        assert first is not None
+        options: dict[str, str] = {}
+        if node.wait is None:
+            base, policy = first[1].policy, node.policy
+            options |= policy_options(policy, base, self.imports)
+        attached = self.definition.attached.get((body, node.id), Attached())
+        for event in EVENTS:
+            functions = getattr(attached.hooks, event)
+            if functions:
+                options[f"on_{event}"] = self._functions(functions, node.id)
+        if attached.retry_if is not None:
+            options["retry_if"] = self._sources.add(attached.retry_if, node.id, "retry_if")
+        if attached.cache_key is not None:
+            options["cache_key"] = self._sources.add(attached.cache_key.function, node.id, "cache_key")
+        if node.fallback is not None:
+            options["fallback"] = self._fallback(node)
+        return options
+
+    def _fallback(self, node: Node) -> str:
+        assert node.fallback is not None
+        if node.fallback.task is not None:
+            return self.task_name(node.fallback.task)
+        refs = Refs({}, str, lambda _: None, self.imports)
+        refs.node = node.id
+        return refs.text(node.fallback.value)
+
+    def _functions(self, functions: tuple[Any, ...], node: str) -> str:
+        names = [self._sources.add(each, node, "hook") for each in functions]
+        return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+
+    # Pipelines.
+
+    def _pipeline(self, name: str) -> list[str]:
+        graph = self.graph
+        own = {port.name for port in graph.parameters}
+        taken = self._outer_names() | own | {name}
+        refs = Refs(variables(graph.nodes, graph.result, taken), str, self._task_in(graph.nodes), self.imports)
+        self._taken = taken | set(refs.variables.values())
+        body = Body(self, graph.nodes, refs, "")
+        handlers = self._exits(graph.nodes)
+        options = self._settings(name, refs, body, handlers)
+        lines = body.lines(graph.result, frozenset(handlers))
+        decorator = self.imports.name("penstock", "pipeline")
+        parameters = self._parameters()
+        head = f"@{call(decorator, keywords(options)) if options else decorator}"
+        about = broken(docstring(graph.description))
+        return [head, f"def {name}({', '.join(parameters)}):", *block([*about, *lines])]
+
+    def _exits(self, nodes: tuple[Node, ...]) -> list[str]:
+        """The nodes of an exit handler of the pipeline as a whole."""
+        wanted = getattr(self.definition.settings, "on_exit", None)
+        if wanted is None:
+            return []
+        outermost = [scope for scope in scopes_of(nodes) if not scope.setup]
+        whole = next((scope for scope in reversed(outermost) if len(scope.nodes) == len(nodes)), None)
+        return [] if whole is None else list(whole.teardown)
+
+    def _settings(self, name: str, refs: Refs, body: Body, handlers: list[str]) -> dict[str, str]:
+        graph, settings = self.graph, self.definition.settings
+        options: dict[str, str] = {}
+        if graph.name != name:
+            options["name"] = quoted(graph.name)
+        if graph.policy.on_failure != "continue":
+            options["failure"] = quoted(graph.policy.on_failure)
+        for option, value in (("timeout", graph.policy.timeout), ("deadline", settings.deadline)):
+            if value is not None:
+                options[option] = number(value)
+        if graph.policy.concurrency is not None:
+            options["concurrency"] = repr(graph.policy.concurrency)
+        if handlers:
+            refs.variables = dict(refs.variables)
+            nodes = {node.id: node for node in graph.nodes}
+            found = [body.handler(nodes[each]) for each in handlers]
+            options["on_exit"] = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+        for event in PIPELINE_EVENTS:
+            functions = getattr(settings.hooks, event)
+            if functions:
+                options[f"on_{event}"] = self._functions(functions, graph.name)
+        return options
+
+    def _outer_names(self) -> set[str]:
+        return set(self._names.values()) | set(self.imports.bound) | set(_RESERVED)
+
+    def _task_in(self, nodes: tuple[Node, ...]) -> Any:
+        known = {node.id: self.graph.task_of(node) for node in nodes}
+        return known.get
+
+    def _parameters(self) -> list[str]:
+        found: list[str] = []
+        optional = False
+        for port in self.graph.parameters:
+            text = self._parameter(port)
+            if "=" in text:
+                optional = True
+            elif optional and "*" not in found:
+                # what comes after a parameter with a default needs none, if it is given by name
+                found.insert(0, "*")
+            found.append(text)
+        return found
+
+    def _parameter(self, port: ParameterPort) -> str:
+        kind = annotation(port.type, self.imports)
+        if kind is None:
+            kind = self._own_type(port.type)
+        if kind is None:
+            self.accounts.append(
+                Account("", "changed", f"the parameter {port.name} was a {port.type}, which the file does not have")
+            )
+        noted = f"{port.name}: {kind}" if kind and kind != "Any" else port.name
+        if port.required:
+            return noted
+        value = default(port, self.imports)
+        if value is None and isinstance(port.default, str) and port.default.startswith(CAUSES):
+            self.imports.name("penstock", port.default.partition("(")[0])
+            value = port.default
+        if kind == "Secret":
+            value = f"Secret({quoted(str(port.default))})"
+        return f"{noted} = {value}" if ":" in noted else f"{noted}={value}"
+
+    def _own_type(self, text: str) -> str | None:
+        """The name of a class of the user's that the functions know."""
+        if text == "Secret":
+            return self.imports.name("penstock", "Secret")
+        if not text.isidentifier():
+            return None
+        for task in self.definition.functions.values():
+            found = getattr(task.function, "__globals__", {}).get(text)
+            if isinstance(found, type):
+                return self._sources.reach(task.function, text, task.name)
+        return None
+
+    # Bodies.
+
+    def nested(self, node: Node, task: Task, outer: Refs, options: Mapping[str, str]) -> tuple[list[str], str]:
+        """The call of a body as a pipeline of its own, or as a loop, and what has to stand before it."""
+        action = cast(PipelineAction, task.action)
+        loop = node.loop
+        if loop is not None:
+            single = repeated(self, node, task, outer, options)
+            if single is not None:
+                return [], single
+        inputs = _inputs(action)
+        captured = {name: text for name in inputs if (text := self._captured(node, name, outer)) is not None}
+        names = {name: identifier(name) for name in inputs if name not in captured}
+        lines, called = self._body(node, task, names, captured, outer)
+        call_ = f"{called}.options({', '.join(keywords(options))})" if options and loop is None else called
+        bindings = {names[name]: each for name, each in node.bindings.items() if name in names}
+        over = None if node.each is None else {names.get(name, name): each for name, each in node.each.over.items()}
+        if loop is not None:
+            from penstock.dialects.native.repeats import loop_text
+
+            text = loop_text(self, called, node, outer, options)
+            return lines, f"{text}({', '.join(keywords({name: outer.text(each) for name, each in bindings.items()}))})"
+        from msgspec.structs import replace
+
+        from penstock.dialects.native.calls import applied
+        from penstock.model.graph import Port
+
+        each = None if node.each is None or over is None else replace(node.each, over=over)
+        shown = replace(task, inputs=tuple(Port(name) for name in names.values()))
+        return lines, applied(call_, replace(node, bindings=bindings, each=each), shown, None, outer)
+
+    def _captured(self, node: Node, name: str, outer: Refs) -> str | None:
+        """What stands for an input in the body that comes from around it as it is; None for a parameter."""
+        expression = node.bindings.get(name)
+        if expression is None or (node.each is not None and name in node.each.over):
+            return None
+        if node.loop is not None and name in node.loop.carry:
+            return None
+        if name.rstrip("'") != describe(expression):
+            return None
+        return outer.text(expression)
+
+    def _body(
+        self, node: Node, task: Task, names: Mapping[str, str], captured: Mapping[str, str], outer: Refs
+    ) -> tuple[list[str], str]:
+        action = cast(PipelineAction, task.action)
+        known = self._bodies.get(node.task)
+        if known is not None:
+            return [], known[0]
+        alone = not captured and not _uses_parameters(action)
+        name = self._names[node.task]
+        taken = self._taken | self._outer_names() | set(names.values()) | {name}
+        taken |= {port.name for port in self.graph.parameters} | set(outer.variables.values())
+        refs = Refs(
+            variables(action.nodes, action.result, taken),
+            lambda each: captured[each] if each in captured else names.get(each, each),
+            self._task_in(action.nodes),
+            self.imports,
+        )
+        lines = Body(self, action.nodes, refs, node.task).lines(action.result, frozenset())
+        shown = {names[each.name]: each.type for each in task.inputs if each.name in names}
+        typed = [
+            f"{each}: {kind}"
+            if (kind := annotation(shown.get(each, "Any"), self.imports)) not in (None, "Any")
+            else each
+            for each in names.values()
+        ]
+        head = f"@{self.imports.name('penstock', 'pipeline')}"
+        if name != task.name:
+            head += f"(name={quoted(task.name)})"
+        written = [head, f"def {name}({', '.join(typed)}):", *block([*docstring(task.description), *lines])]
+        if alone:
+            self._bodies[node.task] = (name, written)
+            return [], name
+        return ["", *written, ""], name
+
+    # What starts it, and how it was written.
+
+    def _trigger_lines(self, pipeline: str) -> list[str]:
+        lines: list[str] = []
+        for trigger in self._triggers:
+            text = trigger_text(trigger, pipeline, self.imports)
+            if text is None:
+                self.accounts.append(
+                    Account("", "changed", f"the trigger {trigger.name} is left out: it asks functions that it names")
+                )
+                continue
+            name = self._sources.reserve(identifier(trigger.name or "trigger"))
+            lines.append(f"{name} = {text}")
+        return lines
+
+    def _account(self) -> None:
+        for (body, name), node in self._nodes.items():
+            task = self.graph.task_of(node)
+            if isinstance(task.action, OpaqueAction):
+                continue
+            shown = f"{self.graph.tasks[body].name}/{name}" if body else name
+            if node.final and node.join != "all_done" and isinstance(node.join, str):
+                how = "it does not run in a run that is being cancelled"
+                self.accounts.append(Account(shown, "changed", how))
+            else:
+                self.accounts.append(Account(shown, "exact"))
+
+
+def _inputs(action: PipelineAction) -> list[str]:
+    """The inputs that a body reads, in order."""
+    found: dict[str, None] = {}
+
+    def read(expression: Expression) -> None:
+        if isinstance(expression, Input):
+            found[expression.name] = None
+        for part in parts(expression):
+            read(part)
+
+    for node in action.nodes:
+        for expression in node.expressions():
+            read(expression)
+    read(action.result)
+    return list(found)
+
+
+def _uses_parameters(action: PipelineAction) -> bool:
+    def reads(expression: Expression) -> bool:
+        return isinstance(expression, Parameter) or any(map(reads, parts(expression)))
+
+    return any(reads(each) for node in action.nodes for each in node.expressions()) or reads(action.result)
+
+
+#: names of penstock's that the file may use
+_RESERVED = (
+    *("task", "pipeline", "when", "elif_", "otherwise", "switch", "choose", "group", "scope", "on_exit", "repeat"),
+    *("wait", "approval", "command", "container", "trigger", "succeeded", "failed", "skipped", "done", "outcome"),
+    *("wait_for_time", "wait_for_duration", "wait_for_file", "wait_for_url", "wait_for_artifact", "wait_for_asset"),
+    *("cron", "every", "once", "recurring", "together", "calendar", "file", "files", "exit_code", "Any", "Iterator"),
+)
+
+__all__ = ["Writer", "write"]

@@ -1,0 +1,136 @@
+"""A pipeline of the user's, written in a dialect."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple
+
+from penstock.app import Pipeline
+from penstock.authoring.pipeline import Composition, Definition
+from penstock.authoring.triggers.trigger import Trigger
+from penstock.dialects import Export, Written
+from penstock.dialects.recognition import dialects, named, writable
+from penstock.errors import DefinitionError
+from penstock.model.graph import Graph, Ignored, PipelineAction
+from penstock.model.trigger import Trigger as TriggerNoun
+from penstock.registering.composing import composing
+from penstock.registering.loading import reading_of
+
+#: the grades that a strict export refuses
+LOSSES = ("changed", "opaque")
+
+
+class Exported(NamedTuple):
+    """A pipeline in a dialect."""
+
+    pipeline: str
+    #: name of the dialect
+    dialect: str
+    written: Written
+    #: what the file that it was read from says, and what has no effect in penstock
+    ignored: tuple[Ignored, ...] = ()
+
+    @property
+    def losses(self) -> list[str]:
+        """The nodes that do not say the same any more; `the pipeline` for what belongs to it as a whole."""
+        found = (each.node or "the pipeline" for each in self.written.accounts if each.grade in LOSSES)
+        return list(dict.fromkeys(found))
+
+
+def exported(pipeline: Pipeline[..., Any], dialect: str, texts: Sequence[str] = (), stem: str = "") -> Exported:
+    """A pipeline in a dialect, together with the triggers of its file that start it. `texts` are values of parameters that
+    shape it, as `NAME=VALUE`, and `stem` is that of the file that it is to be written to.
+
+    Raises DefinitionError for a dialect that there is not, or that is only read, for a graph that is not complete before
+    it runs, and for what the dialect cannot say.
+    """
+    from penstock.authoring.kinds.parameters import parse_assignments
+
+    write = named(dialect).write
+    if write is None:
+        raise DefinitionError(
+            f"penstock reads {dialects()[dialect].title}, and does not write it",
+            remedy=f"Written are: {', '.join(writable())}.",
+        )
+    parameters = pipeline.signature.resolve(given={}, texts=parse_assignments(texts), partial=True)
+    with composing(pipeline):
+        definition = pipeline.define(parameters)
+    _check_whole(definition.graph)
+    written = write(Export(definition, tuple(_triggers_of(pipeline)), stem))
+    written = written._replace(text=f"{written.text.rstrip()}\n")
+    _check_accounts(definition, written, dialect)
+    return Exported(pipeline.name, dialect, written, pipeline.ignored)
+
+
+def _check_whole(graph: Graph) -> None:
+    """Raise DefinitionError for a graph of which a part appears only while it runs."""
+    if graph.dynamic_at is not None:
+        raise DefinitionError(
+            f"what {graph.name} does from here on depends on the value of something that has yet to run, so that no file "
+            "could hold it",
+            where=str(graph.dynamic_at),
+            remedy="Keep the choice in the graph: when(...) for an if, .map(...) for a loop over what a task returns.",
+        )
+    for key, task in graph.tasks.items():
+        if isinstance(task.action, PipelineAction) and task.action.dynamic:
+            node = next((each for each in graph.nodes if each.task == key), None)
+            raise DefinitionError(
+                f"{task.name if node is None else node.id} is a body whose tasks appear while it runs, so that no file could "
+                "hold it",
+                where="" if node is None else str(node.location),
+                remedy="Keep its choices in the graph: when(...) for an if, .map(...) for a loop.",
+            )
+
+
+def _check_accounts(definition: Definition, written: Written, dialect: str) -> None:
+    """Raise DefinitionError for nodes of which nobody says how they were written: none is lost silently."""
+    told = {each.node for each in written.accounts}
+    missing = [node.id for node in definition.graph.nodes if node.id not in told]
+    if missing:
+        raise DefinitionError(
+            f"the dialect {dialect!r} does not say how it has written {', '.join(missing)}",
+            remedy="This is a fault in the package that has the dialect; please report it there.",
+        )
+
+
+def _triggers_of(pipeline: Composition[..., Any]) -> Iterator[TriggerNoun]:
+    """The triggers in the file of a pipeline that start it."""
+    module = sys.modules.get(pipeline.function.__module__)
+    if module is None:
+        return
+    reading = reading_of(module)
+    known = vars(module) if reading is None else reading.triggers
+    for name, each in known.items():
+        if isinstance(each, Trigger) and each.composition is not None and each.composition.name == pipeline.name:
+            yield each.named(name).noun
+
+
+def put(written: Written, file: Path, *, replace: bool = False) -> list[Path]:
+    """Write it to a file, and what belongs beside that into the same folder. Returns the files.
+
+    Raises DefinitionError for a file that is there already, unless it may be replaced; nothing is written then.
+    """
+    if file.is_dir():
+        raise DefinitionError(f"{file} is a folder", remedy=f"Name a file in it: {file / 'pipeline'}.")
+    texts = {file: written.text}
+    for name, text in written.files.items():
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+            raise DefinitionError(f"a file that belongs beside {file} leads out of its folder: {name}")
+        texts[file.parent / name] = text
+    there = [] if replace else [each for each in texts if each.exists()]
+    if there:
+        raise DefinitionError(
+            f"there is already {', '.join(map(str, there))}", remedy="Name another file, or replace it: --force."
+        )
+    for path, text in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        except OSError as error:
+            raise DefinitionError(f"cannot write {path}: {error.strerror}") from None
+    return list(texts)
+
+
+__all__ = ["LOSSES", "Exported", "exported", "put"]

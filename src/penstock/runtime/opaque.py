@@ -1,0 +1,34 @@
+"""What no run can have: constructs of other systems that have no counterpart here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from penstock.errors import DefinitionError
+from penstock.model.action import OpaqueAction
+from penstock.model.graph import Node, Task
+from penstock.runtime.capacity.demand import nodes_of
+
+
+def check_runnable(nodes: Iterable[Node], tasks: Mapping[str, Task]) -> None:
+    """Raise DefinitionError if there is a node among these, or in their bodies, that penstock cannot run."""
+    found = [(node, action) for node in nodes_of(nodes, tasks) if isinstance(action := _of(node, tasks), OpaqueAction)]
+    if not found:
+        return
+    node, action = found[0]
+    others = ", ".join(each.id for each, _ in found[1:])
+    raise DefinitionError(
+        f"{node.id} is a {action.kind}, for which penstock has no counterpart, so that it cannot be run"
+        f"{f'; nor can {others}' if others else ''}",
+        where=str(action.location),
+        remedy="Write what it does as a task. What there is can be shown (penstock graph), and written for the system that "
+        f"it comes from (penstock export --to {action.dialect}).",
+    )
+
+
+def _of(node: Node, tasks: Mapping[str, Task]) -> object:
+    task = tasks.get(node.task)
+    return None if task is None else task.action
+
+
+__all__ = ["check_runnable"]

@@ -1,0 +1,1 @@
+file of {{ ds }} with {{ params.name }}

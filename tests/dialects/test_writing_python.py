@@ -1,0 +1,305 @@
+"""Pipelines as Python code: penstock's own, Airflow's and Prefect's."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from penstock.dialects import Export, Written
+from penstock.dialects.code.formatting import Imports, broken, literal
+from penstock.dialects.recognition import named
+from penstock.errors import DefinitionError
+from penstock.model.graph import Graph, PipelineAction
+from penstock.model.place import Location
+from penstock.registering.loading import load_module, pipelines_in
+
+SHAPES = Path(__file__).with_name("written") / "shapes.py"
+NAMES = [
+    node.name
+    for node in ast.parse(SHAPES.read_text()).body
+    if isinstance(node, ast.FunctionDef)
+    and any("pipeline" in ast.unparse(each) for each in node.decorator_list)
+    and len(node.args.defaults) == len(node.args.args)
+]
+
+
+@functools.cache
+def module_of(file: Path) -> ModuleType:
+    return load_module(str(file))
+
+
+def written(file: Path, name: str, dialect: str) -> Written:
+    pipeline = pipelines_in(module_of(file))[name]
+    write = named(dialect).write
+    assert write is not None
+    return write(Export(pipeline.define(pipeline.signature.resolve(given={}))))
+
+
+def graph_of(file: Path, name: str) -> Graph:
+    pipeline = pipelines_in(module_of(file))[name]
+    return pipeline.define(pipeline.signature.resolve(given={})).graph
+
+
+def compared(value: Any) -> Any:
+    """A part of a graph without where it stands, and without orders that mean nothing."""
+    if isinstance(value, Location):
+        return None
+    if isinstance(value, msgspec.Struct):
+        found = {name: compared(getattr(value, name)) for name in value.__struct_fields__ if name != "module"}
+        if "nodes" in found:
+            found["nodes"] = sorted(found["nodes"], key=lambda node: node["id"])
+        if isinstance(getattr(value, "action", None), PipelineAction):
+            # how a body is declared; what it consists of is compared
+            found |= {"inputs": None, "outputs": None, "description": None}
+        return {**found, "kind": type(value).__name__}
+    if isinstance(value, dict):
+        return {key: compared(each) for key, each in value.items()}
+    return [compared(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+Make = Callable[[str], Path]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Writes a file with a pipeline `flow`."""
+    monkeypatch.chdir(tmp_path)
+    count = iter(range(10))
+
+    def make(text: str) -> Path:
+        path = tmp_path / f"{tmp_path.name}_{next(count)}.py".replace("-", "_")
+        path.write_text(text)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_written_as_penstock_is_the_same_graph(name: str, tmp_path: Path) -> None:
+    made = written(SHAPES, name, "penstock")
+    again = tmp_path / f"{name}_again.py"
+    again.write_text(made.text)
+    assert compared(graph_of(again, name)) == compared(graph_of(SHAPES, name))
+    assert {account.grade for account in made.accounts} == {"exact"}
+
+
+@pytest.mark.parametrize("dialect", ["airflow", "prefect"])
+def test_every_node_is_accounted_for(dialect: str) -> None:
+    made = written(SHAPES, "nested_maps", dialect)
+    assert {account.node for account in made.accounts if account.node} == {
+        *("load", "load-2", "fit", "cell", "cell/square", "cell/add")
+    }
+    ast.parse(made.text)
+
+
+def test_branches_become_those_of_the_other_system() -> None:
+    assert "with elif_(fit_result < 100):" in written(SHAPES, "branches", "penstock").text
+    assert "elif fit_result.result() < 100:" in written(SHAPES, "branches", "prefect").text
+    airflow = written(SHAPES, "branches", "airflow").text
+    assert '@task.branch(task_id="branch_say")' in airflow
+    assert 'trigger_rule="none_failed_min_one_success"' in airflow
+
+
+def test_helpers_and_constants_come_along() -> None:
+    text = written(SHAPES, "linear", "airflow").text
+    assert "FACTOR = 2\n" in text
+    assert "    return value * FACTOR  # read from the module\n" in text
+    assert "import math\n" in text
+    assert "OFFSETS" not in text
+    assert "penstock" not in text
+
+
+def test_functions_of_modules_of_their_own_are_imported(file: Make, tmp_path: Path) -> None:
+    (tmp_path / "steps_of_mine.py").write_text("def clean(text):\n    return text.strip()\n")
+    made = written(
+        file(
+            "import sys\nsys.path.insert(0, '.')\nfrom penstock import pipeline, task\nfrom steps_of_mine import clean\n"
+            "cleaned = task(clean)\n@pipeline\ndef flow():\n    return cleaned(' a ')\n"
+        ),
+        "flow",
+        "prefect",
+    )
+    assert "from steps_of_mine import clean\n" in made.text
+    assert "def clean" not in made.text
+
+
+def test_what_a_nested_function_captures_comes_along_where_it_is_plain(file: Make) -> None:
+    source = (
+        "from penstock import pipeline, task\n@pipeline\ndef flow():\n    factor = {value}\n    @task\n"
+        "    def scale(x: int):\n        return x * factor\n    return scale(2)\n"
+    )
+    assert "\nfactor = 3\n" in written(file(source.replace("{value}", "3")), "flow", "prefect").text
+    with pytest.raises(DefinitionError, match=r"'scale' cannot be written .* captures 'factor'"):
+        written(file(source.replace("{value}", "object()")), "flow", "prefect")
+
+
+def test_lambdas_become_functions(file: Make) -> None:
+    text = written(
+        file(
+            "from penstock import pipeline, task\nadd = task(lambda x: x + 1)\n@pipeline\ndef flow():\n    return add(2)\n"
+        ),
+        "flow",
+        "airflow",
+    ).text
+    assert "    return x + 1\n" in text
+
+
+def test_what_needs_the_system_that_it_was_written_for_is_refused(file: Make) -> None:
+    source = file(
+        "from penstock import current, pipeline, task\n@task\ndef noted():\n    current().log_metric('a', 1)\n"
+        "@pipeline\ndef flow():\n    noted()\n"
+    )
+    with pytest.raises(
+        DefinitionError, match=r"'noted' cannot be written for Prefect: its function uses penstock.current"
+    ):
+        written(source, "flow", "prefect")
+
+
+def test_skipping_becomes_that_of_airflow(file: Make) -> None:
+    source = file(
+        "from penstock import Skip, pipeline, task\n@task\ndef odd(n: int = 1):\n    raise Skip('odd')\n"
+        "@pipeline\ndef flow():\n    odd()\n"
+    )
+    assert "from airflow.exceptions import AirflowSkipException as Skip\n" in written(source, "flow", "airflow").text
+
+
+@pytest.mark.parametrize("dialect", ["penstock", "airflow", "prefect"])
+def test_dynamic_pipelines_are_refused_with_their_line(file: Make, dialect: str) -> None:
+    source = file(
+        "from penstock import pipeline, task\n@task\ndef count() -> int:\n    return 2\n"
+        "@pipeline\ndef flow():\n    if count():\n        count()\n"
+    )
+    with pytest.raises(DefinitionError, match="yet to run") as refused:
+        written(source, "flow", dialect)
+    assert str(refused.value.where).endswith(":7")
+
+
+@pytest.mark.parametrize(
+    ("body", "dialect", "message"),
+    [
+        ("    one.options(failure_threshold=1).map([1, 2])", "airflow", "'one' goes on though some of its items"),
+        ("    one.options(failure_threshold=1).map([1, 2])", "prefect", "'one' goes on though some of its items"),
+        ("    inner.map([[1], [2]])", "airflow", "'one' is mapped inside a body that is mapped"),
+        ("    one(object())", "prefect", "'one' is given an object of class builtins.object"),
+        ("    with on_exit(last):\n        one(1)", "airflow", "'last' takes penstock's Outcome"),
+    ],
+)
+def test_what_the_target_cannot_say_is_refused(file: Make, body: str, dialect: str, message: str) -> None:
+    source = file(
+        "from penstock import on_exit, pipeline, task\n@task\ndef one(x):\n    return x\n@task\ndef last(outcome):\n"
+        "    return 1\n@pipeline\ndef inner(xs):\n    return one.map(xs)\n@pipeline\ndef flow():\n" + body + "\n"
+    )
+    with pytest.raises(DefinitionError, match=message):
+        written(source, "flow", dialect)
+
+
+@pytest.mark.parametrize(
+    ("option", "dialect", "grade", "how"),
+    [
+        ("memory='2GB'", "airflow", "changed", "those of the worker"),
+        ("retry_on=OSError, retries=1", "prefect", "changed", "retried after any exception"),
+        ("retries=3", "airflow", "exact", ""),
+        ("pools={'db': 2}", "airflow", "exact", ""),
+        ("pools={'db': 2}", "prefect", "changed", "limits of concurrency"),
+    ],
+)
+def test_what_is_different_is_told(file: Make, option: str, dialect: str, grade: str, how: str) -> None:
+    source = file(
+        f"from penstock import pipeline, task\n@task({option})\ndef one() -> int:\n    return 1\n"
+        "@pipeline\ndef flow():\n    one()\n"
+    )
+    (account,) = [each for each in written(source, "flow", dialect).accounts if each.node == "one"]
+    assert account.grade == grade
+    assert how in account.how
+
+
+def test_schedules_are_written(file: Make) -> None:
+    source = file(
+        "from penstock import cron, pipeline, task, trigger\n@task\ndef one():\n    return 1\n"
+        "@pipeline\ndef flow():\n    one()\n"
+        'nightly = trigger(flow, cron("0 2 * * *", zone="Europe/Berlin"), missed="all", at_most=1)\n'
+    )
+    module = load_module(str(source))
+    pipeline, nightly = module.flow, module.nightly.named("nightly").noun
+
+    def text(dialect: str) -> str:
+        write = named(dialect).write
+        assert write is not None
+        return write(Export(pipeline.define({}), (nightly,))).text
+
+    assert 'schedule="0 2 * * *"' in text("airflow")
+    assert "catchup=True" in text("airflow")
+    assert 'tzinfo=ZoneInfo("Europe/Berlin")' in text("airflow")
+    assert '.serve(name="nightly", schedule=Cron("0 2 * * *", timezone="Europe/Berlin"), limit=1)' in text("prefect")
+    again = load_module(str(file(text("penstock"))))
+    assert msgspec.structs.replace(again.nightly.noun, location=None, name="nightly") == msgspec.structs.replace(
+        nightly, location=None
+    )
+
+
+def test_commands_and_approvals_come_back_as_they_were(file: Make) -> None:
+    source = file(
+        "from penstock import approval, command, pipeline, wait_for_duration\n"
+        'count = command("wc -c < {path} | tr -d x", outputs=int, retries=2)\n'
+        'listing = command(["ls", "{folder}"], inputs={"folder": str}, outputs=list[str], name="listing")\n'
+        "@pipeline\ndef flow(path: str = 'a'):\n    size = count(path)\n"
+        "    agreed = approval('Ship it?', form={'share': (float, 0.5)}, deadline=60)(size=size)\n"
+        "    waited = wait_for_duration(2, after=agreed)\n"
+        "    return listing.options(after=waited)(path)\n"
+    )
+    again = file(written(source, "flow", "penstock").text)
+    assert compared(graph_of(again, "flow")) == compared(graph_of(source, "flow"))
+
+
+def test_records_go_through_airflow_in_parts(file: Make) -> None:
+    source = file(
+        "from typing import NamedTuple\nfrom penstock import pipeline, task\nclass Two(NamedTuple):\n    a: int\n    b: int\n"
+        "@task\ndef two() -> Two:\n    return Two(1, 2)\n@task\ndef one(x: int) -> int:\n    return x\n"
+        "@pipeline\ndef flow():\n    return one(two().b)\n"
+    )
+    made = written(source, "flow", "airflow")
+    assert '    return {"a": found.a, "b": found.b}\n' in made.text
+    assert '    return one(two_result["b"])\n' in made.text
+    assert {account.grade for account in made.accounts if account.node} == {"exact"}
+
+
+def test_airflow_fails_a_run_though_its_last_task_tolerates_failures(file: Make) -> None:
+    source = file(
+        "from penstock import pipeline, task\n@task\ndef one():\n    raise ValueError\n@task\ndef last():\n    return 1\n"
+        "@pipeline\ndef flow():\n    return last.options(join='all_done', after=one())()\n"
+    )
+    lines = written(source, "flow", "airflow").text.splitlines()
+    assert lines.index("    watched = watcher()") < lines.index("    return last_result")
+
+
+def test_values_are_written_as_literals() -> None:
+    imports = Imports()
+    for value in (
+        *(None, True, -1, 2.5, "it's", 'say "so"', b"x", (1,), [], {"a": (1, [2])}, {1, 2}, frozenset({3})),
+        *(datetime(2026, 1, 2, 3, tzinfo=UTC), date(2026, 1, 2), timedelta(hours=2), Decimal("1.5"), float("inf")),
+    ):
+        text = literal(value, imports)
+        names: dict[str, Any] = {}
+        exec(imports.text(), names)
+        assert eval(text, names) == value
+
+
+def test_long_lines_are_broken_in_their_brackets() -> None:
+    line = f"found = call({', '.join(f'argument_{n}=value_{n}' for n in range(12))})"
+    parts = broken([line])
+    assert parts[0] == "found = call("
+    assert all(part.endswith(",") for part in parts[1:-1])
+    assert ast.dump(ast.parse("\n".join(parts))) == ast.dump(ast.parse(line))
+    condition = f"if ({' + '.join(['a_long_name'] * 12)}) > 1:"
+    assert ast.dump(ast.parse("\n".join([*broken([condition]), "    pass"]))) == ast.dump(
+        ast.parse(f"{condition}\n    pass")
+    )
