@@ -32,8 +32,9 @@ $(VENV)/.ready-%: $(RECIPE)
 demo: $(VENV)/.ready-demo
 	@$(BIN)/penstock run examples/training/pipeline.py $(ARGS)
 
+# In two processes, each with whole files; ARGS="-n 0" for one.
 test: $(VENV)/.ready-dev
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 slow: $(VENV)/.ready-dev
 	@$(BIN)/python -m pytest -m slow $(ARGS)

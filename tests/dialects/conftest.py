@@ -80,17 +80,30 @@ def told(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=clean, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
+#: pipelines in modules whose names other tests use as well
+CORPUS = Path(__file__).with_name("corpus")
 #: a dialect of another package, with the entry point by which it is found
 INSTALLED = Path(__file__).with_name("installed")
 
 
+@pytest.fixture(autouse=True)
+def forgotten(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """What a test loads from files of its own is forgotten afterwards, as are the folders that it was found in."""
+    modules, path = set(sys.modules), list(sys.path)
+    yield
+    sys.path[:] = path
+    places = (str(CORPUS), str(INSTALLED), str(tmp_path_factory.getbasetemp()))
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(places):
+            del sys.modules[name]
+
+
 @pytest.fixture
 def toyflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Path]:
-    """A folder to work in, where the dialect `toyflow` of another package is installed. What is loaded meanwhile is
-    forgotten afterwards."""
+    """A folder to work in, where the dialect `toyflow` of another package is installed."""
     from penstock.dialects import recognition
 
-    modules, finders = dict(sys.modules), list(sys.meta_path)
+    finders = list(sys.meta_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(INSTALLED), *sys.path])
     monkeypatch.setenv("PYTHONPATH", str(INSTALLED))
@@ -100,7 +113,3 @@ def toyflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Path]:
     yield tmp_path
     recognition.dialects.cache_clear()
     sys.meta_path[:] = finders
-    places = (str(tmp_path), str(INSTALLED))
-    for name in set(sys.modules) - set(modules):
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(places):
-            del sys.modules[name]

@@ -17,6 +17,16 @@ from penstock.errors import DefinitionError, TargetError
 from penstock.model.work import Imported
 
 GROUP = "penstock.dialects"
+#: penstock's own dialects, and the packages that they are in. The environment of a task imports penstock from where it is,
+#: without the record of an installation, which has the entry points.
+OWN = {
+    "airflow": "airflow",
+    "argo": "argo",
+    "kfp": "kfp",
+    "penstock": "native",
+    "prefect": "prefect",
+    "yaml": "yaml",
+}
 #: how penstock's own Python is called where a dialect is asked for
 NATIVE = "penstock"
 #: between the name of a dialect and the file that is to be read in it, in a target
@@ -27,10 +37,12 @@ _MARK = "+"
 def dialects() -> Mapping[str, Dialect]:
     """Every dialect that is installed, by name. Raises DefinitionError for one that does not load."""
     # most files are penstock's own, and need none of it
-    from importlib.metadata import entry_points
+    from importlib.metadata import EntryPoint, entry_points
 
     found: dict[str, Dialect] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+    own = [EntryPoint(name, f"penstock.dialects.{package}:DIALECT", GROUP) for name, package in OWN.items()]
+    points = {each.name: each for each in (*own, *entry_points(group=GROUP))}
+    for _, point in sorted(points.items()):
         try:
             found[point.name] = point.load()
         except Exception as error:
