@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import importlib
 import re
 import sys
-import sysconfig
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,8 +28,6 @@ from penstock.model.place import Location
 
 #: the attribute of a module that holds what was made while it was loaded
 MADE = "__penstock_made__"
-
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 #: the dialect of the file that imports something at the moment
 _importing: ContextVar[Dialect | None] = ContextVar("_importing", default=None)
@@ -247,7 +245,16 @@ def not_covered(dialect: Dialect, what: str, remedy: str = "") -> NotCoveredErro
 
 def _is_of_library(path: Sequence[str] | None) -> bool:
     """Whether a module is looked for in a package of a library, by where that is."""
-    return path is not None and all(each.startswith(_LIBRARIES) for each in path) and not _asked.get()
+    return path is not None and all(each.startswith(_libraries()) for each in path) and not _asked.get()
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    """The folders of what is not the user's own."""
+    # it takes milliseconds to load
+    import sysconfig
+
+    return tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 class _OwnModules:
@@ -263,7 +270,7 @@ class _OwnModules:
         if spec is None or type(spec.loader) is not SourceFileLoader or spec.origin is None:
             return None
         if name != _asked.get() and (
-            spec.origin.startswith(_LIBRARIES) or not imports_any(Path(spec.origin), dialect.roots)
+            spec.origin.startswith(_libraries()) or not imports_any(Path(spec.origin), dialect.roots)
         ):
             return None
         spec.loader = ForeignLoader(name, spec.origin, dialect)
