@@ -3,6 +3,36 @@
 from __future__ import annotations
 
 BODIES = {
+    "values of another flow": (
+        "@task\ndef same(x): return {'id': x}\n@flow\ndef part():\n    return [same.submit(x).result() for x in (1, 1, 2)]\n"
+        "@flow\ndef f():\n    found = part()\n    return [len({each['id'] for each in found}), len(set(each['id'] for each in part()))]\n",
+        [2, 2],
+        {
+            "part/same": "succeeded",
+            "part/same-2": "cached",
+            "part/same-3": "succeeded",
+            "part-2/same": "cached",
+            "part-2/same-2": "cached",
+            "part-2/same-3": "cached",
+        },
+    ),
+    "the name of the flow in a task": (
+        "from prefect.runtime import flow_run\n@task\ndef named(): return flow_run.flow_name\n@flow\ndef f(): named()\n",
+        None,
+        {"named": "failed"},
+    ),
+    "an artifact that is not awaited": (
+        "from prefect.artifacts import create_markdown_artifact as create\n@flow\nasync def f():\n"
+        "    create('text', _sync=True)\n    return 1\n",
+        1,
+        {"artifact-markdown": "succeeded"},
+    ),
+    "a dict under numbers": (
+        "@task\ndef same(x): return x\n@flow\ndef f():\n    found = {x: same(x) for x in (1, 2)}\n"
+        "    return [same(found)[2], same({3: same.submit(4)})[3]]\n",
+        [2, 4],
+        dict.fromkeys(["same", "same-2", "same-3", "same-4", "same-5"], "succeeded"),
+    ),
     "a failure that nobody looks at": (
         "@task\ndef bad(): raise ValueError\n@flow\ndef f():\n    bad.submit()\n    return 1\n",
         1,
@@ -80,4 +110,16 @@ BODIES = {
         3,
         {"same": "succeeded"},
     ),
+}
+
+#: what is not covered, and what the error names
+REFUSED = {
+    "from prefect.workers.base import BaseWorker\nclass Own(BaseWorker): ...": "prefect.workers.base.BaseWorker",
+    "from prefect.events import Resource\n@flow\ndef f(): return Resource": "prefect.events.Resource",
+    "import prefect\n@prefect.taks\ndef t(): ...": "prefect.taks",
+    "from prefect import Parameter": "prefect.Parameter",
+    "from prefect.automations import Automation\nAutomation(name='a')": "the automation 'a'",
+    "@task\ndef t(): ...\nt.delay()": r"t\.delay\(\)",
+    "from prefect.schedules import Cron\nCron('0 9 * * *', day_or=False)": "day_or=False",
+    "flow.from_source('https://example.org/r.git', entrypoint='a.py:f')": "from_source",
 }

@@ -243,3 +243,13 @@ def test_times_of_a_run_before(project: Path) -> None:
     assert past.at(logical_time=at).run().result["before"] == ["2024-03-04", None]
     after = past.at(logical_time=at + timedelta(days=2)).run().result["before"]
     assert after == ["2024-03-06", "2024-03-04 00:00:00+00:00"]
+
+
+def test_a_dag_of_airflow_2_that_says_nothing_of_a_schedule_runs_every_day() -> None:
+    found = read('dag("silent")\ndag("never", start_date=None)\ndag("none", schedule_interval=None)\n')
+    assert set(found) == {"silent"}
+    assert first(found["silent"]) == [("03-02 00:00", "03-01 00:00"), ("03-03 00:00", "03-02 00:00")]
+
+
+def test_a_dag_of_airflow_3_that_says_nothing_of_a_schedule_has_none() -> None:
+    assert read('dag("silent")\n', head=HEAD.replace("from airflow import DAG", "from airflow.sdk import DAG")) == {}

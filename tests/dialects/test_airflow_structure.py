@@ -289,3 +289,71 @@ def test_what_is_wrong_is_told_with_its_line(read: Reader, body: str, message: s
 
     assert message in str(caught.value)
     assert ".py:" in str(caught.value)
+
+
+def test_a_task_that_depends_on_the_past_follows_the_run_before(read: Reader, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    text = f"""
+from pathlib import Path
+
+def marked():
+    return Path({str(mark)!r}).read_text()
+
+with DAG("it", start_date=datetime(2024, 1, 1), schedule=None):
+    P("a", marked, depends_on_past=True)
+"""
+    pipeline = read(text, whole=True)
+    days = [f"2024-01-0{day}T00:00:00+00:00" for day in (1, 2)]
+
+    first = ran(pipeline.at(logical_time=days[0]))
+    mark.write_text("there")
+    second = ran(pipeline.at(logical_time=days[1]))
+
+    assert states(first) == {"a.past": "succeeded", "a": "failed"}
+    assert states(second) == {"a.past": "failed", "a": "upstream_failed"}
+
+
+def test_what_is_said_to_no_effect_is_listed(read: Reader) -> None:
+    pipeline = read(
+        """
+from airflow.operators.python import PythonVirtualenvOperator
+from airflow.sensors.date_time import DateTimeSensor
+PythonVirtualenvOperator(task_id="v", python_callable=boom, serializer="dill", venv_cache_path="/x", inherit_env=False)
+DateTimeSensor(task_id="d", target_time="2024-01-01T00:00:00+00:00", deferrable=True)
+"""
+    )
+    said = {each.what for each in pipeline.ignored}
+    assert {f"the task 'v': {name}" for name in ("serializer", "venv_cache_path", "inherit_env")} <= said
+    assert "the task 'd': deferrable" in said
+
+
+def test_an_exit_code_skips_a_function_in_an_environment(read: Reader) -> None:
+    pipeline = read(
+        """
+from airflow.operators.python import PythonVirtualenvOperator
+def leave():
+    raise SystemExit(7)
+PythonVirtualenvOperator(task_id="v", python_callable=leave, skip_on_exit_code=7)
+"""
+    )
+    assert states(ran(pipeline)) == {"v": "skipped"}
+
+
+def test_a_key_of_multiple_outputs_is_pulled(read: Reader) -> None:
+    pipeline = read(
+        """
+@task(multiple_outputs=True)
+def pair():
+    return {"x": 1, "y": 2}
+@task
+def pulled(ti=None):
+    return [ti.xcom_pull(task_ids="pair", key="x"), ti.xcom_pull(task_ids="pair")]
+pair() >> pulled()
+"""
+    )
+    assert ran(pipeline).outputs == {"pulled": [1, {"x": 1, "y": 2}]}
+
+
+def test_a_value_that_contains_itself_is_refused(read: Reader) -> None:
+    with pytest.raises(DefinitionError, match="contains itself"):
+        read("ring = [1]\nring.append(ring)\nP('p', lambda given: len(given), op_args=[ring])")

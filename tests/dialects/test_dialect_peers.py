@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PINS
+from dialect_peers import PINS
 
 
 @pytest.mark.parametrize("name", PINS)

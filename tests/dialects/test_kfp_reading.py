@@ -498,6 +498,8 @@ def test_container_components_become_containers() -> None:
         ("read(data=model().output)", "takes system.Dataset@0.0.1, and is given system.Model@0.0.1"),
         ("text(s=write(content='a').output)", "takes STRING, and is given system.Dataset"),
         ("number()", "the component number needs x"),
+        ("number(x=number(x=1).outputs['x'])", "number has no output 'x'; its outputs are: Output"),
+        ("number(x=number(x=1).output + 1)", "what Output is is not known"),
         ("number(y=1)", "has no input 'y'; it has: x"),
         ("number(1)", "takes arguments by their names"),
         ("number(x=1).outputs.output if number(x=1).output else 0", "whether Output is true is not known"),

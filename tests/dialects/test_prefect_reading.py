@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect_bodies import BODIES
+from prefect_bodies import BODIES, REFUSED
 
 from penstock import DefinitionError
 from penstock.errors import NotCoveredError, ParameterError, TargetError
@@ -504,27 +504,73 @@ def test_what_has_no_effect_is_told(written: Written) -> None:
     }
 
 
-REFUSED = {
-    "from prefect.workers.base import BaseWorker": "the module prefect.workers.base",
-    "from prefect.events import ResourceSpecification": "prefect.events.ResourceSpecification",
-    "from prefect.automations import Automation\nAutomation(name='a')": "the automation 'a'",
-    "@task\ndef t(): ...\nt.delay()": r"t\.delay\(\)",
-    "from prefect.schedules import Cron\nCron('0 9 * * *', day_or=False)": "day_or=False",
-    "flow.from_source('https://example.org/r.git', entrypoint='a.py:f')": "from_source",
-}
-
-
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_is_not_covered_stops_with_its_line(text: str, written: Written) -> None:
     file = written(text)
     with pytest.raises(NotCoveredError, match=REFUSED[text]) as caught:
-        load_pipeline(str(file))
+        load_pipeline(str(file)).graph()
     assert caught.value.where is not None and "flows.py:" in caught.value.where
 
 
+def test_what_is_imported_and_not_used_is_no_obstacle(written: Written) -> None:
+    file = written("""
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+        try:
+            from prefect.gone import there
+        except ImportError:
+            there = False
+
+        @task
+        def told(): return there
+
+        @flow
+        def fine(): return told()
+
+        if __name__ == "__main__":
+            with temporary_settings({PREFECT_API_URL: ""}):
+                fine()
+    """)
+    assert result(ran(file)) is False
+    assert {each.what for each in load_pipeline(str(file)).ignored} == {
+        "prefect.settings.PREFECT_API_URL",
+        "prefect.settings.temporary_settings",
+    }
+
+
+def test_what_a_script_calls_its_flow_with(written: Written) -> None:
+    file = written("""
+        from dataclasses import dataclass
+        from pathlib import Path
+
+        COUNT = 3
+
+        @dataclass
+        class Settings:
+            depth: int
+
+        @flow
+        def started_so(count: int, settings: Settings, path: Path, rows: list[int]):
+            return [count, settings.depth, str(path), rows]
+
+        if __name__ == "__main__":
+            path = Path("a.csv")
+            started_so(COUNT, Settings(depth=2), path=path, rows=[COUNT, -1])
+    """)
+    document = ran(file)
+    assert result(document) == [3, 2, "a.csv", [3, -1]]
+    assert document["pipeline"] == "started-so"
+
+
 def test_wrong_options_and_parameters(written: Written) -> None:
-    with pytest.raises(DefinitionError, match="a task has no option 'retry'; did you mean 'retries'"):
-        load_pipeline(str(written("@task(retry=3)\ndef t(): ...\n", "options.py")))
+    for option, told in {
+        "retry=3": "a task has no option 'retry'; did you mean 'retries'",
+        "retries='three'": "retries must be a whole number, not 'three'",
+        "retries=1, retry_delay_seconds={'a': 1}": "retry_delay_seconds must be a number of seconds",
+        "timeout_seconds='soon'": "timeout_seconds must be a number of seconds, not 'soon'",
+    }.items():
+        with pytest.raises(DefinitionError, match=told) as caught:
+            load_pipeline(str(written(f"@task({option})\ndef t(): ...\n", "options.py")))
+        assert "options.py:2" in str(caught.value.where)
     file = written("@flow\ndef f(x: int): return x\n")
     with pytest.raises(ParameterError, match="x: "):
         load_pipeline(str(file)).run(x="many")

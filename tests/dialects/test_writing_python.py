@@ -20,7 +20,8 @@ from penstock.dialects.recognition import named
 from penstock.errors import DefinitionError
 from penstock.model.graph import Graph, PipelineAction
 from penstock.model.place import Location
-from penstock.registering.loading import load_module, pipelines_in
+from penstock.registering.exporting import exported
+from penstock.registering.loading import load_module, load_pipeline, pipelines_in
 
 SHAPES = Path(__file__).with_name("written") / "shapes.py"
 NAMES = [
@@ -303,3 +304,170 @@ def test_long_lines_are_broken_in_their_brackets() -> None:
     assert ast.dump(ast.parse("\n".join([*broken([condition]), "    pass"]))) == ast.dump(
         ast.parse(f"{condition}\n    pass")
     )
+
+
+# What only another system has.
+
+
+ETL = """
+from datetime import datetime
+
+from airflow import DAG
+from airflow.operators.bash import BashOperator
+from airflow.operators.python import PythonOperator
+
+
+def extract(ti):
+    return ti.run_id
+
+
+with DAG("etl", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
+    extracted = PythonOperator(task_id="extract", python_callable=extract)
+    done = BashOperator(task_id="done", bash_command="echo done")
+    extracted >> done
+"""
+WAITING = """
+from prefect import flow, task
+
+
+@task
+def count() -> int:
+    return 3
+
+
+@task(retries=2)
+def step(n: int) -> int:
+    return n + 1
+
+
+@flow
+def climbing(start: int = 1):
+    total = start
+    while total < count.submit().result():
+        total = step(total)
+    return total
+"""
+NAMED = """
+from typing import NamedTuple
+
+from kfp import dsl
+
+
+@dsl.component
+def split(text: str) -> NamedTuple("Parts", [("first", str), ("count", int)]):
+    import os
+
+    return (os.environ["PREFIX"] + text.split()[0], len(text.split()))
+
+
+@dsl.pipeline(name="named")
+def named(text: str = "a b") -> str:
+    return split(text=text).set_env_variable("PREFIX", ">").outputs["first"]
+"""
+OUTPUTS = """
+from kfp import dsl
+from kfp.dsl import Dataset, Output
+
+
+@dsl.component
+def write(data: Output[Dataset]):
+    open(data.path, "w").close()
+
+
+@dsl.pipeline(name="outputs")
+def outputs():
+    write()
+"""
+
+
+def exported_of(tmp_path: Path, name: str, text: str, dialect: str, *, draft: bool = False) -> Any:
+    file = tmp_path / f"{name}.py"
+    file.write_text(text)
+    return exported(load_pipeline(str(file)), dialect, stem="it", draft=draft).written
+
+
+@pytest.mark.parametrize("dialect", ["penstock", "prefect", "argo", "kfp"])
+def test_what_takes_the_context_of_airflow_is_refused_for_that_reason(tmp_path: Path, dialect: str) -> None:
+    with pytest.raises(
+        DefinitionError, match=r"'extract' cannot .*: it takes Airflow's context, which only Air"
+    ) as told:
+        exported_of(tmp_path, f"etl_{dialect}", ETL, dialect)
+    assert str(told.value.where).endswith(f"etl_{dialect}.py:14")
+
+
+@pytest.mark.parametrize("dialect", ["penstock", "prefect", "airflow"])
+def test_what_takes_artifacts_of_kubeflow_is_refused_for_that_reason(tmp_path: Path, dialect: str) -> None:
+    with pytest.raises(DefinitionError, match="takes 'data', an artifact to write, which is only in Kubeflow"):
+        exported_of(tmp_path, f"outputs_{dialect}", OUTPUTS, dialect)
+
+
+@pytest.mark.parametrize("dialect", ["penstock", "prefect", "airflow"])
+def test_components_keep_their_named_outputs_and_variables(tmp_path: Path, dialect: str) -> None:
+    text = exported_of(tmp_path, f"named_{dialect}", NAMED, dialect).text
+    assert 'with patch.dict(os.environ, {"PREFIX": ">"}):' in text
+    assert 'return dict(zip(("first", "count"), split(text=text), strict=True))' in text
+    again = tmp_path / f"again_{dialect}.py"
+    again.write_text(text)
+    run = load_pipeline(str(again)).options(executor="inline", progress=False, home=str(tmp_path / "home")).run()
+    made = [each["value"] for task in run.document["tasks"] for each in task["outputs"].values()]
+    assert any(each == ">a" or (isinstance(each, dict) and each.get("first") == ">a") for each in made)
+
+
+def test_a_draft_leaves_what_cannot_be_written_to_be_finished(tmp_path: Path) -> None:
+    found = exported_of(tmp_path, "etl_draft", ETL, "penstock", draft=True)
+    assert {each.node: each.grade for each in found.accounts} == {"extract": "opaque", "done": "exact"}
+    assert "    #     def extract(ti):\n    #         return ti.run_id\n" in found.text
+    assert '    #     extracted = PythonOperator(task_id="extract", python_callable=extract)\n' in found.text
+    assert "takes Airflow's context" in found.text
+    again = tmp_path / "etl_native.py"
+    again.write_text(found.text)
+    graph = graph_of(again, "etl")
+    assert [(node.id, set(node.upstream())) for node in graph.nodes] == [("extract", set()), ("done", {"extract"})]
+
+
+def test_a_draft_of_a_dynamic_flow_shows_its_body(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match="depends on the value of something that has yet to run"):
+        exported_of(tmp_path, "climbing_strict", WAITING, "penstock")
+    found = exported_of(tmp_path, "climbing_draft", WAITING, "penstock", draft=True)
+    assert [each.grade for each in found.accounts] == ["opaque"]
+    assert "    #             total = step(total)\n" in found.text
+    assert "@task(retries=2)\ndef step(n: int) -> int:" in found.text
+    assert "raise NotImplementedError(" in found.text
+
+
+@pytest.mark.parametrize("dialect", ["argo", "kfp"])
+def test_a_command_that_is_skipped_by_its_exit_code_is_changed(tmp_path: Path, dialect: str) -> None:
+    only = ETL.replace("extracted >> done", "").replace("    extracted = Py", "    # Py")
+    found = exported_of(tmp_path, f"skipped_{dialect}", only, dialect)
+    account = next(each for each in found.accounts if each.node == "done")
+    assert (account.grade, "the exit code 99 " in account.how) == ("changed", True)
+
+
+def test_a_node_does_not_name_what_it_takes_a_result_of_once_more(tmp_path: Path) -> None:
+    text = """
+from datetime import datetime
+
+from airflow.sdk import dag, task
+
+
+@task
+def one() -> int:
+    return 1
+
+
+@task
+def two(number: int) -> int:
+    return number
+
+
+@dag(schedule=None, start_date=datetime(2024, 1, 1))
+def twice():
+    first = one()
+    second = two(first)
+    first >> second
+
+
+twice()
+"""
+    found = exported_of(tmp_path, "twice", text, "penstock").text
+    assert "two(" in found and "after=" not in found

@@ -11,6 +11,7 @@ from penstock.errors import DefinitionError
 from penstock.registering.loading import load_pipeline
 
 CODE = "def one():\n    return 1\ndef two(a, b):\n    return a\ndef pair(one):\n    return one\n"
+CODE += "def typed(count: int):\n    return count\ndef shown():\n    return {'rows': [1], 'size': 1}\n"
 
 
 def _told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> str:
@@ -80,6 +81,27 @@ def _told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> str:
         ),
         ("stages: [{name: one}]\nnotifications: {on_failure: {email: nobody}}\n", "'nobody' is no e-mail address"),
         ("stages: [{name: one}]\nnotifications: {on_failure: {slack: my.site}}\n", "must begin with https://"),
+        (
+            "stages: [{name: one}]\nnotifications: {on_failure: {slack: {url: 'env:X', text: '{duration:zz}'}}}\n",
+            "text cannot be filled in",
+        ),
+        # what is no YAML
+        ("stages:\n  - {name: one, depends_on: [a}\n", "flow.yaml:2:29: this is not YAML: a list that begins with ["),
+        ("stages:\n  - {name: one\n", "flow.yaml:2:5: this is not YAML: a mapping that begins with {"),
+        ("stages:\n  - name: 'one\n", "flow.yaml:2:11: this is not YAML: a text in quotes does not end"),
+        ("stages: [{name: one}]\nschedule:\n  cron: * 2 * * *\n", 'Write it in quotes, as in cron: "* * * * *".'),
+        ("stages:\n  - name: one\n   timeout: 3\n", "Indent all keys of a mapping alike"),
+        ("stages: [{name: one}]\n---\nstages: [{name: one}]\n", "Write each pipeline into a file of its own."),
+        ("stages:\n  - name: one\n    description: a\0b\n", "flow.yaml:3:19: this is not YAML: the character #x0000"),
+        # what would have been taken for something else, or for nothing
+        ("stages:\n  - {name: one, environment: [A=1]}\n", "environment must be a mapping, not a list"),
+        ("stages:\n  - {name: one, map: {x: [1]}}\n", "flow.yaml:2:26: one() takes no 'x'"),
+        (
+            "stages:\n  - {name: two, map: {a: [1], b: [1, 2]}}\n",
+            "the lists to map over have different lengths: a has 1, b has 2",
+        ),
+        ("stages:\n  - {name: typed, inputs: {count: many}}\n", "typed() takes count: int, and is given 'many'"),
+        ("stages:\n  - {name: one, retry: 3}\n", "there is no 'retry' in a stage; did you mean 'retries'?"),
     ],
 )
 def test_a_mistake(text: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +132,52 @@ def test_a_mistake_in_an_expression(condition: str, told: str, tmp_path: Path, m
 def test_the_column_is_that_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "stages:\n  - name: one\n  - name: pair\n    inputs: {one: '${1 + nope}'}\n"
     assert _told(tmp_path, monkeypatch, text).startswith("flow.yaml:4:26: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("shown.rows.first", "'shown.rows.first' may be a text, or a part of shown"),
+        ("shwon.rows", "there is no 'shwon.rows'; did you mean 'shown.rows'?"),
+        ("shown.row", "there is no 'shown.row'; did you mean 'shown.rows'?"),
+        ("parameters.size", "'parameters.size' may be a text, or a part of parameters"),
+        ("${shown.roows}", "the stage 'shown' has no output 'roows'; did you mean 'rows'?"),
+        ("${shown['total']}", "It has: rows, size."),
+    ],
+)
+def test_what_all_but_names_an_output(given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f'parameters: {{size: 1}}\nstages:\n  - name: shown\n  - name: pair\n    inputs: {{one: "{given}"}}\n'
+    message = _told(tmp_path, monkeypatch, text)
+    assert message.startswith("flow.yaml:5:")
+    assert told in message
+
+
+def test_an_unknown_key_is_not_blamed_for_what_it_was_to_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = _told(tmp_path, monkeypatch, "stages:\n  - name: one\n  - {name: pair, dependson: [one]}\n")
+    assert "did you mean 'depends_on'?" in told
+    assert "nothing says what" not in told
+
+
+def test_a_cron_expression_and_its_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "stages: [{name: one}]\nschedule:\n  cron: 0 25 * * *\n  timezone: Mars/Base\n"
+    told = _told(tmp_path, monkeypatch, text)
+    assert "flow.yaml:3:9: in the cron expression" in told
+    assert "flow.yaml:4:13: there is no time zone 'Mars/Base'" in told
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flow.yaml").write_bytes("stages:\n  - name: trän\n".encode("latin-1"))
+    with pytest.raises(DefinitionError, match=r"flow.yaml:2:13: the file is not UTF-8: a byte 0xe4"):
+        load_pipeline("flow.yaml")
+
+
+def test_no_more_is_told_than_anybody_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = "".join(f"  - {{name: s{number}, rnu: ls}}\n" for number in range(150))
+    told = _told(tmp_path, monkeypatch, f"stages:\n{stages}")
+    assert "300 things are wrong" in told
+    assert told.count("did you mean 'run'?") <= 100
+    assert "and 200 more" in told
 
 
 def test_what_could_be_several_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from penstock.app import Pipeline
 from penstock.dialects.yaml.reading import claims
+from penstock.errors import DefinitionError
 from penstock.model.action import CommandAction, ContainerAction
 from penstock.model.expression import Apply, Constant, Get, Item, Output, Parameter
 from penstock.model.graph import Node, Wait
@@ -329,6 +330,59 @@ def test_a_schedule_is_a_trigger(write: Write) -> None:
 def test_what_has_no_effect_is_told(write: Write) -> None:
     pipeline = write("pipeline: {name: x, version: '1.2', owner: me}\nstages: [{name: one}]", ONE)
     assert [each.what for each in pipeline.ignored] == ["pipeline.version: 1.2", "pipeline.owner: me"]
+
+
+def test_what_is_said_of_a_parameter_is_listed(write: Write) -> None:
+    pipeline = write("parameters: {rate: {type: float, description: how fast}}\nstages: [{name: one}]\n", ONE)
+    assert [each.what for each in pipeline.ignored] == ["the description of the parameter rate: how fast"]
+
+
+def test_an_output_of_the_name_of_a_part_of_it(write: Write) -> None:
+    code = "def one():\n    return dict(metrics=dict(metrics=3))\ndef two(x):\n    return x\n"
+    text = """
+        pipeline: {name: flow, outputs: {two: two}}
+        stages:
+          - {name: one, outputs: [metrics]}
+          - {name: two, inputs: {x: "${one.metrics.metrics.metrics}"}}
+    """
+    assert _outputs(write(text, code)) == {"two": 3}
+
+
+def test_a_wrapped_function_may_return_what_its_code_does_not_show(write: Write) -> None:
+    code = """
+        import functools
+
+        def doubled(function):
+            @functools.wraps(function)
+            def call():
+                return {name * 2: value for name, value in function().items()}
+            return call
+
+        @doubled
+        def one():
+            return {"a": 1}
+    """
+    text = "pipeline: {name: flow, outputs: {x: '${one.aa}'}}\nstages: [{name: one}]\n"
+    assert _outputs(write(text, code)) == {"x": 1}
+
+
+def test_a_function_with_variables_is_not_written_without_them(write: Write) -> None:
+    from penstock.registering.exporting import exported
+
+    pipeline = write("stages:\n  - {name: one, environment: {MODE: fast}}\n", ONE)
+    assert "environment: {MODE: fast}" in exported(pipeline, "yaml", stem="flow").written.text
+    with pytest.raises(DefinitionError, match="'one' cannot be written for Prefect"):
+        exported(pipeline, "prefect", stem="flow")
+
+
+def test_what_a_stage_gives_is_of_the_type_that_another_takes(write: Write) -> None:
+    code = (
+        "from pathlib import Path\ndef one() -> str:\n    return ''\ndef two(one: int, path: Path):\n    return one\n"
+    )
+    with pytest.raises(DefinitionError) as caught:
+        write("stages:\n  - name: one\n  - {name: two, inputs: {one: one, path: a.csv}}\n", code)
+    assert "flow.yaml:3:31: two() takes one: int, and is given a value of type str" in str(caught.value)
+    assert "Write path: !path a.csv." in str(caught.value)
 
 
 def test_anchors_merges_and_long_names(write: Write) -> None:

@@ -182,8 +182,8 @@ class Drawing:
         names = self.names(kind, each)
         bindings = {name: self.expression(before, inputs, items) for name in names}
         if each is not None:
-            # what is mapped over may go unused
-            bindings |= {name: Item(name) for name in each.over if name == "a" or self.chance(0.8)}
+            # what is mapped over may go unused; a function takes nothing but `a`
+            bindings |= {name: Item(name) for name in each.over if name == "a" or (kind == "body" and self.chance(0.8))}
         key = self.task(kind, bindings, depth)
         self.count += 1
         asynchronous = key in self.functions and self.functions[key].asynchronous

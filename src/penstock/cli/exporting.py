@@ -91,7 +91,8 @@ def convert(
 ) -> None:
     """Show the pipeline in FILE, which is written for another system, beside its form in penstock's own Python.
 
-    What becomes of each node is told on stderr, as by penstock export.
+    What becomes of each node is told on stderr, as by penstock export. What penstock has no form for is opaque: a task that
+    is to be finished, with what it was as a comment.
     """
     from penstock.cli.export_view import side_by_side, unified_diff
     from penstock.dialects.recognition import NATIVE
@@ -99,7 +100,7 @@ def convert(
     with stdout_kept_clean():
         pipeline = _pipeline(target)
         file, text = _source(pipeline, target)
-        found = _exported(pipeline, NATIVE, assignments, output)
+        found = _exported(pipeline, NATIVE, assignments, output, draft=True)
     if output is not None or (strict and found.losses):
         sys.exit(_answered(found, output, strict=strict, force=force, as_json=as_json))
     if as_json:
@@ -119,10 +120,12 @@ def _pipeline(target: str) -> Pipeline[..., Any]:
     return load_target(target)
 
 
-def _exported(pipeline: Pipeline[..., Any], to: str, assignments: tuple[str, ...], output: Path | None) -> Exported:
+def _exported(
+    pipeline: Pipeline[..., Any], to: str, assignments: tuple[str, ...], output: Path | None, *, draft: bool = False
+) -> Exported:
     from penstock.registering.exporting import exported
 
-    return exported(pipeline, to, assignments, "" if output is None else output.name.partition(".")[0])
+    return exported(pipeline, to, assignments, "" if output is None else output.name.partition(".")[0], draft=draft)
 
 
 def _source(pipeline: Pipeline[..., Any], target: str) -> tuple[str, str]:

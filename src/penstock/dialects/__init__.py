@@ -50,6 +50,9 @@ class Export(NamedTuple):
     triggers: tuple[TriggerNoun, ...] = ()
     #: the stem of the file that it is written to; empty for none
     stem: str = ""
+    #: whether what cannot be written is left for a person to finish, graded `opaque`, rather than being an error. Only
+    #: penstock's own dialect does so
+    draft: bool = False
 
 
 #: how well a node is written: it says the same; another construct does the same; it does not quite do the same; it is

@@ -39,9 +39,12 @@ class Exported(NamedTuple):
         return list(dict.fromkeys(found))
 
 
-def exported(pipeline: Pipeline[..., Any], dialect: str, texts: Sequence[str] = (), stem: str = "") -> Exported:
+def exported(
+    pipeline: Pipeline[..., Any], dialect: str, texts: Sequence[str] = (), stem: str = "", *, draft: bool = False
+) -> Exported:
     """A pipeline in a dialect, together with the triggers of its file that start it. `texts` are values of parameters that
-    shape it, as `NAME=VALUE`, and `stem` is that of the file that it is to be written to.
+    shape it, as `NAME=VALUE`, and `stem` is that of the file that it is to be written to. As a `draft` in penstock's own
+    Python, what cannot be written is left to be finished, with its source as a comment.
 
     Raises DefinitionError for a dialect that there is not, or that is only read, for a graph that is not complete before
     it runs, and for what the dialect cannot say.
@@ -57,8 +60,9 @@ def exported(pipeline: Pipeline[..., Any], dialect: str, texts: Sequence[str] = 
     parameters = pipeline.signature.resolve(given={}, texts=parse_assignments(texts), partial=True)
     with composing(pipeline):
         definition = pipeline.define(parameters)
-    _check_whole(definition.graph)
-    written = write(Export(definition, tuple(_triggers_of(pipeline)), stem))
+    if not draft:
+        _check_whole(definition.graph)
+    written = write(Export(definition, tuple(_triggers_of(pipeline)), stem, draft))
     written = written._replace(text=f"{written.text.rstrip()}\n")
     _check_accounts(definition, written, dialect)
     return Exported(pipeline.name, dialect, written, pipeline.ignored)

@@ -190,10 +190,7 @@ def _load_file(file: Path, asked: str | None = None) -> ModuleType:
     path = file.resolve()
     dialect = dialect_of(path, asked)
     if file.suffix != ".py" and (dialect is None or dialect.execute is None):
-        raise TargetError(
-            f"{file} is neither a Python file nor in a dialect that penstock reads",
-            remedy=f"Pipelines are read in these: {', '.join(readable())}.",
-        )
+        raise unreadable(file)
     now = looked_at(path)
     spoken = "" if dialect is None else dialect.name
     same = (each for each in list(sys.modules.values()) if _state_of(each) == now)
@@ -377,6 +374,16 @@ def _named(module: ModuleType, found: dict[str, Pipeline[..., Any]], name: str, 
     )
 
 
+def unreadable(file: Path) -> TargetError:
+    """What to raise for a file that is not one of Python, and in no dialect that is read."""
+    remedy = f"Pipelines are read in these: {', '.join(readable())}."
+    if file.suffix in (".yaml", ".yml", ".json"):
+        remedy = "A pipeline in YAML has `pipeline:` and `stages:` at its top level. " + remedy
+    return TargetError(
+        f"{file} is neither a Python file nor in a dialect that penstock reads", where=f"{file}:1", remedy=remedy
+    )
+
+
 def near_files(file: Path) -> str | None:
     """What to say of a file that does not exist: one beside it that may be meant."""
     folder = file.parent
@@ -397,4 +404,5 @@ __all__ = [
     "place_of",
     "reading_of",
     "split_target",
+    "unreadable",
 ]

@@ -9,9 +9,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
-from penstock.dialects.recognition import dialect_of, in_dialect, readable, split_dialect
+from penstock.dialects.recognition import dialect_of, in_dialect, split_dialect
 from penstock.errors import TargetError
-from penstock.registering.loading import is_path, near_files, split_target
+from penstock.registering.loading import is_path, near_files, split_target, unreadable
 
 #: folders that are left out, wherever they are
 _LEFT_OUT = ("__pycache__", "tests", "test", "node_modules", "venv", "env", "build", "dist", "*.egg-info")
@@ -40,10 +40,7 @@ def places_of(target: str) -> list[Place]:
     path = Path(place).absolute()
     if path.is_file():
         if path.suffix != ".py" and dialect is None and dialect_of(path) is None:
-            raise TargetError(
-                f"{place} is neither a Python file nor in a dialect that penstock reads",
-                remedy=f"Pipelines are read in these: {', '.join(readable())}.",
-            )
+            raise unreadable(Path(place))
         return [Place(in_dialect(str(path.resolve()), dialect), name)]
     if not path.is_dir():
         raise TargetError(f"there is no file or folder {place}", remedy=near_files(Path(place)))

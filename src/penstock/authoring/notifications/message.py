@@ -56,6 +56,10 @@ def check_text(text: str, called: str) -> str:
         raise DefinitionError(
             f"{called} names {{{wrong}}}, which a message does not know", remedy=f"There are: {', '.join(FIELDS)}."
         )
+    try:
+        text.format_map({**dict.fromkeys(FIELDS, ""), "attempt": 1, "duration": 1.0})
+    except (ValueError, LookupError, TypeError) as error:
+        raise DefinitionError(f"{called} cannot be filled in: {error}: {text!r}") from None
     return text
 
 

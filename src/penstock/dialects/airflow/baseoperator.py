@@ -223,6 +223,11 @@ class BaseOperator(Ordered, metaclass=OperatorMeta):
     # What it is as a node.
 
     @property
+    def defers(self) -> bool:
+        """Whether the file says that Airflow's triggerer is to wait in its place."""
+        return bool(getattr(self, "deferrable", False))
+
+    @property
     def is_plain(self) -> bool:
         """Whether nothing of the file's own is asked before it or told after it."""
         return not self.conditions and not self.around

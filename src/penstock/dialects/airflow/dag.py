@@ -45,7 +45,7 @@ _NONE: Any = object()
 
 class DAG:
     """What a file says of a DAG, and its operators as they are added. `schedule` is what was given for it, by whichever
-    name; None for none."""
+    name; None for none, and `schedule_omitted` where not even that is said."""
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class DAG:
         self.default_args: dict[str, Any] = dict(default_args or {})
         self.start_date = start_date or self.default_args.get("start_date")
         self.end_date = end_date or self.default_args.get("end_date")
+        self.schedule_omitted = schedule is _NONE and schedule_interval is _NONE and timetable is None
         self.max_active_runs = max_active_runs
         self.dagrun_timeout = dagrun_timeout
         self.catchup = catchup

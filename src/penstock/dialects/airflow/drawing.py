@@ -457,6 +457,8 @@ class Drawing:
         drawn = self.seen(task)
         build = self.home(task).build
         others: Any = None
+        if drawn.gives == "value" and task.multiple_outputs:
+            others = self.optional(task)
         if drawn.gives == "pushed":
             others = Ref(Choose((Output(drawn.node, "xcoms"), Constant(None))), build)
         return (self.optional(task), others, drawn.mapped)

@@ -88,6 +88,8 @@ def note_ignored(dag: DAG) -> None:
                 dag.ignore(f"the task {task.task_id!r}: {name}", why, task.location)
             else:
                 dag.ignore(f"the DAG {dag.dag_id!r}: {name} in default_args", why)
+        if task.defers:
+            dag.ignore(f"the task {task.task_id!r}: deferrable", "a wait holds no worker", task.location)
         for name in ("start_date", "end_date"):
             if name in task.given and getattr(task, name) != getattr(dag, name):
                 dag.ignore(
@@ -101,7 +103,8 @@ def check_rule(task: BaseOperator) -> None:
     """Raise DefinitionError for a trigger rule that there is none of."""
     from penstock.dialects.airflow.rules import is_known, named
 
-    task.trigger_rule = named(task.trigger_rule)
+    # it may have been set after the task was made
+    task.trigger_rule = named(str(getattr(task.trigger_rule, "value", task.trigger_rule)))
     if not is_known(task.trigger_rule):
         raise DefinitionError(
             f"the task {task.task_id!r} has the trigger rule {task.trigger_rule!r}, which Airflow does not have",

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _MOMENT: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
+#: how often a DAG of Airflow 2 runs that says nothing of it
+_DAY: Final = timedelta(days=1)
 #: a moment before which nothing is due
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -84,6 +86,8 @@ def timetable_of(dag: DAG) -> Timetable:
 
     given = dag.schedule
     zone = _zone(dag)
+    if dag.schedule_omitted and dag.start_date is not None and generation(dag) == 2:
+        return DeltaDataIntervalTimetable(_DAY)
     if given is None or given == "None":
         return NullTimetable()
     if isinstance(given, Timetable):

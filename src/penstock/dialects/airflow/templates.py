@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from penstock.authoring.kinds.conversion import nearest
 from penstock.dialects.airflow.extras import needed
+from penstock.dialects.airflow.params import DagParam
 from penstock.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -58,6 +59,13 @@ def is_template(value: Any) -> bool:
 def templates_of(operator: BaseOperator) -> bool:
     """Whether rendering would change anything in the fields of an operator."""
     return any(True for _ in _sources(operator))
+
+
+def is_filled_in(operator: BaseOperator) -> bool:
+    """Whether rendering would change more in an operator than to put in values: parameters, and what tasks return."""
+    from penstock.dialects.airflow.xcomarg import XComArg
+
+    return any(not isinstance(part, (DagParam, XComArg)) for _, part in _sources(operator))
 
 
 def _parts(value: Any, seen: frozenset[int] = frozenset()) -> Iterator[Any]:
@@ -332,6 +340,8 @@ def names_of(operator: BaseOperator) -> Names:
                 remedy="Names of your own are given to the DAG as user_defined_macros=, and values as params=.",
             )
         found = _joined(found, each)
+    if any(isinstance(part, DagParam) for _, part in _sources(operator)):
+        found = _joined(found, Names(frozenset({"params"}), params=None))
     return found
 
 
@@ -418,6 +428,7 @@ __all__ = [
     "Literal",
     "Names",
     "environment",
+    "is_filled_in",
     "is_template",
     "literal",
     "names_of",

@@ -160,6 +160,21 @@ STRUCTURE: Mapping[str, Mapping[str, str]] = {
     "airflow.providers.cncf.kubernetes.operators.pod": _POD,
     "airflow.providers.cncf.kubernetes.operators.kubernetes_pod": _POD,
     "airflow.providers.docker.operators.docker": _DOCKER,
+    "airflow.contrib.operators.kubernetes_pod_operator": _POD,
+    "airflow.operators.docker_operator": _DOCKER,
+}
+
+#: modules by which a file is for several versions of Airflow -> those whose names they have
+_COMPATIBLE: Mapping[str, tuple[str, ...]] = {
+    "airflow.providers.common.compat.sdk": (
+        "airflow.exceptions",
+        "airflow.utils.state",
+        "airflow.utils.helpers",
+        "airflow.utils.log.logging_mixin",
+        "airflow.sdk",
+    ),
+    "airflow.providers.common.compat.assets": ("airflow.assets",),
+    "airflow.providers.common.compat.standard.operators": ("airflow.providers.standard.operators.python",),
 }
 
 
@@ -170,6 +185,8 @@ def vocabulary() -> Vocabulary:
     for source in (STRUCTURE, CONTEXT):
         for module, names in source.items():
             found.setdefault(module, {}).update(_placed(names.items()))
+    for module, others in _COMPATIBLE.items():
+        found.setdefault(module, {}).update({name: home for each in others for name, home in found[each].items()})
     return found
 
 

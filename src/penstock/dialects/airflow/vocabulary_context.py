@@ -67,6 +67,7 @@ _PYTHON = {"PythonSensor": "sensors.python"}
 _BASH = {"BashSensor": "sensors.bash"}
 _FILE = {"FileSensor": "sensors.filesystem"}
 _EXTERNAL = {
+    "ExternalTaskMarker": "operators.empty",
     "ExternalTaskSensor": "sensors.external_task",
     "ExternalTaskSensorLink": "baseoperator:BaseOperatorLink",
 }

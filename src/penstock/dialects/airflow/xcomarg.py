@@ -60,17 +60,8 @@ class XComArg(Ordered, metaclass=_Plain):
 
     @staticmethod
     def found_in(value: Any) -> Iterator[XComArg]:
-        """Those inside a value."""
-        if isinstance(value, XComArg):
-            yield value
-        elif isinstance(value, dict):
-            for each in cast("dict[Any, Any]", value).values():
-                yield from XComArg.found_in(each)
-        elif isinstance(value, (list, tuple, set, frozenset)):
-            for each in cast("Sequence[Any]", value):
-                yield from XComArg.found_in(each)
-        elif hasattr(value, "xcom_args"):
-            yield from value.xcom_args()
+        """Those inside a value. Raises DefinitionError for one that contains itself."""
+        return _found(value, frozenset())
 
     @classmethod
     def iter_xcom_args(cls, value: Any) -> Iterator[XComArg]:
@@ -111,6 +102,26 @@ class XComArg(Ordered, metaclass=_Plain):
         for operator in self.operators():
             operator.as_teardown(setups=setups, on_failure_fail_dagrun=on_failure_fail_dagrun)
         return self
+
+
+def _found(value: Any, around: frozenset[int]) -> Iterator[XComArg]:
+    inside = around | {id(value)}
+    if isinstance(value, XComArg):
+        yield value
+    elif id(value) in around:
+        raise DefinitionError(
+            "what a task is given contains itself, so that it cannot be handed over",
+            where=str(caller()),
+            remedy="Make it inside the task.",
+        )
+    elif isinstance(value, dict):
+        for each in cast("dict[Any, Any]", value).values():
+            yield from _found(each, inside)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for each in cast("Sequence[Any]", value):
+            yield from _found(each, inside)
+    elif hasattr(value, "xcom_args"):
+        yield from value.xcom_args()
 
 
 class PlainXComArg(XComArg):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def container(dag: Dag, node: Node, action: ContainerAction) -> tuple[dict[str, Any], dict[str, Value]]:
     """The template of a container task, and what it is given. Raises DefinitionError, naming the node."""
     command = action.command
-    if command.files or command.reads or command.skip or command.success not in ((0,), ()):
+    if command.files or command.reads or command.success not in ((0,), ()):
         raise dag.refuse(
             node.id,
             "is a container that reads files of the user's, or has exit codes of its own",

@@ -17,7 +17,7 @@ from penstock.dialects.argo.scripts import arguments_of, changes, container_fiel
 from penstock.dialects.argo.values import Value, text
 from penstock.dialects.code.sources import Rules
 from penstock.dialects.portable.forms import FILES, Form, element_of, form_of
-from penstock.dialects.portable.programs import Operand, Program, Writing, is_simple
+from penstock.dialects.portable.programs import Operand, Program, Writing, is_simple, skip_lost
 from penstock.dialects.portable.rows import rows, rows_program
 from penstock.errors import DefinitionError
 from penstock.model.action import ContainerAction
@@ -312,7 +312,8 @@ class Dag:
         return {**given, **{name: each for name, each in node.bindings.items() if name != node.each.spread}}
 
     def _account(self, node: Node, noun: Task) -> None:
-        changed = changes(node)
+        lost = skip_lost(noun)
+        changed = [*changes(node), *([lost] if lost else [])]
         kind = "container" if isinstance(noun.action, ContainerAction) else "script"
         how = f"a {kind} template" if not changed else "; ".join(changed)
         self.manifest.accounts.append(Account(f"{self.prefix}{node.id}", "changed" if changed else "equivalent", how))

@@ -42,6 +42,14 @@ class Imports:
         self._modules[alias or module] = module
         return alias or module
 
+    def kept(self) -> Any:
+        """What is imported now, for `take_back`."""
+        return {key: dict(each) for key, each in self._names.items()}, dict(self._modules), set(self.helpers)
+
+    def take_back(self, kept: Any) -> None:
+        """Import what was imported when `kept` was asked for."""
+        self._names, self._modules, self.helpers = kept
+
     @property
     def bound(self) -> frozenset[str]:
         """The names that the imports bind."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, cast
 
 from penstock.authoring.source import found_by_name, is_own, location_of
 from penstock.authoring.task import Task
+from penstock.dialects.code.adapting import adapted_text, adapts
 from penstock.dialects.code.formatting import Imports, Unwritable, literal
-from penstock.dialects.code.modules import Imported, Module, free, imports_in, module_of, root_name
+from penstock.dialects.code.modules import FunctionNode, Imported, Module, free, imports_in, module_of, root_name
 from penstock.dialects.foreign import imported_roots
 from penstock.errors import DefinitionError
 
@@ -23,6 +26,8 @@ from penstock.errors import DefinitionError
 SYSTEMS = frozenset({"penstock", "airflow", "airflow_client", "prefect", "kfp", "kfp_server_api", "dagster", "zenml"})
 
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
+
+_IN_TARGET = re.compile(r"penstock_target\d*_")
 
 
 class Rules(NamedTuple):
@@ -72,9 +77,23 @@ class Sources:
         if known is not None:
             return known[1]
         self._node, self._function = node, function
-        called = self._importable(function) or self._defined(function, name)
+        called = self._importable(function) or self._adapted(function) or self._defined(function, name)
         self._functions[id(function)] = (function, called)
         return called
+
+    @contextmanager
+    def whole(self) -> Generator[None]:
+        """Take back what the block has put into the file, if it raises DefinitionError."""
+        names, pieces, functions = dict(self._names), dict(self._pieces), dict(self._functions)
+        reached, known, modules = set(self._reached), set(self._imported), dict(self._modules)
+        imports = self.imports.kept()
+        try:
+            yield
+        except DefinitionError:
+            self._names, self._pieces, self._functions = names, pieces, functions
+            self._reached, self._imported, self._modules = reached, known, modules
+            self.imports.take_back(imports)
+            raise
 
     def reach(self, function: Callable[..., Any], name: str, node: str) -> str:
         """Let something that the module of a function has at its top level be in the file, by its name. Raises
@@ -119,6 +138,9 @@ class Sources:
         module, qualname = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
         if not qualname.isidentifier() or module.partition(".")[0] in ("penstock", "__main__", ""):
             return ""
+        if _IN_TARGET.match(module):
+            # loaded under a name that no other program knows it by
+            return ""
         file = getattr(sys.modules.get(module), "__file__", None)
         if file is None or found_by_name(module, qualname) is not function or _mentions_systems(module):
             return ""
@@ -128,9 +150,39 @@ class Sources:
         self._imported.add(qualname)
         return self.imports.name(module, qualname)
 
+    def _adapted(self, function: Callable[..., Any]) -> str:
+        """What a function is called that does more than the user's, which it wraps; empty for any other."""
+        about = adapts(function)
+        if about is None:
+            return ""
+        if about.problem is not None:
+            raise self._error(*about.problem)
+        wrapped = inspect.unwrap(function)
+        inner = self.add(wrapped, self._node)
+        self._function = function
+        self._reached.add(inner)
+        module = module_of(wrapped.__module__)
+        definition = self._definition(wrapped, module)
+        key = (module.module.__name__, "adapted", id(function))
+        called = self._claim(f"{inner}_step", key, rename=True)
+        try:
+            text = adapted_text(function, inner, definition, called, self.imports)
+        except Unwritable as problem:
+            raise self._error(f"has {problem} as a default", "Let its default be a plain value.") from None
+        self._pieces[key] = Piece((self._rank(module), definition.lineno), called, text)
+        return called
+
+    def _definition(self, function: Any, module: Module) -> FunctionNode:
+        found = module.function(function.__name__, function.__code__.co_firstlineno)
+        if found is None:
+            raise self._error("is made by other code, so that its source cannot be told", "Write it as a plain `def`.")
+        return found
+
     def _defined(self, function: Callable[..., Any], name: str) -> str:
         inner: Any = inspect.unwrap(function)
         own = isinstance(inner, FunctionType) and is_own(inner.__code__.co_filename)
+        if own and (operator := getattr(inner, "operator", None)) is not None:
+            raise self._operator(operator)
         if not isinstance(inner, FunctionType) or (own and not inner.__module__.startswith("penstock.dialects.")):
             what = "what stands for an operator here" if own else _kind(inner)
             raise self._error(
@@ -146,9 +198,7 @@ class Sources:
         self._rank(module)
         if inner.__name__ == "<lambda>":
             return self._lambda(inner, module, name)
-        definition = module.function(inner.__name__, inner.__code__.co_firstlineno)
-        if definition is None:
-            raise self._error("is made by other code, so that its source cannot be told", "Write it as a plain `def`.")
+        definition = self._definition(inner, module)
         key = (module.module.__name__, definition.lineno)
         if key in self._pieces:
             return self._pieces[key].name
@@ -343,6 +393,22 @@ class Sources:
             "Take it out, or pass what is needed as an argument.",
         )
 
+    def _operator(self, operator: Any) -> DefinitionError:
+        """What is said of an operator of Airflow's, which has no function of its own."""
+        if hasattr(operator, "python_callable"):
+            what, remedy = "takes Airflow's context", "Let its function take what it needs of that as arguments."
+        else:
+            what = f"is a {operator.task_type} that Airflow fills in and runs"
+            remedy = "Write what it does as a function, or as a command without templates."
+        why = "which only Airflow has"
+        if "airflow" in self._rules.own:
+            why, remedy = "and is not written anew from what it was read as", "Keep its own source."
+        return DefinitionError(
+            f"{self._node!r} cannot be written for {self._rules.title}: it {what}, {why}",
+            where=str(operator.location),
+            remedy=remedy,
+        )
+
     def _error(self, what: str, remedy: str) -> DefinitionError:
         function = self._function
         return DefinitionError(
@@ -372,8 +438,6 @@ def _mentions_systems(module: str) -> bool:
 
 
 def _without_decorators(definition: Any, stripped: Callable[[ast.expr], bool]) -> Any:
-    import copy
-
     changed = copy.copy(definition)
     changed.decorator_list = [each for each in definition.decorator_list if not stripped(each)]
     return changed

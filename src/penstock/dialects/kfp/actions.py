@@ -83,10 +83,11 @@ def function_of(task: Task, about: About) -> tuple[Callable[..., Any], Interface
     assert isinstance(what, Python)
     interface = _interface(task.component, what.function)
     image = task.settings.image or what.base_image or ""
+    about = about._replace(asks_run=_asks_run(task))
     if not is_plain_python(image):
         program = contained.Program(image, what, tuple(task.settings.environment))
         return adapted(what.function, interface, about, program.run), interface
-    if is_plain(interface) and not task.settings.environment and not _asks_run(task):
+    if is_plain(interface) and not task.settings.environment and not about.asks_run:
         return what.function, interface
     return adapted(what.function, interface, about), interface
 

@@ -8,13 +8,14 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast
 
+from penstock.dialects.code.adapting import ADAPTS, Adapts
 from penstock.dialects.kfp.artifacts import Artifact, Metrics, PipelineTaskFinalStatus
 from penstock.dialects.kfp.interfaces import SINGLE, Interface, Role, artifact_class, parameter_type
 from penstock.dialects.kfp.stored import StoredArtifact, given, stored
@@ -28,11 +29,17 @@ _PYTHON: dict[Any, Any] = {
     "LIST": list,
     "STRUCT": dict,
 }
+#: what the function of a component is handed that only Kubeflow has
+_HANDED: dict[str, str] = {
+    "artifact": "an artifact",
+    "artifacts": "a list of artifacts",
+    "input_path": "the path of an artifact",
+    "status": "the final status of other tasks",
+    "output_artifact": "an artifact to write",
+    "output_path": "a path to write to",
+}
 _PLACE = re.compile(r"\{\{\$\.(pipeline_[a-z_]+)\}\}")
 _TRUE = ("true", "1", "yes", "y", "t", "on")
-#: the attribute of a function that is not to be taken for the one that it wraps: it hands over artifacts, returns the fields
-#: of a tuple as a dict, sets variables
-ADAPTS = "__penstock_adapts__"
 #: the folder for what the component that is being called writes
 _root: ContextVar[Path | None] = ContextVar("penstock_kfp_root", default=None)
 
@@ -45,15 +52,8 @@ class About(NamedTuple):
     environment: Mapping[str, str] = {}
     #: the exit handler that it is the task of
     exit: str = ""
-
-
-class Adapts(NamedTuple):
-    """What is said of a function that is more than the one that it wraps, for those who write pipelines."""
-
-    #: variables that it is called with
-    environment: Mapping[str, str]
-    #: it runs in an image of its own
-    contained: bool
+    #: its arguments have text in them that stands for what only a run knows
+    asks_run: bool = False
 
 
 def current() -> Any:
@@ -73,7 +73,7 @@ def adapted(
     def call(**arguments: Any) -> Any:
         return carried_out(run or function, interface, about, arguments)
 
-    setattr(call, ADAPTS, Adapts(dict(about.environment), run is not None))
+    setattr(call, ADAPTS, _adapts(interface, about, contained=run is not None))
     kind = inspect.Parameter.KEYWORD_ONLY
     defaults = {each.name: each.default for each in interface.inputs if each.optional}
     types = {
@@ -87,6 +87,17 @@ def adapted(
         "return": _outputs_type(interface)
     }
     return call
+
+
+def _adapts(interface: Interface, about: About, *, contained: bool) -> Adapts:
+    """What is said of the function for those who write pipelines."""
+    needs = [f"takes {role.name!r}, {_HANDED[role.kind]}" for role in interface.roles if role.kind != "value"]
+    kinds = [each.type for each in interface.outputs if each.name in interface.returned]
+    needs += ["returns an artifact" for kind in kinds if not isinstance(kind, str)]
+    if about.asks_run:
+        needs.append("is given what Kubeflow knows of a run, its name for instance")
+    named = tuple(name for name in interface.returned if name != SINGLE)
+    return Adapts(dict(about.environment), contained, named, tuple(needs))
 
 
 def _outputs_type(interface: Interface) -> Any:
@@ -195,7 +206,7 @@ def _argument(role: Role, value: Any, about: About, attempt: Any, root: Path) ->
         case "artifact":
             return given(value, role.type, role.called)
         case "artifacts":
-            return None if value is None else [given(each, role.type, role.called) for each in value]
+            return None if value is None else [given(each, role.type, role.called) for each in _flat(value)]
         case "input_path":
             return _path(role, value, root)
         case _:
@@ -203,6 +214,15 @@ def _argument(role: Role, value: Any, about: About, attempt: Any, root: Path) ->
             if isinstance(value, StoredArtifact):
                 return parsed(Path(value.path).read_text(), parameter_type(role.type))
             return float(value) if role.type is float and type(value) is int else value
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    """Artifacts out of loops in loops as one list, as Kubeflow has them, without those of branches that were not taken."""
+    for each in values:
+        if isinstance(each, list):
+            yield from _flat(cast("list[Any]", each))
+        elif each is not None:
+            yield each
 
 
 def _path(role: Role, value: Any, root: Path) -> Any:
@@ -334,7 +354,6 @@ def surrounded(variables: Mapping[str, str]) -> Generator[None]:
 
 
 __all__ = [
-    "ADAPTS",
     "About",
     "adapted",
     "as_text",

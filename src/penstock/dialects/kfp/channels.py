@@ -94,6 +94,12 @@ class Channel:
     def __ge__(self, other: Any) -> Any:
         return _compared(">=", self, other)
 
+    def _calculated(self, *_: object) -> NoReturn:
+        raise _no_value(f"what {self.name} is", "Calculate with it inside a component.")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _calculated
+    __floordiv__ = __mod__ = __neg__ = __int__ = __float__ = __index__ = _calculated
+
     def __bool__(self) -> NoReturn:
         raise _no_value(f"whether {self.name} is true")
 

@@ -38,10 +38,11 @@ from penstock.dialects.kfp.structures import (
     Step,
     Task,
 )
-from penstock.dialects.kfp.values import Values, plucked
+from penstock.dialects.kfp.values import Values, plucked, taken
 from penstock.errors import DefinitionError
 from penstock.model.expression import Apply, Output
 from penstock.model.graph import Node
+from penstock.model.place import Location
 
 _TYPES: Mapping[str, Any] = {
     "STRING": str,
@@ -67,11 +68,16 @@ def body_of(component: Component, name: str, module: str, address: Callable[[tup
     function = cast(Any, body)
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters = [
-        inspect.Parameter(each.name, kind, default=each.default if each.optional else inspect.Parameter.empty)
+        inspect.Parameter(
+            each.name,
+            kind,
+            default=each.default if each.optional else inspect.Parameter.empty,
+            annotation=_annotation(each),
+        )
         for each in component.inputs
     ]
     function.__signature__ = inspect.Signature(parameters)
-    function.__annotations__ = {each.name: _annotation(each) for each in component.inputs}
+    function.__annotations__ = {each.name: each.annotation for each in parameters}
     function.__name__ = function.__qualname__ = name
     function.__module__ = module
     function.__doc__ = component.description or None
@@ -81,7 +87,10 @@ def body_of(component: Component, name: str, module: str, address: Callable[[tup
 
 def _annotation(given: Input) -> Any:
     found = _TYPES.get(given.type, str) if isinstance(given.type, str) else str
-    return found | None if given.optional and given.default is None else found
+    if given.optional and given.default is None:
+        return found | None
+    # the first version gives numbers to inputs of text
+    return Any if found is str and given.optional and not isinstance(given.default, str) else found
 
 
 class Lowering:
@@ -110,7 +119,7 @@ class Lowering:
         wanted = [*sources_in(graph.steps), *(part for each in graph.outputs.values() for part in parts_of(each))]
         self.collected = {(each.source.task, each.source.output) for each in wanted if isinstance(each, Collected)}
         self.steps(graph.steps)
-        outputs = {name: self.values.of(source) for name, source in graph.outputs.items()}
+        outputs = {name: self._value(source, self.component.location) for name, source in graph.outputs.items()}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs or None
 
     def steps(self, steps: Iterable[Step]) -> None:
@@ -156,7 +165,7 @@ class Lowering:
         found: dict[str, Any] = {}
         for name, source in task.arguments.items():
             wanted = task.component.input(name)
-            value = self.values.of(source)
+            value = self._value(source, task.location)
             if wanted is not None and not is_open(value):
                 value = typed(value, wanted.type)
             optional = wanted is not None and wanted.optional and _produced(source)
@@ -164,6 +173,23 @@ class Lowering:
                 value = self.values.else_(value, None if wanted is None else wanted.default)
             found[name] = value
         return action.arranged(found)
+
+    def _value(self, source: Source | tuple[Source, ...], where: Location) -> Any:
+        """A value, or a ref to it. Raises DefinitionError for one that there is not where it is wanted."""
+        parts = list(parts_of(source))
+        collected = [part.source for part in parts if isinstance(part, Collected)]
+        for part in parts:
+            match part:
+                case Produced(name, output) if part not in collected and (name, output) not in self.values.produced:
+                    what = f"{name} is in a loop, and {output!r} of it is taken outside"
+                    remedy = "Take what it gives for all items as a list: dsl.Collected(task.output)."
+                case Collected(Produced(name, output)) if (name, output) not in self.values.collected:
+                    what = f"dsl.Collected takes {output!r} of {name}, which is in no loop that has ended before"
+                    remedy = "Use it after the block of dsl.ParallelFor that the task is in."
+                case _:
+                    continue
+            raise DefinitionError(what, where=str(where), remedy=remedy)
+        return self.values.of(source)
 
     def _note(self, task: Task, action: Action, ref: Any, building: Building, *, listed: bool = False) -> None:
         """Remember where the outputs of a task are, and where it stands in the file."""
@@ -178,7 +204,7 @@ class Lowering:
     def _nested(self, building: Building, task: Task) -> None:
         inner = Lowering(task.component, self.address, (*self.path, task.name))
         check_depth(building, task.name)
-        arguments = {name: self.values.of(source) for name, source in task.arguments.items()}
+        arguments = {name: self._value(source, task.location) for name, source in task.arguments.items()}
         for each in task.component.inputs:
             if each.name not in arguments:
                 arguments[each.name] = each.default
@@ -276,12 +302,15 @@ class Lowering:
         composition.placing = Placing(name=loop.name, max_parallel=loop.parallelism or None)
         ref = cast(Any, composition).map(self.values.of(loop.items))
         building.change(cast(Output, expression_of(ref)).node, location=loop.location)
+        maybe = set(_in_branches(loop.steps))
         for task, name in wanted:
-            if len(wanted) > 1:
-                pluck = PenstockTask(plucked, "collect").options(name=f"{loop.name}-{task}-{name}")
-                self.values.collected[task, name] = cast(Any, pluck)(ref, f"{task}.{name}")
-            else:
+            key = f"{task}.{name}" if len(wanted) > 1 else None
+            if key is None and task not in maybe:
                 self.values.collected[task, name] = ref
+                continue
+            pluck = PenstockTask(taken, "taken") if task in maybe else PenstockTask(plucked, "collect")
+            given = (ref,) if key is None else (ref, key)
+            self.values.collected[task, name] = cast(Any, pluck.options(name=f"{loop.name}-{task}-{name}"))(*given)
 
     def exit(self, exit: Exit) -> None:
         building = required_building("dsl.ExitHandler")
@@ -301,6 +330,15 @@ def _exiting(after: tuple[str, ...]) -> Callable[[Node, list[str]], Node]:
         return msgspec.structs.replace(node, join="all_done", final=True, after=(*node.after, *after))
 
     return adapt
+
+
+def _in_branches(steps: Iterable[Step]) -> Iterable[str]:
+    """The tasks that do not run for every item."""
+    for step in steps:
+        if isinstance(step, Branches):
+            yield from (task.name for task in Graph((step,)).tasks())
+        elif isinstance(step, Exit):
+            yield from _in_branches(step.steps)
 
 
 def exit_of(task: Task) -> str:

@@ -14,9 +14,11 @@ from penstock.dialects.foreign import made_in
 from penstock.dialects.kfp.actions import function_of, importing, is_plain_python, settings_ignored
 from penstock.dialects.kfp.calls import About
 from penstock.dialects.kfp.client import Planned
+from penstock.dialects.kfp.compiling import as_component
 from penstock.dialects.kfp.components import BaseComponent
 from penstock.dialects.kfp.local import LocalTask
 from penstock.dialects.kfp.lowering import alone, body_of, exit_of
+from penstock.dialects.kfp.mains import pipelines_of_main
 from penstock.dialects.kfp.structures import Component, Graph, Importer, Python, Task
 from penstock.errors import NotCoveredError
 from penstock.model.graph import Ignored
@@ -48,6 +50,10 @@ def components_in(module: ModuleType) -> dict[str, BaseComponent]:
     """The pipelines and components of a module, by name."""
     found = {name: value for name, value in vars(module).items() if isinstance(value, BaseComponent)}
     known = {id(each) for each in found.values()}
+    compiled = {id(getattr(each, "__wrapped__", None)) for each in made_in(module)}
+    found |= {
+        name: as_component(value) for name, value in pipelines_of_main(module).items() if id(value) not in compiled
+    }
     for each in made_in(module):
         if isinstance(each, BaseComponent) and id(each) not in known:
             name = each.name.replace("-", "_")

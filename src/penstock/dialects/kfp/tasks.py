@@ -42,6 +42,18 @@ _UNITS = {
 }
 
 
+class Outputs(dict[str, Channel]):
+    """The outputs of a task. One that there is not is a DefinitionError, which says what there is."""
+
+    def __init__(self, task: str, outputs: Mapping[str, Channel]) -> None:
+        super().__init__(outputs)
+        self._task = task
+
+    def __missing__(self, name: str) -> Channel:
+        told = ", ".join(self) or "none"
+        raise DefinitionError(f"{self._task} has no output {name!r}; its outputs are: {told}", where=str(caller()))
+
+
 class PipelineTask:
     """A component called in a pipeline."""
 
@@ -76,6 +88,9 @@ class PipelineTask:
 
     @property
     def outputs(self) -> Mapping[str, Channel]:
+        return Outputs(self.name, self._outputs())
+
+    def _outputs(self) -> dict[str, Channel]:
         return {
             each.name: Channel(
                 Produced(self.name, each.name),
@@ -90,7 +105,7 @@ class PipelineTask:
 
     @property
     def output(self) -> Channel:
-        outputs = list(self.outputs.values())
+        outputs = list(self._outputs().values())
         if len(outputs) != 1:
             told = ", ".join(self.outputs) or "none"
             raise DefinitionError(
@@ -244,7 +259,7 @@ def check_fits(component: Component, wanted: Input, value: Any) -> None:
         return
     if isinstance(value, Channel):
         given, listed = value.type, value.listed
-        if given is None or _fits(given, listed, wanted):
+        if given is None or fits(given, listed, wanted):
             return
         told = type_text(given, listed=listed)
     else:
@@ -259,7 +274,7 @@ def check_fits(component: Component, wanted: Input, value: Any) -> None:
     )
 
 
-def _fits(given: Any, listed: bool, wanted: Input) -> bool:
+def fits(given: Any, listed: bool, wanted: Input) -> bool:
     if isinstance(given, ArtifactType) and isinstance(wanted.type, ArtifactType):
         anything = "system.Artifact" in (given.title, wanted.type.title)
         same = given.title == wanted.type.title and given.version.split(".")[0] == wanted.type.version.split(".")[0]
@@ -292,4 +307,4 @@ def _checked(what: str, value: Any, form: str) -> str:
     return str(value)
 
 
-__all__ = ["PipelineTask", "check_fits"]
+__all__ = ["PipelineTask", "check_fits", "fits"]

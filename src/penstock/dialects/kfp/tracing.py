@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Self, cast
 
 from penstock.authoring.source import caller
-from penstock.dialects.kfp.channels import Channel, ConditionOperation, ItemChannel, constant_type, one_of, source_of
+from penstock.dialects.kfp.channels import (
+    Channel,
+    ConditionOperation,
+    ItemChannel,
+    constant_type,
+    one_of,
+    source_of,
+    type_text,
+)
 from penstock.dialects.kfp.interfaces import parameter_type
 from penstock.dialects.kfp.refusing import uncovered
 from penstock.dialects.kfp.structures import (
@@ -20,16 +28,19 @@ from penstock.dialects.kfp.structures import (
     Exit,
     Given,
     Graph,
+    Input,
     Item,
     Loop,
+    Output,
     Produced,
+    Source,
     Step,
 )
 from penstock.dialects.kfp.structures import Collected as CollectedNoun
 from penstock.dialects.kfp.structures import (
     Condition as ConditionNoun,
 )
-from penstock.dialects.kfp.tasks import PipelineTask
+from penstock.dialects.kfp.tasks import PipelineTask, fits
 from penstock.errors import DefinitionError
 from penstock.model.graph import Ignored
 from penstock.model.place import Location
@@ -68,9 +79,9 @@ class Trace:
         self._groups += 1
         return f"{kind}-{self._groups}"
 
-    def graph(self, returned: Any, outputs: Iterable[str]) -> Graph:
+    def graph(self, returned: Any, component: Component) -> Graph:
         """What was recorded."""
-        return Graph(self.root.nouns(), _outputs(returned, tuple(outputs)))
+        return Graph(self.root.nouns(), _outputs(returned, component))
 
 
 _current: ContextVar[Trace | None] = ContextVar("penstock_kfp_trace", default=None)
@@ -109,21 +120,32 @@ def kubernetes_name(name: str) -> str:
     return re.sub("-+", "-", re.sub("[^-0-9a-z]+", "-", name.lower())).strip("-")
 
 
-def _outputs(returned: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
-    if returned is None or not names:
+def _outputs(returned: Any, component: Component) -> Mapping[str, Any]:
+    outputs = component.outputs
+    if returned is None or not outputs:
         return {}
     if isinstance(returned, PipelineTask):
-        returned = returned.output
-    if not isinstance(returned, (tuple, dict)):
-        return {names[0]: source_of(returned)}
+        returned = returned.output if len(outputs) == 1 else returned.outputs
     if isinstance(returned, dict):
-        return {name: source_of(cast("dict[str, Any]", returned)[name]) for name in names}
-    values = list(cast("tuple[Any, ...]", returned))
-    if len(values) != len(names):
+        values = [cast("dict[str, Any]", returned)[each.name] for each in outputs]
+    else:
+        values = list(cast("tuple[Any, ...]", returned)) if isinstance(returned, tuple) else [returned]
+    if len(values) != len(outputs):
+        told = f"the pipeline returns {len(values)} values, and declares {len(outputs)}"
+        raise DefinitionError(told, where=str(component.location))
+    return {each.name: _returned(each, value, component) for each, value in zip(outputs, values, strict=True)}
+
+
+def _returned(output: Output, value: Any, component: Component) -> Source:
+    wanted = Input(output.name, output.type, listed=output.listed)
+    if isinstance(value, Channel) and value.type is not None and not fits(value.type, value.listed, wanted):
         raise DefinitionError(
-            f"the pipeline returns {len(values)} values, and declares {len(names)}", where=str(caller())
+            f"the pipeline {component.name} returns {value.channel_type}, and declares "
+            f"{type_text(output.type, listed=output.listed)}",
+            where=str(component.location),
+            remedy="Change its annotation, or what it returns.",
         )
-    return {name: source_of(value) for name, value in zip(names, values, strict=True)}
+    return source_of(value)
 
 
 class TasksGroup:
@@ -362,7 +384,7 @@ def call(
     }
     with traced(component.name) as trace:
         returned = function(**arguments)
-        graph = trace.graph(returned, [each.name for each in component.outputs])
+        graph = trace.graph(returned, component)
     if not trace.tasks:
         raise DefinitionError(
             f"the pipeline {component.name} has no tasks",

@@ -149,9 +149,15 @@ def plucked(rows: list[Any], key: str) -> list[Any]:
     return [row[key] for row in rows]
 
 
+def taken(rows: list[Any], key: str | None = None) -> list[Any]:
+    """What there is of the values, or of what dicts have under a key: branches that were not taken give none."""
+    values = rows if key is None else [None if row is None else row[key] for row in rows]
+    return [value for value in values if value is not None]
+
+
 def worded(value: Any) -> str:
     """A value as Kubeflow writes it into text."""
     return as_text(value)
 
 
-__all__ = ["Values", "plucked", "worded"]
+__all__ = ["Values", "plucked", "taken", "worded"]

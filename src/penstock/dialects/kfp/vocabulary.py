@@ -109,7 +109,12 @@ def vocabulary() -> Mapping[str, Mapping[str, str]]:
     artifacts = _homes({"artifacts": _DSL["artifacts"]})
     kubernetes = _homes({"kubernetes": _KUBERNETES, "refusing": ("CreatePVC", "DeletePVC")})
     whole = _homes({"client": ("Client",), "configuration": ("TYPE_CHECK", "__version__")})
+    # as the first files of the second version import the first
+    former = {"kfp.deprecated": whole, "kfp.deprecated.dsl": dsl, "kfp.deprecated.compiler": compiler}
+    status = _homes({"artifacts": ("PipelineTaskFinalStatus",)})
     return {
+        **former,
+        "kfp.deprecated.components": components | status,
         "kfp": whole,
         "kfp.dsl": dsl,
         "kfp.dsl.types.artifact_types": artifacts,

@@ -25,7 +25,7 @@ def container(
         return writing.refuse(node.id, what, remedy, str(node.location))
 
     command = action.command
-    if command.files or command.reads or command.skip or command.folder or command.environment:
+    if command.files or command.reads or command.folder or command.environment:
         raise refuse("is a container with files, a folder or variables of its own", "Put them into the image.")
     given = {name: _given(name, expression, given_of, refuse) for name, expression in node.bindings.items()}
     outputs = tuple(_output(name, catch, command.shell, refuse) for name, catch in command.catches.items())

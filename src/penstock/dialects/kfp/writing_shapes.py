@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import msgspec
 
+from penstock.dialects.code.parts import rewritten
 from penstock.dialects.kfp import structures as kfp
 from penstock.dialects.portable.forms import FILES, Form, form_of
-from penstock.dialects.portable.programs import rewritten
 from penstock.model.expression import Apply, Constant, Expression, Output, parts
 from penstock.model.expression import Mapping as MappingExpression
 from penstock.model.expression import Sequence as SequenceExpression

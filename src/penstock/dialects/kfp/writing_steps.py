@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from penstock.dialects import Account
+from penstock.dialects.code.parts import rewritten
 from penstock.dialects.kfp import structures as kfp
 from penstock.dialects.kfp.writing_containers import container
 from penstock.dialects.kfp.writing_programs import Given, component, function_name
@@ -31,7 +32,7 @@ from penstock.dialects.kfp.writing_shapes import (
 )
 from penstock.dialects.kfp.writing_shared import Shared
 from penstock.dialects.portable.forms import FILES, Form, element_of, form_of
-from penstock.dialects.portable.programs import Operand, Program, is_simple, rewritten
+from penstock.dialects.portable.programs import Operand, Program, is_simple, skip_lost
 from penstock.dialects.portable.rows import rows, rows_program
 from penstock.errors import DefinitionError
 from penstock.model.action import ContainerAction
@@ -339,7 +340,8 @@ class Steps:
         return kfp.Task(name, self.shared.component(made), arguments, after, settings, node.location)
 
     def _account(self, node: Node, noun: Task) -> None:
-        changed = changes(node)
+        lost = skip_lost(noun)
+        changed = [*changes(node), *([lost] if lost else [])]
         kind = "a pipeline" if isinstance(noun.action, PipelineAction) else "a component"
         how = "; ".join(changed) or kind
         self.shared.accounts.append(Account(f"{self.prefix}{node.id}", "changed" if changed else "equivalent", how))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -60,6 +61,9 @@ def module_of(component: kfp.Component, about: str = "") -> str:
     return module_text(imports, [*writer.parts, run], about)
 
 
+_BUILTINS = frozenset(dir(builtins))
+
+
 class _Module:
     """The definitions of one file."""
 
@@ -71,6 +75,8 @@ class _Module:
 
     def name(self, wanted: str) -> str:
         base = identifier(wanted)
+        # the file uses `list` and others itself; a component is called the same without the last underscore
+        base = f"{base}_" if base in _BUILTINS else base
         name, count = base, 1
         while name in self._names:
             count += 1

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from penstock.authoring.placing import SPREAD
 from penstock.dialects.code.arguments import arguments
 from penstock.dialects.code.formatting import call, keywords, number, quoted
+from penstock.dialects.code.naming import identifier
 from penstock.dialects.code.scopes import Scope
+from penstock.dialects.native.drafts import taken
 from penstock.dialects.native.programs import question
 from penstock.dialects.native.refs import Refs
 from penstock.errors import DefinitionError
 from penstock.model.action import ApprovalAction, OpaqueAction
-from penstock.model.expression import Expression, Item, Output, parts
+from penstock.model.expression import Choose, Expression, Item, Output, parts
 from penstock.model.graph import Each, Node, PipelineAction, Task
 
 if TYPE_CHECKING:
@@ -59,10 +61,28 @@ class Calls:
     def lines(self, node: Node) -> list[str]:
         """The statements of a node."""
         self._refs.node = node.id
-        before, text = self._call(node)
+        before, text = self._called(node)
         if node.id in self._refs.used:
             text = f"{self._refs.variables[node.id]} = {text}"
         return [*before, text]
+
+    def _called(self, node: Node) -> tuple[list[str], str]:
+        """The call of a node; where it cannot be written, that of a task which a person has to finish."""
+        names = {group: set(each) for group, each in self._names.items()}
+        try:
+            return self._call(node)
+        except DefinitionError as problem:
+            self._names = names
+            given = taken(node)
+            inputs = [self._refs.text(each) for each in given]
+            called = self._writer.drafted(node, self._key, problem, list(map(identifier, inputs)))
+            return [], call(f"{called}{self._ordered(node, called)}", inputs)
+
+    def _ordered(self, node: Node, called: str) -> str:
+        """The options of what is called in place of a node: what it waits for."""
+        options = {"name": quoted(_last(node.id))} if not self._is_automatic(node.id, _last(node.id)) else {}
+        options |= self._order(node)
+        return f".options({', '.join(keywords(options))})" if options else ""
 
     def _call(self, node: Node) -> tuple[list[str], str]:
         task = self._writer.graph.task_of(node)
@@ -119,7 +139,10 @@ class Calls:
 
     def _order(self, node: Node) -> dict[str, str]:
         options: dict[str, str] = {}
-        after = [self._refs.variable(name) for name in node.after if not self._implied(node, name)]
+        given = set(_given(node))
+        after = [
+            self._refs.variable(name) for name in node.after if name not in given and not self._implied(node, name)
+        ]
         if after:
             options["after"] = after[0] if len(after) == 1 else f"[{', '.join(after)}]"
         if node.join != "all_success" and not self._in_teardown(node):
@@ -228,6 +251,23 @@ def _function_name(task: Any) -> str:
     if function is None or getattr(function, "__module__", "") != "penstock.waiting":
         return ""
     return function.__name__
+
+
+def _given(node: Node) -> Iterable[str]:
+    """The nodes whose results a node takes, so that it waits for them anyway."""
+    taken = [*node.bindings.values(), *(() if node.each is None else node.each.over.values())]
+    return (leaf.node for each in taken for leaf in _certain(each) if isinstance(leaf, Output))
+
+
+def _certain(expression: Expression) -> Iterable[Expression]:
+    """What an expression is made of, without what it may do without."""
+    if isinstance(expression, Choose):
+        return
+    inside = parts(expression)
+    if not inside:
+        yield expression
+    for part in inside:
+        yield from _certain(part)
 
 
 def _leaves(expression: Expression) -> Iterable[Expression]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from penstock.dialects.code.expressions import OVER_REFS, python
-from penstock.dialects.code.formatting import Imports, Unwritable, call, literal, quoted
+from penstock.dialects.code.formatting import Imports, Unwritable, call, literal
+from penstock.dialects.code.parts import port_text
 from penstock.errors import DefinitionError
 from penstock.model.expression import (
     Apply,
@@ -89,13 +90,9 @@ class Refs:
                 )
 
     def _port(self, node: str, port: str | None) -> str:
-        if port is None:
-            return ""
         task = self._task_of(node)
-        record = None if task is None else task.record
-        if record == "tuple":
-            return f"[{port}]"
-        return f".{port}" if record in ("named", "dataclass") else f"[{quoted(port)}]"
+        # of what a person is to write, the result is what it returns
+        return "" if task is None and port == "result" else port_text(task, port)
 
     def _ended(self, node: str, states: frozenset[str]) -> str:
         word = _WORDS.get(states)

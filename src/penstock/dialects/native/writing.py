@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from penstock.authoring.options.hooks import EVENTS, PIPELINE_EVENTS, Attached
+from penstock.authoring.task import Task as AuthoredTask
 from penstock.dialects import Account, Export, Written
 from penstock.dialects.code.annotations import CAUSES, annotation, default
 from penstock.dialects.code.formatting import (
@@ -25,15 +26,17 @@ from penstock.dialects.code.scopes import scopes_of
 from penstock.dialects.code.sources import Rules, Sources
 from penstock.dialects.native.bodies import Body
 from penstock.dialects.native.calls import wait_text
+from penstock.dialects.native.drafts import definition_around, draft_body, draft_task, source_of, tasks_around
 from penstock.dialects.native.options import environment_text, policy_options
 from penstock.dialects.native.programs import program
 from penstock.dialects.native.refs import Refs
 from penstock.dialects.native.repeats import repeated
 from penstock.dialects.native.triggers import trigger_text
 from penstock.errors import DefinitionError
-from penstock.model.action import CommandAction, ContainerAction, OpaqueAction, PythonAction
+from penstock.model.action import CommandAction, ContainerAction, PythonAction
 from penstock.model.expression import Expression, Input, Parameter, describe, parts
 from penstock.model.graph import Node, ParameterPort, PipelineAction, Task
+from penstock.model.place import Location
 from penstock.model.policy import Policy
 
 _SKIP, _FAIL = ("penstock", "Skip"), ("penstock", "Fail")
@@ -53,7 +56,7 @@ _UNCACHED = Policy(cache=False)
 def write(export: Export) -> Written:
     """A pipeline as penstock's own Python. Raises DefinitionError for one that is dynamic, and for what has no source."""
     graph = export.definition.graph
-    if graph.dynamic_at is not None:
+    if graph.dynamic_at is not None and not export.draft:
         raise DefinitionError(
             f"{graph.name!r} uses the value of something that has yet to run, so that its graph is not known as a whole",
             where=str(graph.dynamic_at),
@@ -64,12 +67,23 @@ def write(export: Export) -> Written:
     return Written(text, tuple(writer.accounts))
 
 
+class Draft(NamedTuple):
+    """A task that a person has to finish."""
+
+    name: str
+    lines: list[str]
+    problem: DefinitionError
+
+
 class Writer:
     """What all bodies of a file share."""
 
     def __init__(self, export: Export) -> None:
         self.definition = export.definition
         self.graph = export.definition.graph
+        self._draft = export.draft
+        #: node -> what is called in its place, its definition, and why
+        self._drafts: dict[tuple[str, str], Draft] = {}
         self.imports = Imports()
         self.accounts: list[Account] = []
         self._triggers = export.triggers
@@ -84,12 +98,22 @@ class Writer:
         #: key of a body -> its definition, where that stands by itself
         self._bodies: dict[str, tuple[str, list[str]]] = {}
         self._taken: set[str] = set()
+        #: key of a task -> why it cannot be written
+        self._problems: dict[str, DefinitionError] = {}
+        #: and what is called in its place
+        self._drafted: dict[str, str] = {}
 
     def text(self) -> str:
         """The whole file."""
         for key, task in self.graph.tasks.items():
             if isinstance(task.action, (PythonAction, CommandAction, ContainerAction)):
-                self._add_task(key, task)
+                try:
+                    self._add_task(key, task)
+                except DefinitionError as problem:
+                    if not self._draft:
+                        raise
+                    self._problems[key] = problem
+                    self._drafted[key] = self._sources.reserve(identifier(task.name))
         for key, task in self.graph.tasks.items():
             if isinstance(task.action, PipelineAction):
                 self._names[key] = self._sources.reserve(identifier(task.name))
@@ -101,6 +125,7 @@ class Writer:
             self.imports.name("__future__", "annotations")
         found = [
             *self._sources.parts(lambda each: broken([self._decorators[each]]) if each in self._decorators else []),
+            *("\n".join(each.lines) for each in self._drafts.values()),
             "\n".join(broken(self._made.values())),
             *("\n".join(broken(lines)) for _, lines in self._bodies.values()),
             "\n".join(broken(main)),
@@ -115,7 +140,7 @@ class Writer:
         found = [(("", node.id), node) for node in self.graph.nodes]
         for key, task in self.graph.tasks.items():
             if isinstance(task.action, PipelineAction):
-                if task.action.dynamic:
+                if task.action.dynamic and not self._draft:
                     raise DefinitionError(
                         f"the body of {task.name!r} uses the value of something that has yet to run",
                         where=str(task.action.location),
@@ -135,7 +160,8 @@ class Writer:
             function = self.definition.functions[key].function
             if function.__module__ == "penstock.waiting":
                 return
-            self._names[key] = self._sources.add(function, node or task.name, identifier(task.name))
+            with self._sources.whole():
+                self._names[key] = self._sources.add(function, node or task.name, identifier(task.name))
         else:
             self._names[key] = self._sources.reserve(identifier(task.name))
 
@@ -180,8 +206,30 @@ class Writer:
         return options
 
     def task_name(self, key: str) -> str:
-        """What a task is called in the file."""
+        """What a task is called in the file. Raises DefinitionError for one that cannot be written."""
+        if key in self._problems:
+            raise self._problems[key]
         return self._names[key]
+
+    def drafted(self, node: Node, body: str, problem: DefinitionError, inputs: list[str]) -> str:
+        """What is called in place of a node that cannot be written, which a person has to finish. Raises the error itself
+        where nothing is to be left to people."""
+        if not self._draft:
+            raise problem
+        known = self._drafts.get((body, node.id))
+        if known is None:
+            task = self.graph.task_of(node)
+            name = self._drafted.get(node.task, "")
+            if not name or any(each.name == name for each in self._drafts.values()):
+                wanted = identifier(node.id.rpartition("/")[2])
+                name = self._sources.reserve(f"{wanted}_task" if wanted in self._taken else wanted)
+            function = self.definition.functions.get(node.task)
+            source = source_of(task, None if function is None else function.function, node)
+            named = "" if name == node.id.rpartition("/")[2] else f"(name={quoted(node.id.rpartition('/')[2])})"
+            head = f"@{self.imports.name('penstock', 'task')}{named}"
+            known = Draft(name, [head, *draft_task(name, inputs, problem, source)], problem)
+            self._drafts[body, node.id] = known
+        return known.name
 
     def wait_options(self, node: Node) -> dict[str, str]:
         """How a node asks again and again, as options."""
@@ -231,12 +279,46 @@ class Writer:
         body = Body(self, graph.nodes, refs, "")
         handlers = self._exits(graph.nodes)
         options = self._settings(name, refs, body, handlers)
-        lines = body.lines(graph.result, frozenset(handlers))
+        if graph.dynamic_at is None:
+            lines = body.lines(graph.result, frozenset(handlers))
+        else:
+            lines = self._dynamic(name, graph.dynamic_at)
         decorator = self.imports.name("penstock", "pipeline")
         parameters = self._parameters()
         head = f"@{call(decorator, keywords(options)) if options else decorator}"
         about = broken(docstring(graph.description))
         return [head, f"def {name}({', '.join(parameters)}):", *block([*about, *lines])]
+
+    def _dynamic(self, name: str, location: Location) -> list[str]:
+        """The body of a pipeline, or of a part of it, whose graph is not known as a whole: its source as a comment."""
+        problem = DefinitionError(
+            f"{name} uses the value of something that has yet to run, so that its body is to be written by you",
+            where=str(location),
+            remedy="penstock's tasks are called as they stand, without .submit(...) or .result(); tasks may be called in "
+            "an if, and in a loop, over what other tasks return.",
+        )
+        known = {id(task.function) for task in self.definition.functions.values()}
+        for called, task in tasks_around(location).items():
+            if id(task.function) not in known:
+                self._mention(called, task)
+        return draft_body(name, problem, definition_around(location))
+
+    def _mention(self, called: str, task: AuthoredTask[..., Any]) -> None:
+        """Put a task into the file that a body which is to be written calls."""
+        try:
+            with self._sources.whole():
+                name = self._sources.add(task.function, called, called)
+            options = policy_options(task.policy, Policy(), self.imports)
+        except (DefinitionError, Unwritable) as problem:
+            how = f"the task {called} is to be written: {problem}"
+            self.accounts.append(Account("", "opaque", how))
+            return
+        decorator = self.imports.name("penstock", "task")
+        head = call(decorator, keywords(options)) if options else decorator
+        if self._sources.is_imported(name) or self._sources.reached(name):
+            self._made[called] = f"{self._sources.reserve(f'{name}_task')} = {head}({name})"
+        else:
+            self._decorators[name] = f"@{head}"
 
     def _exits(self, nodes: tuple[Node, ...]) -> list[str]:
         """The nodes of an exit handler of the pipeline as a whole."""
@@ -271,10 +353,10 @@ class Writer:
         return options
 
     def _outer_names(self) -> set[str]:
-        return set(self._names.values()) | set(self.imports.bound) | set(_RESERVED)
+        return {*self._names.values(), *self._drafted.values()} | set(self.imports.bound) | set(_RESERVED)
 
     def _task_in(self, nodes: tuple[Node, ...]) -> Any:
-        known = {node.id: self.graph.task_of(node) for node in nodes}
+        known = {node.id: self.graph.task_of(node) for node in nodes if node.task not in self._problems}
         return known.get
 
     def _parameters(self) -> list[str]:
@@ -380,7 +462,10 @@ class Writer:
             self._task_in(action.nodes),
             self.imports,
         )
-        lines = Body(self, action.nodes, refs, node.task).lines(action.result, frozenset())
+        if action.dynamic:
+            lines = self._dynamic(name, action.location)
+        else:
+            lines = Body(self, action.nodes, refs, node.task).lines(action.result, frozenset())
         shown = {names[each.name]: each.type for each in task.inputs if each.name in names}
         typed = [
             f"{each}: {kind}"
@@ -414,11 +499,16 @@ class Writer:
 
     def _account(self) -> None:
         for (body, name), node in self._nodes.items():
-            task = self.graph.task_of(node)
-            if isinstance(task.action, OpaqueAction):
-                continue
             shown = f"{self.graph.tasks[body].name}/{name}" if body else name
-            if node.final and node.join != "all_done" and isinstance(node.join, str):
+            draft = self._drafts.get((body, name))
+            whole = self.graph.dynamic_at if not body else None
+            if draft is not None:
+                self.accounts.append(Account(shown, "opaque", f"to be finished: {draft.problem.what}"))
+            elif whole is not None or (body and cast(PipelineAction, self.graph.tasks[body].action).dynamic):
+                self.accounts.append(
+                    Account(shown, "opaque", "its call is to be written, in the body that is a comment")
+                )
+            elif node.final and node.join != "all_done" and isinstance(node.join, str):
                 how = "it does not run in a run that is being cancelled"
                 self.accounts.append(Account(shown, "changed", how))
             else:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from penstock.authoring.pipeline import Definition
 from penstock.dialects.code.expressions import python
 from penstock.dialects.code.formatting import Imports, Unwritable, quoted
 from penstock.dialects.code.naming import identifier
+from penstock.dialects.code.parts import rewritten
 from penstock.dialects.code.sources import Rules
 from penstock.dialects.portable.carried import Carried, own_classes
+from penstock.dialects.portable.forms import FILES, form_of
 from penstock.errors import DefinitionError
-from penstock.model.action import ApprovalAction, CommandAction, OpaqueAction, PythonAction
+from penstock.model.action import ApprovalAction, CommandAction, ContainerAction, OpaqueAction, PythonAction
 from penstock.model.expression import (
     Apply,
     Choose,
@@ -91,6 +93,7 @@ class Writing:
         called = carried.add(function, node.id, identifier(task.name))
         self._bring(carried, node.id, bindings.values(), around)
         found.taken = defined_in(carried.parts()) | found.imports.bound
+        bindings = {name: self._keyed(each, around) for name, each in bindings.items()}
         call, plain = _call(called, task, bindings, found)
         lines, value = self._guarded(node, function, call, carried, task, bindings, found)
         return Program(
@@ -110,11 +113,11 @@ class Writing:
         carried = Carried(found.imports, self.rules, reserved=("value",))
         self._bring(carried, node, (expression,), around)
         found.taken = defined_in(carried.parts()) | found.imports.bound
-        value = found.text(expression, "")
+        value = found.text(self._keyed(expression, around), "")
         return Program(found.listed, found.imports, tuple(carried.parts()), (), value)
 
     def _bring(
-        self, carried: Carried, node: str, expressions: Iterable[Expression], around: Mapping[str, Node]
+        self, carried: Carried, node: str, expressions: Collection[Expression], around: Mapping[str, Node]
     ) -> None:
         """Carry along the classes of the values that a program is given."""
         for name in dict.fromkeys(name for each in expressions for name in references(each)):
@@ -122,6 +125,27 @@ class Writing:
             if task is not None:
                 for kind in own_classes(task.annotations.get("return")):
                     carried.bring(kind, node)
+
+    def _keyed(self, expression: Expression, around: Mapping[str, Node]) -> Expression:
+        """An expression with keys where it takes attributes of dicts, which values that go as JSON are."""
+
+        def change(part: Expression) -> Expression | None:
+            if isinstance(part, Get) and part.attribute and self._goes_as_json(part, around):
+                return Get(rewritten(part.of, change), part.key)
+            return None
+
+        return rewritten(expression, change)
+
+    def _goes_as_json(self, whole: Expression, around: Mapping[str, Node]) -> bool:
+        while isinstance(whole, Get):
+            whole = whole.of
+        if not isinstance(whole, Output) or whole.node not in around:
+            return False
+        task = self.tasks[around[whole.node].task]
+        if task.record is not None and whole.port is None:
+            return False
+        types = [each.type for each in task.outputs if whole.port in (None, each.name)]
+        return bool(types) and form_of(types[0]) not in FILES
 
     def _guarded(
         self,
@@ -239,10 +263,10 @@ class Writing:
     def _command(
         self, node: Node, action: CommandAction, bindings: Mapping[str, Expression], found: _Operands
     ) -> Program:
-        if action.reads or action.files or action.folder or action.skip:
+        if action.reads or action.files or action.folder:
             raise self.refuse(
                 node.id,
-                "is a command that reads files of the user's, or is skipped by its exit code",
+                "is a command that reads files of the user's",
                 "Put what it needs into an image, and make it a container task.",
             )
         subprocess = found.imports.module("subprocess")
@@ -412,29 +436,17 @@ def _formatted(template: str, values: Mapping[str, str], quoting: str) -> str:
     return " + ".join(pieces_)
 
 
-def rewritten(expression: Expression, change: Callable[[Expression], Expression | None]) -> Expression:
-    """An expression with parts of it changed; where `change` gives None, a part stays as it is."""
-    changed = change(expression)
-    if changed is not None:
-        return changed
-    match expression:
-        case Get(of, key, attribute):
-            return Get(rewritten(of, change), key, attribute)
-        case Apply(name, arguments):
-            return Apply(name, tuple(rewritten(each, change) for each in arguments))
-        case Choose(options):
-            return Choose(tuple(rewritten(each, change) for each in options))
-        case Sequence(items, kind):
-            return Sequence(tuple(rewritten(each, change) for each in items), kind)
-        case MappingExpression(mapping):
-            return MappingExpression({key: rewritten(each, change) for key, each in mapping.items()})
-        case _:
-            return expression
-
-
 def is_simple(expression: Expression) -> bool:
     """Whether an expression is a value that is there as it is, and nothing that has to be computed."""
     return not isinstance(expression, (Apply, Get, Sequence, MappingExpression, Choose))
 
 
-__all__ = ["Operand", "Program", "Writing", "is_simple", "rewritten"]
+def skip_lost(task: Task) -> str:
+    """What is lost of a command that is skipped by its exit code; empty where nothing is."""
+    action = task.action.command if isinstance(task.action, ContainerAction) else task.action
+    if not isinstance(action, CommandAction) or not action.skip:
+        return ""
+    return f"the exit code {' or '.join(map(str, action.skip))} is one like any other, and does not skip it"
+
+
+__all__ = ["Operand", "Program", "Writing", "is_simple", "skip_lost"]

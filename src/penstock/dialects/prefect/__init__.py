@@ -26,6 +26,10 @@ def _find(module: ModuleType, name: str) -> Callable[..., Any]:
     return _module("reading").find(module, name)
 
 
+def _missing(module: str, name: str) -> Any:
+    return _module("missing").missing(module, name)
+
+
 def _claims(text: str) -> bool:
     return _module("projects").claims(text)
 
@@ -43,6 +47,7 @@ DIALECT = Dialect(
     "Prefect",
     ("prefect", "prefect_dask", "prefect_ray"),
     _vocabulary,
+    missing=_missing,
     claims=_claims,
     execute=_execute,
     read=_read,

@@ -40,14 +40,14 @@ def _create(kind: str, key: str | None, value: Any, description: str | None = No
 
 def create_markdown_artifact(markdown: str, key: str | None = None, description: str | None = None, **_: Any) -> Any:
     """Log a text in Markdown."""
-    return either_way(lambda: _create("markdown", key, markdown, description))
+    return either_way(lambda: _create("markdown", key, markdown, description), _)
 
 
 def create_table_artifact(
     table: Mapping[str, Any] | Sequence[Any], key: str | None = None, description: str | None = None, **_: Any
 ) -> Any:
     """Log a table: a list of rows, or a dict of columns."""
-    return either_way(lambda: _create("table", key, table, description))
+    return either_way(lambda: _create("table", key, table, description), _)
 
 
 def create_link_artifact(
@@ -55,12 +55,12 @@ def create_link_artifact(
 ) -> Any:
     """Log a link."""
     text = f"[{link_text or link}]({link})"
-    return either_way(lambda: _create("link", key, text, description))
+    return either_way(lambda: _create("link", key, text, description), _)
 
 
 def create_image_artifact(image_url: str, key: str | None = None, description: str | None = None, **_: Any) -> Any:
     """Log where an image is."""
-    return either_way(lambda: _create("image", key, image_url, description))
+    return either_way(lambda: _create("image", key, image_url, description), _)
 
 
 def create_progress_artifact(progress: float, key: str | None = None, description: str | None = None, **_: Any) -> Any:
@@ -71,7 +71,7 @@ def create_progress_artifact(progress: float, key: str | None = None, descriptio
             attempt().progress(progress, 100.0)
         return uuid5(_NAMESPACE, f"progress/{key or 'progress'}")
 
-    return either_way(create)
+    return either_way(create, _)
 
 
 def update_progress_artifact(artifact_id: Any, progress: float, description: str | None = None, **_: Any) -> Any:
@@ -82,7 +82,7 @@ def update_progress_artifact(artifact_id: Any, progress: float, description: str
             attempt().progress(progress, 100.0)
         return artifact_id
 
-    return either_way(update)
+    return either_way(update, _)
 
 
 for _each in (

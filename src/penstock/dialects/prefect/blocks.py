@@ -91,7 +91,7 @@ class Block(Fields):
     @classmethod
     def load(cls, name: str, validate: bool = True, **_: Any) -> Any:
         """The block of a name; of `Block` itself, `type/name`. Raises NotFoundError where there is none."""
-        return either_way(lambda: cls._loaded(name))
+        return either_way(lambda: cls._loaded(name), _)
 
     aload = load
 
@@ -127,7 +127,7 @@ class Block(Fields):
             store("blocks", key, self.model_dump())
             return key
 
-        return either_way(put)
+        return either_way(put, _)
 
     asave = save
 

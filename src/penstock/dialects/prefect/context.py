@@ -14,6 +14,9 @@ from penstock.dialects.prefect.noting import not_covered
 from penstock.dialects.prefect.sessions import current_session
 from penstock.errors import PenstockError
 
+#: what files compare that ask which Prefect is there
+VERSION = "3.7.2"
+
 
 class MissingContextError(PenstockError, RuntimeError):
     """Something is asked of a run where there is none."""
@@ -87,6 +90,8 @@ class _FlowRun(type):
     @property
     def flow_name(cls) -> str | None:
         session = current_session()
+        if session is None and attempt().id:
+            raise not_covered("prefect.runtime.flow_run.flow_name in a task", "Let the flow hand it to the task.")
         return None if session is None else session.flow.name
 
     @property
@@ -219,6 +224,7 @@ class tags:
 
 __all__ = [
     "FlowRunContext",
+    "VERSION",
     "MissingContextError",
     "TaskRunContext",
     "attempt",

@@ -23,10 +23,10 @@ from penstock.authoring.source import DIALECT, caller, is_own
 from penstock.authoring.task import Task as PenstockTask
 from penstock.dialects.foreign import made
 from penstock.dialects.prefect.deploying import Deployable
-from penstock.dialects.prefect.futures import Future, FutureList, Here, refs_of, unwrapped
+from penstock.dialects.prefect.futures import Future, FutureList, Here, keyed, refs_of, unwrapped
 from penstock.dialects.prefect.hooks import flow_hooks
 from penstock.dialects.prefect.noting import check_known, note
-from penstock.dialects.prefect.options import FLOW_OPTIONS, delays_of, flow_ignored, node_name, seconds
+from penstock.dialects.prefect.options import FLOW_OPTIONS, delays_of, flow_ignored, node_name, seconds, whole
 from penstock.dialects.prefect.runners import SequentialTaskRunner
 from penstock.dialects.prefect.sessions import Arrival, Session, current_session, driven, end_of, in_loop
 from penstock.dialects.prefect.sites import Sites, sites_of
@@ -68,13 +68,14 @@ class Flow(Deployable, Composition[..., Any]):
 
         if options.get("description"):
             body.__doc__ = options["description"]
-        super().__init__(body, node_name(options.get("name") or fn.__name__))
+        super().__init__(body, node_name(options.get("name") or fn.__name__.replace("_", "-")))
         self.settings = self._settings()
         self.noted = flow_ignored(self.name, options)
 
     def _settings(self) -> Settings:
+        whole(self.given_options.get("retries") or 0, "retries")
         limit = self.given_options.get("timeout_seconds")
-        policy = RunPolicy() if limit is None else replace(RunPolicy(), timeout=seconds(limit))
+        policy = RunPolicy() if limit is None else replace(RunPolicy(), timeout=seconds(limit, "timeout_seconds"))
         return Settings(policy=policy, hooks=flow_hooks(self, self.given_options))
 
     @functools.cached_property
@@ -132,12 +133,14 @@ class Flow(Deployable, Composition[..., Any]):
         if build is None:
             return self._here(args, kwargs, returns_state=bool(asked.get("return_state")))
         session = current_session()
+        opens = session is None or session.opens()
 
         def run() -> Any:
             if session is not None and session.building is build:
                 session.latest = (*session.latest, *refs_of(asked.get("wait_for")))
             if not asked.get("return_state"):
-                return self.inline(build, args, kwargs)
+                found = self.inline(build, args, kwargs)
+                return found if opens else value(found)
             try:
                 return Completed(data=self.inline(build, args, kwargs))
             except Exception as error:
@@ -166,7 +169,7 @@ class Flow(Deployable, Composition[..., Any]):
         refs = {name: each for name, each in arguments.items() if is_open(each)}
         known = self._validated({name: each for name, each in arguments.items() if name not in refs}, refs)
         check_depth(build, self.name)
-        with build.grouped(self.placing.name or self.name):
+        with build.grouped(self.placing.name or node_name(self.given_options.get("name") or self.fn.__name__)):
             return conduct(self, known | refs)
 
     def _validated(self, known: dict[str, Any], refs: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,6 +187,9 @@ class Flow(Deployable, Composition[..., Any]):
 
 def conduct(flow: Flow, given: Mapping[str, Any]) -> Any:
     """Call the function of a flow, and again as often as it may fail. Returns what it gives, with refs."""
+    from penstock.dialects.prefect.reading import check_covered
+
+    check_covered(flow)
     build = required_building(flow.name)
     around = current_session()
     outer = around if around is not None and around.building is build else None
@@ -257,7 +263,7 @@ def _settled_parts(session: Session, returned: Any) -> Any:
     if kind in (list, tuple):
         return _settled_list(session, returned)
     if kind is dict:
-        return {key: settled(session, each) for key, each in returned.items()}
+        return keyed({key: settled(session, each) for key, each in returned.items()})
     return returned
 
 

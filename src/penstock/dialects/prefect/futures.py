@@ -244,9 +244,14 @@ def _inside(given: Any, change: Callable[[Any], Any]) -> Any:
         same = all(one is other for one, other in zip(found, given, strict=True))
         return cast("Any", given if same else kind(found))
     if kind is dict:
-        changed = {key: change(each) for key, each in given.items()}
+        changed = keyed({key: change(each) for key, each in given.items()})
         return given if all(changed[key] is given[key] for key in given) else changed
     return given
+
+
+def keyed(given: dict[Any, Any]) -> dict[Any, Any]:
+    """A dict as graphs can hold it: under keys that are no texts there are values, and no refs."""
+    return given if all(type(key) is str for key in given) else value(given)
 
 
 def _tolerant(given: Any) -> Any:
@@ -334,6 +339,7 @@ __all__ = [
     "allow_failure",
     "as_completed",
     "is_fanned",
+    "keyed",
     "quote",
     "refs_of",
     "state_of",

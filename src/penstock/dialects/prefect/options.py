@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import Any, cast
 
 from penstock.authoring.options.policy import read_options
+from penstock.authoring.source import caller
 from penstock.dialects.prefect.caching import Cached
 from penstock.dialects.prefect.hooks import task_hooks
 from penstock.dialects.prefect.noting import ignored, note
+from penstock.errors import DefinitionError
 from penstock.model.graph import Ignored
 
 TASK_OPTIONS = (
@@ -49,8 +51,21 @@ def node_name(name: str) -> str:
     return re.sub(r"[/\[\]]|[^ -~\w]", "-", name).strip() or "task"
 
 
-def seconds(value: Any) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+def seconds(value: Any, option: str) -> float:
+    """A length of time. Raises DefinitionError for what is none, by the name of its option."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DefinitionError(f"{option} must be a number of seconds, not {value!r}", where=str(caller())) from None
+
+
+def whole(value: Any, option: str) -> int:
+    """A number of attempts. Raises DefinitionError for what is none, by the name of its option."""
+    if not isinstance(value, int):
+        raise DefinitionError(f"{option} must be a whole number, not {value!r}", where=str(caller()))
+    return value
 
 
 def delays_of(value: Any, retries: int) -> list[float]:
@@ -60,7 +75,7 @@ def delays_of(value: Any, retries: int) -> list[float]:
     if value is None:
         return []
     listed = cast("list[Any]", value if isinstance(value, (list, tuple)) else [value])
-    return [seconds(each) for each in listed]
+    return [seconds(each, "retry_delay_seconds") for each in listed]
 
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
@@ -75,7 +90,7 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
 def task_options(owner: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a task, as `read_options` gives them. Raises DefinitionError for values that cannot be."""
     found: dict[str, Any] = dict(Cached(given).given())
-    retries = given.get("retries") or 0
+    retries = whole(given.get("retries") or 0, "retries")
     if retries:
         found["retries"] = retries
         delays = delays_of(given.get("retry_delay_seconds"), retries)
@@ -88,7 +103,7 @@ def task_options(owner: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
             found["retry_if"] = RetryCondition(owner, given["retry_condition_fn"])
     if given.get("timeout_seconds") is not None:
-        found["timeout"] = seconds(given["timeout_seconds"])
+        found["timeout"] = seconds(given["timeout_seconds"], "timeout_seconds")
     if given.get("tags"):
         found["tags"] = sorted(given["tags"])
     found.update(task_hooks(owner, given))
@@ -130,4 +145,5 @@ __all__ = [
     "seconds",
     "task_ignored",
     "task_options",
+    "whole",
 ]

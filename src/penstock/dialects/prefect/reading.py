@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -14,6 +15,8 @@ from penstock.dialects import Maker, Reading
 from penstock.dialects.foreign import made_in
 from penstock.dialects.prefect.deployments import Deployment, gathered
 from penstock.dialects.prefect.flows import Called, Flow, part_ignored
+from penstock.dialects.prefect.missing import Uncovered
+from penstock.dialects.prefect.plain import plain
 from penstock.dialects.prefect.starting import triggers_of
 from penstock.dialects.prefect.tasks import CONDITION, Task
 from penstock.errors import DefinitionError, PenstockError
@@ -41,7 +44,8 @@ def read(module: ModuleType, make: Maker) -> Reading:
             own = tuple(note for each in deployments if each.flow is flow for note in each.ignored)
             given = _given_at_start(module, block, flow)
             function = with_defaults(flow, given) if given else flow.function
-            by_flow[id(flow)] = make(function, flow.name, flow.settings, (*ignored_of(flow), *own))
+            noted = (*ignored_of(flow), *unused(module), *own)
+            by_flow[id(flow)] = make(function, flow.name, flow.settings, noted)
     pipelines = {name: by_flow[id(flow)] for name, flow in flows.items()}
     own_flows = {name: flow for name, flow in flows.items() if flow.fn.__module__ == module.__name__}
     first = _first(own_flows or flows, [*_called_at_top(module), *block.called(), *(each.flow for each in deployments)])
@@ -93,7 +97,7 @@ def _called_at_top(module: ModuleType) -> Iterator[Flow]:
 
 
 def _reached(flow: Flow) -> list[Any]:
-    """The tasks and flows that the text of a flow names, also by way of functions of its own module."""
+    """The tasks and flows that the text of a flow names, also by way of functions of its own module, and what is not covered."""
     found: dict[int, Any] = {}
     pending: list[Any] = [flow.fn]
     seen: set[int] = set()
@@ -101,9 +105,9 @@ def _reached(flow: Flow) -> list[Any]:
         function = pending.pop()
         names, held = _names(function.__code__), {**function.__globals__, **_cells(function)}
         for each in (getattr(held[name], "__self__", held[name]) for name in names if name in held):
-            if isinstance(each, (Task, Flow)):
+            if isinstance(each, (Task, Flow, Uncovered)):
                 found[id(each)] = each
-                inner = each.fn
+                inner = None if isinstance(each, Uncovered) else each.fn
             else:
                 inner = each
             same = getattr(inner, "__module__", None) == flow.fn.__module__
@@ -141,9 +145,22 @@ def ignored_of(flow: Flow) -> tuple[Ignored, ...]:
     for each in _reached(flow):
         if isinstance(each, Task):
             found.update(dict.fromkeys((*each.ignored, *limits_noted(each.fn))))
-        elif each is not flow:
+        elif isinstance(each, Flow) and each is not flow:
             found.update(dict.fromkeys(part_ignored(each)))
     return tuple(found)
+
+
+def unused(module: ModuleType) -> tuple[Ignored, ...]:
+    """What a file imports that has no counterpart: a flow that begins does not use it."""
+    found = {id(each): each for each in vars(module).values() if isinstance(each, Uncovered)}
+    return tuple(each.noted() for each in found.values())
+
+
+def check_covered(flow: Flow) -> None:
+    """Raise NotCoveredError where the text of a flow, or of what it calls, names what has no counterpart."""
+    found = next((each for each in _reached(flow) if isinstance(each, Uncovered)), None)
+    if found is not None:
+        raise found.error()
 
 
 # What stands under `if __name__ == "__main__":`.
@@ -177,12 +194,18 @@ class Main:
 
     def given_to(self, flow: Flow) -> dict[str, Any]:
         """What it calls a flow with, as far as that stands in the text."""
+        held = dict(vars(self._module))
         for statement in self._statements:
             for node in ast.walk(statement):
                 if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                     continue
                 if vars(self._module).get(node.func.id) is flow:
-                    return _literals(inspect.signature(flow.fn), node)
+                    return _arguments(inspect.signature(flow.fn), node, held)
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                name = statement.targets[0].id
+                held.pop(name, None)
+                with suppress(ValueError):
+                    held[name] = plain(statement.value, held)
         return {}
 
     def deployments(self) -> list[Deployment]:
@@ -219,8 +242,8 @@ class Main:
         return [each for each in self._statements if each in kept]
 
 
-def _literals(signature: inspect.Signature, call: ast.Call) -> dict[str, Any]:
-    """The arguments of a call that stand in the text as values."""
+def _arguments(signature: inspect.Signature, call: ast.Call, held: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call that can be told from the text and from the names that are there."""
     try:
         given = {each.arg: each.value for each in call.keywords if each.arg is not None}
         found = signature.bind_partial(*call.args, **given).arguments
@@ -228,10 +251,8 @@ def _literals(signature: inspect.Signature, call: ast.Call) -> dict[str, Any]:
         return {}
     values: dict[str, Any] = {}
     for name, node in found.items():
-        try:
-            values[name] = ast.literal_eval(node)
-        except (ValueError, TypeError):
-            continue
+        with suppress(ValueError):
+            values[name] = plain(node, held)
     return values
 
 
@@ -250,4 +271,4 @@ def _deploys(node: ast.AST) -> bool:
     return name in _DEPLOYING
 
 
-__all__ = ["find", "ignored_of", "read"]
+__all__ = ["check_covered", "find", "ignored_of", "read", "unused"]

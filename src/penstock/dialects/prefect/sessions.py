@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.authoring.building import Building
@@ -175,9 +176,10 @@ def in_loop() -> bool:
     return True
 
 
-def either_way(take: Callable[[], Any]) -> Any:
-    """What Prefect's functions give that are awaited in asynchronous code, and called in any other."""
-    return Arrival(take) if in_loop() else take()
+def either_way(take: Callable[[], Any], options: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """What Prefect's functions give that are awaited in asynchronous code, and called in any other; `_sync=True` among their
+    options says that one is called in either."""
+    return Arrival(take) if in_loop() and not options.get("_sync") else take()
 
 
 def driven(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from penstock.authoring.ref import Ref, value_of
+from penstock.authoring.ref import value
 from penstock.dialects.prefect.sessions import opens
 from penstock.errors import Fail
 
@@ -80,7 +80,7 @@ class State:
     def result(self, raise_on_failure: bool = True, **_: Any) -> Any:
         """The result; of a state that is none of success, the exception, which is raised unless that is not wanted."""
         if self.is_completed() or not self.is_final():
-            return value_of(self.data) if isinstance(self.data, Ref) and not opens() else self.data
+            return self.data if opens() else value(self.data)
         error = self.error()
         if raise_on_failure:
             raise error
@@ -136,13 +136,13 @@ class Returned:
         return settled(self.__wrapped__(*args, **kwargs))  # type: ignore[attr-defined]
 
 
-def settled(value: Any) -> Any:
+def settled(given: Any) -> Any:
     """A value; of a state, its data. Raises what stands for a state that is none of success."""
-    if not isinstance(value, State):
-        return value
-    if not value.is_completed():
-        raise value.error()
-    return value.data
+    if not isinstance(given, State):
+        return given
+    if not given.is_completed():
+        raise given.error()
+    return given.data
 
 
 def raise_if_failed(state: Any) -> None:

@@ -66,7 +66,7 @@ _VOCABULARY: Mapping[str, Mapping[str, str]] = {
         **_FLOWS,
         **_MARKS,
         **_PAUSES,
-        **_names("context", "get_run_logger", "tags"),
+        **_names("context", "get_run_logger", "tags", __version__="VERSION"),
         **_names("deployments", "serve", "deploy"),
         **_names("states", "State"),
     },

@@ -19,13 +19,15 @@ from typing import Any, NamedTuple, cast
 
 from penstock.authoring.decorated import Decorated
 from penstock.authoring.kinds.conversion import nearest
-from penstock.authoring.source import DIALECT, nearby
+from penstock.authoring.source import DIALECT, location_of, nearby
 from penstock.authoring.task import Task
 from penstock.dialects.recognition import dialect_of, function_in, loader_of
 from penstock.errors import PenstockError
 from penstock.model.work import Imported
 
 _STATE = "__penstock_state__"
+#: how the name of a file ends that functions may be named in; those of data are in the dialect of another system
+_FILES = (".py", ".yaml", ".yml", ".json")
 
 
 class Missing(Exception):
@@ -63,7 +65,7 @@ class Code:
         return self._in(_loaded(self.beside), name, self.beside.name)
 
     def _module(self, place: str) -> ModuleType:
-        if place.endswith(".py"):
+        if place.endswith(_FILES):
             found = next((path for path in (self.folder / place, Path(place)) if path.is_file()), None)
             if found is None:
                 raise Missing(
@@ -178,7 +180,10 @@ class Returned(NamedTuple):
 
 
 def returned(function: Callable[..., Any]) -> Returned:
-    """What the return statements of a function show, where all of them show the same."""
+    """What the return statements of a function show, where all of them show the same; nothing of one that another wraps."""
+    function = without_variables(function)
+    if inspect.isgeneratorfunction(function) or hasattr(function, "__wrapped__"):
+        return Returned()
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError, ValueError):
@@ -212,6 +217,8 @@ def _shown(node: ast.Return) -> Returned:
 
 #: the attribute of a function that holds the variables that it is called with
 _VARIABLES = "__penstock_variables__"
+#: that of the function itself
+_PLAIN = "__penstock_plain__"
 
 
 def with_variables(function: Callable[..., Any], variables: Mapping[str, str]) -> Callable[..., Any]:
@@ -232,13 +239,24 @@ def with_variables(function: Callable[..., Any], variables: Mapping[str, str]) -
                 if value is not None:
                     os.environ[name] = value
 
+    # whoever unwraps it would have a function that finds none of them
+    del call.__wrapped__
+    plain: Any = call
+    plain.__signature__ = inspect.signature(function)
+    plain.location = location_of(function)
     setattr(call, _VARIABLES, given)
+    setattr(call, _PLAIN, function)
     return call
 
 
 def variables_of(function: Any) -> Mapping[str, str]:
     """The variables that a function is called with."""
     return dict(getattr(function, _VARIABLES, ()))
+
+
+def without_variables(function: Any) -> Any:
+    """The function that variables were given to."""
+    return getattr(function, _PLAIN, function)
 
 
 def plain_function(found: Any) -> tuple[Callable[..., Any], Mapping[str, Any], Task[..., Any] | None]:
@@ -259,4 +277,14 @@ def plain_function(found: Any) -> tuple[Callable[..., Any], Mapping[str, Any], T
     return found, {}, None
 
 
-__all__ = ["Code", "Missing", "Returned", "identifier", "plain_function", "returned", "variables_of", "with_variables"]
+__all__ = [
+    "Code",
+    "Missing",
+    "Returned",
+    "identifier",
+    "plain_function",
+    "returned",
+    "variables_of",
+    "with_variables",
+    "without_variables",
+]

@@ -86,6 +86,15 @@ class _Reading:
         part = fields.get("pipeline", self._whole)
         about = self._about(fields)
         parameters = read_parameters(about["parameters"], self._find) if "parameters" in about else []
+        self._ignored += [
+            Ignored(
+                f"the description of the parameter {each.name}: {each.described.written}",
+                each.described.location,
+                "penstock describes pipelines and stages, and no parameters",
+            )
+            for each in parameters
+            if each.described is not None
+        ]
         annotations = {each.name: each.kind for each in parameters}
         tasks = Tasks(self._code, Programs(self._folder), self._find)
         stages = Stages(tasks, Options(self._find, self._reads), self._find, self._home)

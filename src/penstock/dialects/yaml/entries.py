@@ -14,7 +14,7 @@ from penstock.authoring.options.policy import policy_of
 from penstock.authoring.pipeline import Definition
 from penstock.authoring.source import nearby
 from penstock.authoring.task import Task
-from penstock.dialects.yaml.code import identifier, variables_of
+from penstock.dialects.yaml.code import identifier, variables_of, without_variables
 from penstock.dialects.yaml.dumping import Block, dumped
 from penstock.dialects.yaml.inputs import write_expression, write_value
 from penstock.dialects.yaml.literals import Unwritable
@@ -111,8 +111,9 @@ class Entries:
         if node.wait is not None and (task is None or task.wait != node.wait):
             entry["wait"] = write_struct(node.wait) or True
         entry.update(self._fallback(node, names))
-        entry.update(self._policy(node, task))
+        entry.update(self._policy(node, task, body))
         entry.update(self._attached(node, task, body))
+        entry.update(self._cache_key(node, task, body, entry))
         if not node.decides:
             entry["decides"] = False
         if node.final:
@@ -230,7 +231,7 @@ class Entries:
         if task is None:
             raise DefinitionError(f"the function of {name} is not known, so that no file can name it", where=where)
         variables = variables_of(task.function)
-        plain: Any = cast(Any, task.function).__wrapped__ if variables else task
+        plain: Any = without_variables(task.function) if variables else task
         reference = reference_of(plain)
         action = cast(PythonAction, noun.action)
         if reference is None:
@@ -258,7 +259,7 @@ class Entries:
         task = self._definition.functions.get(key)
         if task is None:
             return None
-        plain: Any = cast(Any, task.function).__wrapped__ if variables_of(task.function) else task
+        plain: Any = without_variables(task.function) if variables_of(task.function) else task
         found = found_again(plain)
         if isinstance(found, Task):
             return cast("Task[..., Any]", found)
@@ -282,13 +283,17 @@ class Entries:
 
     # How it is run.
 
-    def _policy(self, node: Node, task: Task[..., Any] | None) -> dict[str, Any]:
+    def _policy(self, node: Node, task: Task[..., Any] | None, body: str) -> dict[str, Any]:
         given: dict[str, Any] = {} if task is None else dict(task.given)
         noun = self._tasks[node.task]
         if isinstance(noun.action, ApprovalAction) or (
             node.wait is not None and (task is None or task.wait != node.wait)
         ):
             given["cache"] = False
+        key = self._definition.attached.get((body, node.id), Attached()).cache_key
+        if key is not None or "cache_key" in given:
+            # see `_cache_key`
+            given["cache_key"] = None if key is None else key.function
         asynchronous = task is not None and task.asynchronous
         given = {name: value for name, value in given.items() if name != "secrets"} if asynchronous else given
 
@@ -324,6 +329,22 @@ class Entries:
             else:
                 found["retry_if"] = reference
         return found
+
+    def _cache_key(
+        self, node: Node, task: Task[..., Any] | None, body: str, entry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What the file says of a cache_key that the task's own function does not bring with it."""
+        known = self._definition.attached.get((body, node.id), Attached()).cache_key
+        base = None if task is None else task.given.get("cache_key")
+        key = None if known is None else known.function
+        if key is base:
+            return {}
+        reference = None if key is None else reference_of(key)
+        if key is not None and reference is None:
+            self.changes.append((node.id, "the function of its cache_key has no name that a file could have"))
+            return {}
+        cache = entry.get("cache")
+        return {"cache": {**(cast("dict[str, Any]", cache) if isinstance(cache, dict) else {}), "key": reference}}
 
 
 def _in_order(node: Node) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from penstock.authoring.joins import every
 from penstock.authoring.kinds.conversion import nearest
-from penstock.dialects.yaml.names import SPACES, Names, Value, attribute_of, item_of
+from penstock.dialects.yaml.names import SPACES, Names, NoPart, Value, attribute_of, item_of
 from penstock.model import expression as model
 from penstock.model.expression import Apply, Choose, Constant, Ended, Expression, Mapping, Outcome, Output
 from penstock.model.run import ENDED, FRUITFUL, NodeState
@@ -151,14 +151,20 @@ class _Reader:
         space = self._space(node.value)
         if space:
             return self._in_space(node, space, self._spelled.get(node.attr, node.attr))
-        return attribute_of(self.value(node.value), self._spelled.get(node.attr, node.attr))
+        return self._part(node, attribute_of, self._spelled.get(node.attr, node.attr))
 
     def _subscript(self, node: ast.Subscript) -> Value:
         key = self._key(node.slice)
         space = self._space(node.value)
         if space and isinstance(key, str):
             return self._in_space(node, space, key)
-        return item_of(self.value(node.value), key)
+        return self._part(node, item_of, key)
+
+    def _part(self, node: ast.Attribute | ast.Subscript, take: Callable[[Value, Any], Value], key: str | int) -> Value:
+        try:
+            return take(self.value(node.value), key)
+        except NoPart as error:
+            raise self._error(node, str(error), error.remedy) from None
 
     def _key(self, node: ast.expr) -> str | int:
         sign, inner = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import reduce
 from typing import Any, NamedTuple, cast
 
@@ -11,7 +12,7 @@ import msgspec
 
 from penstock.dialects.yaml.expressions import ExpressionError, parse
 from penstock.dialects.yaml.literals import Tagged, literal, read_literal
-from penstock.dialects.yaml.names import Names, Value
+from penstock.dialects.yaml.names import SPACES, Names, Value
 from penstock.dialects.yaml.phrases import Unspeakable, phrase
 from penstock.dialects.yaml.source import Mark, Part
 from penstock.model import expression as model
@@ -35,6 +36,7 @@ from penstock.model.value import Artifact
 
 #: the tag of an expression that is written part by part
 _BY_PARTS = "!expression"
+_PATH = re.compile(r"[^\W\d][\w-]*(?:/[\w-]+)*(?:\.[^\W\d]\w*)+")
 _REFERENCE = re.compile(r"[^\W\d][\w-]*(?:/[\w-]+)*(?:\.[^\W\d]\w*)?")
 Find = Callable[[str], Any]
 
@@ -165,6 +167,10 @@ def _read_text(part: Part, names: Names, *, bare: bool) -> Expression | None:
                 f"Write ${{{text}}} for the output, ${{'{text}'}} for the text.",
             )
             return None
+    doubt = _doubt(text, names)
+    if doubt is not None:
+        part.refuse(*doubt)
+        return None
     try:
         found_pieces = pieces(text)
     except ExpressionError as error:
@@ -194,6 +200,39 @@ def _referred(text: str, names: Names) -> Expression | None:
         return parse(text, names).expression
     except ExpressionError:
         return None
+
+
+def _doubt(text: str, names: Names) -> tuple[str, str] | None:
+    """Why it is not clear that a text with points is meant as a text, and what to do: it all but names something."""
+    if _PATH.fullmatch(text) is None or (_REFERENCE.fullmatch(text) and _referred(text, names) is not None):
+        return None
+    first, second, *_ = text.split(".")
+    space = SPACES.get(first)
+    if space is not None and first not in names.all():
+        meant = text if second in names.of(space) else ""
+    else:
+        meant = _meant(text, first, second, names)
+    if not meant:
+        return None
+    if meant == text:
+        return (
+            f"{text!r} may be a text, or a part of {first}",
+            f"Write ${{{text}}} for the part, ${{'{text}'}} for the text.",
+        )
+    return (
+        f"there is no {text!r}; did you mean {meant!r}?",
+        f"Write {meant}; or ${{'{text}'}} where the text is meant.",
+    )
+
+
+def _meant(text: str, first: str, second: str, names: Names) -> str:
+    """The part of an output that a text names, or all but names; empty where it names nothing."""
+    stage = next(iter(get_close_matches(first, names.stages, n=1, cutoff=0.7)), "")
+    if not stage:
+        return ""
+    outputs = names.stages[stage].parts
+    output = next(iter(get_close_matches(second, outputs, n=1, cutoff=0.7)), "")
+    return ".".join((stage, output, *text.split(".")[2:])) if output else ""
 
 
 def _joined(part: Part, found: list[Piece], names: Names) -> Expression | None:
@@ -253,7 +292,8 @@ def write_expression(expression: Expression, names: Names) -> Any:
 def _escaped_literal(value: Any, names: Names, *, top: bool = False) -> Any:
     if type(value) is str:
         taken = _REFERENCE.fullmatch(value) and _referred(value, names) is not None
-        return f"${{{value!r}}}" if taken and (top or "." in value) else escaped(value)
+        taken = (taken and (top or "." in value)) or _doubt(value, names) is not None
+        return f"${{{value!r}}}" if taken else escaped(value)
     if type(value) is list:
         return [_escaped_literal(each, names) for each in cast("list[Any]", value)]
     if type(value) is dict and all(type(key) is str for key in cast("dict[Any, Any]", value)):

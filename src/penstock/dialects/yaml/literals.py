@@ -100,6 +100,13 @@ def _name_of(value: Any) -> str | None:
     return f"{module}:{qualname}" if found is value else None
 
 
+def tag_of(kind: Any) -> str:
+    """The tag of a text that stands for a value of a class; empty where there is none."""
+    return next(
+        (tag for tag, (known, _, _) in _TEXTS.items() if isinstance(kind, type) and issubclass(known, kind)), ""
+    )
+
+
 def read_literal(part: Part, find: Callable[[str], Any]) -> Any:
     """The value that a part stands for. `find` imports what `!name` names. What is wrong is noted."""
     scalar = _SCALARS.get(part.tag)
@@ -151,4 +158,4 @@ _SCALARS: dict[str, Callable[[Part], Any]] = {
     "float": _float,
 }
 
-__all__ = ["Tagged", "Unwritable", "literal", "read_literal"]
+__all__ = ["Tagged", "Unwritable", "literal", "read_literal", "tag_of"]

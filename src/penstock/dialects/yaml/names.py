@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+from penstock.authoring.kinds.conversion import nearest
 from penstock.model.expression import Expression, Get, Input, Item, Output, Parameter
 from penstock.model.graph import Task
 
@@ -29,6 +30,22 @@ class Known(NamedTuple):
     #: names of outputs that are parts of a single one, or the whole of it (None)
     aliases: Mapping[str, str | None] = {}
     mapped: bool = False
+    #: the keys of the dict that it returns, where its code shows them
+    keys: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of what it gives that are known."""
+        ports = [port.name for port in self.task.outputs]
+        return list(dict.fromkeys((*ports, *self.aliases, *self.keys)))
+
+
+class NoPart(LookupError):
+    """A stage has no such output; `there` are those that it has."""
+
+    def __init__(self, stage: str, name: str, there: Sequence[str]) -> None:
+        super().__init__(f"the stage {stage!r} has no output {name!r}{nearest(name, there)}")
+        self.remedy = f"It has: {', '.join(there)}."
 
 
 class Value(NamedTuple):
@@ -93,7 +110,7 @@ class Names:
 
 
 def attribute_of(value: Value, name: str) -> Value:
-    """`value.name`: an output of a stage, an entry of a dict, or an attribute."""
+    """`value.name`: an output of a stage, an entry of a dict, or an attribute. Raises NoPart."""
     known = value.known
     if known is not None and isinstance(value.expression, Output):
         node, ports = value.expression.node, [port.name for port in known.task.outputs]
@@ -101,15 +118,17 @@ def attribute_of(value: Value, name: str) -> Value:
             return Value(Output(node, name), _part(known.returns, name)[1])
         if name in known.aliases and not known.mapped:
             part = known.aliases[name]
-            return value if part is None else attribute_of(value._replace(known=None), part)
+            whole = value._replace(known=known._replace(aliases={}))
+            return whole if part is None else attribute_of(whole, part)
         if known.task.record is None and name in (*ports, "result") and not known.mapped:
             return value._replace(known=None)
+        _check(node, known, name)
     attribute, kind = _part(value.kind, name)
     return Value(Get(value.expression, name, attribute=attribute), kind)
 
 
 def item_of(value: Value, key: str | int) -> Value:
-    """`value[key]`."""
+    """`value[key]`. Raises NoPart."""
     known = value.known
     if (
         known is not None
@@ -122,7 +141,19 @@ def item_of(value: Value, key: str | int) -> Value:
             return Value(Output(value.expression.node, ports[key]))
         if known.task.record == "dict" and key in ports:
             return Value(Output(value.expression.node, str(key)))
+    if known is not None and isinstance(value.expression, Output) and isinstance(key, str):
+        _check(value.expression.node, known, key)
     return Value(Get(value.expression, key), _part(value.kind, key)[1])
+
+
+def _check(stage: str, known: Known, name: str) -> None:
+    """Raise NoPart where a stage is known to have no part of a name."""
+    if known.mapped:
+        return
+    ports = [port.name for port in known.task.outputs]
+    there = ports if known.task.record in ("dict", "tuple") else known.keys
+    if there and name not in there:
+        raise NoPart(stage, name, [*there, *(each for each in known.aliases if each not in there)])
 
 
 #: what JSON gives: dicts and lists all the way down
@@ -156,4 +187,4 @@ def _hints(kind: Any) -> dict[str, Any]:
         return {}
 
 
-__all__ = ["JSON", "SPACES", "Known", "Names", "Value", "attribute_of", "item_of"]
+__all__ = ["JSON", "SPACES", "Known", "Names", "NoPart", "Value", "attribute_of", "item_of"]

@@ -25,6 +25,8 @@ class Declared(NamedTuple):
     name: str
     kind: Any
     default: Any = inspect.Parameter.empty
+    #: what the file says of it
+    described: Part | None = None
 
     @property
     def parameter(self) -> inspect.Parameter:
@@ -55,8 +57,14 @@ def read_parameters(part: Part, find: Find) -> list[Declared]:
         else:
             declared = _declared(name, value, find)
             if declared is not None:
-                found.append(declared)
+                found.append(declared._replace(described=_description(value)))
     return found
+
+
+def _description(part: Part) -> Part | None:
+    if not part.is_mapping or not {key.written for key, _ in part.pairs()} <= set(KEYS):
+        return None
+    return next((value for key, value in part.pairs() if key.written == "description"), None)
 
 
 def _declared(name: str, part: Part, find: Find) -> Declared | None:

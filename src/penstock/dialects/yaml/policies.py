@@ -105,6 +105,8 @@ class Options:
             listed = [read_length(each) for each in (part.items() if part.is_list else [part])]
             return [each for each in listed if each is not None] or _WRONG
         if option in _FUNCTIONS:
+            if part.is_null:
+                return None
             listed = [self._find_function(each) for each in (part.items() if part.is_list else [part])]
             functions = [each for each in listed if each is not None]
             return _WRONG if not functions else functions[0] if option in ("retry_if", "cache_key") else functions
@@ -210,6 +212,8 @@ def _plain(policy: Policy) -> dict[str, Any]:
 
 def _caching(policy: Policy) -> dict[str, Any]:
     caching = write_struct(policy.caching)
+    # said by the function: see `Entries`
+    caching.pop("keyed", None)
     if caching.pop("effects", False):
         return {"effects": True}
     names = {"lifetime": "for", "ignored": "ignore"}

@@ -14,6 +14,7 @@ from penstock.authoring.triggers.trigger import Trigger
 from penstock.dialects import Maker, Reading
 from penstock.dialects.yaml.code import identifier
 from penstock.dialects.yaml.document import Document, read_document
+from penstock.dialects.yaml.source import text_of
 from penstock.errors import DefinitionError
 from penstock.model.expression import Constant, Mapping, Parameter
 
@@ -30,7 +31,7 @@ def claims(text: str) -> bool:
 def execute(module: ModuleType) -> None:
     """Read the file that a module stands for. Raises one DefinitionError for all that is wrong in it."""
     file = Path(str(module.__file__))
-    vars(module)[_DOCUMENT] = read_document(file.read_text("utf-8"), file, module.__name__)
+    vars(module)[_DOCUMENT] = read_document(text_of(file.read_bytes(), str(file)), file, module.__name__)
 
 
 def find(module: ModuleType, key: str) -> Callable[..., Any]:

@@ -86,6 +86,9 @@ def _of_fields(part: Part, fields: Fields, find: Find) -> schedules.Schedule | N
         narrowing["calendar"] = _made(fields["calendar"], lambda: schedules.calendar(**given))
     what = fields[said[0]]
     value = read_literal(what, find)
+    if zone is not None and _made(zone, lambda: schedules.cron("@daily", zone=zone.written)) is None:
+        # what is wrong besides the zone is told as well
+        named = {}
     if said[0] == "cron":
         return _made(what, lambda: schedules.cron(value, **named, **narrowing))
     if said[0] == "every":

@@ -44,6 +44,10 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = resolvers()
 
 
+#: how many things that are wrong are told
+_TOLD = 100
+
+
 class Mark(NamedTuple):
     """A place in the file; both count from 1."""
 
@@ -82,15 +86,22 @@ class Problems:
         if len(found) == 1:
             raise DefinitionError(first.what, where=where, remedy=first.remedy or None)
         lines = [f"{len(found)} things are wrong in {self.file}"]
-        for each in found:
+        for each in found[:_TOLD]:
             remedy = "\n    " + each.remedy.replace("\n", "\n    ") if each.remedy else ""
             told = each.what.replace("\n", "\n    ")
             lines.append(f"  {self.file}:{each.mark.line}:{each.mark.column}: {told}{remedy}")
+        if len(found) > _TOLD:
+            lines.append(f"  and {len(found) - _TOLD} more")
         raise DefinitionError("\n".join(lines), where=where)
 
 
 def _mark_of(mark: Any) -> Mark:
     return Mark(mark.line + 1, mark.column + 1)
+
+
+def _near(name: str, known: list[str]) -> str:
+    plural = next((each for each in known if each in (f"{name}s", name[:-1] + "ies", name.removesuffix("s"))), None)
+    return nearest(name, known) if plural is None else f"; did you mean {plural!r}?"
 
 
 class Part:
@@ -200,7 +211,7 @@ class Part:
             elif name in found:
                 key.refuse(f"{name!r} is there twice", f"It stands in line {found[name].mark.line} already; keep one.")
             elif names is not None and name not in names:
-                near = nearest(name, names)
+                near = _near(name, names)
                 remedy = "" if near else f"There are: {', '.join(names)}."
                 key.refuse(f"there is no {name!r} in {of or self.called or 'this'}{near}", remedy)
             else:
@@ -241,6 +252,24 @@ class Part:
         return [text for each in listed if (text := each.text()) is not None]
 
 
+def text_of(data: bytes, file: str) -> str:
+    """The text of a file. Raises DefinitionError, with its line and column, for what is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        problems = Problems(file)
+        problems.add(
+            _mark_after(before), f"the file is not UTF-8: a byte 0x{data[error.start]:02x}", "Save it as UTF-8."
+        )
+        problems.check()
+        raise
+
+
+def _mark_after(text: str) -> Mark:
+    return Mark(text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
+
+
 def read_source(text: str, file: str) -> Part:
     """The whole of a file. Raises DefinitionError, with its line and column, for what is no YAML, and for more than one
     document or none."""
@@ -248,20 +277,56 @@ def read_source(text: str, file: str) -> Part:
     try:
         node = cast(Any, yaml).compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Mark(1, 1) if mark is None else _mark_of(mark)
-        what = " ".join(filter(None, (error.context, error.problem)))
-        problems.add(place, f"this is not YAML: {what}", _advice(text, place, what))
+        _note(error, text, problems)
         problems.check()
         raise
-    except yaml.YAMLError as error:
-        problems.add(Mark(1, 1), f"this is not YAML: {error}")
+    except yaml.reader.ReaderError as error:
+        what = f"this is not YAML: the character #x{ord(text[error.position]):04x} cannot be in it"
+        problems.add(_mark_after(text[: error.position]), what, "Take it out.")
         problems.check()
         raise
     if node is None:
         problems.add(Mark(1, 1), "the file is empty", "Write a pipeline: and its stages: into it.")
         problems.check()
     return Part(_merged(cast(yaml.Node, node), problems), problems)
+
+
+#: in what PyYAML says -> what is wrong, where it says that unclearly, and what to do
+_FAULTS: tuple[tuple[str, str, str], ...] = (
+    ("expected a single document", "", "Write each pipeline into a file of its own."),
+    (
+        "scanning an alias",
+        "a text that begins with * has to stand in quotes",
+        'Write it in quotes, as in cron: "* * * * *".',
+    ),
+    ("found undefined alias", "", "A text that begins with * has to stand in quotes."),
+    ("while parsing a flow sequence", "a list that begins with [ does not end", "Close it with ]."),
+    ("while parsing a flow mapping", "a mapping that begins with { does not end", "Close it with }."),
+    ("while scanning a quoted scalar", "a text in quotes does not end", "Close the quotes."),
+    (
+        "expected <block end>",
+        "this line is indented otherwise than those that it belongs to",
+        "Indent all keys of a mapping alike, and all - of a list.",
+    ),
+    ("could not find expected ':'", "a key has no colon", "Write key: value, with a space after the colon."),
+    (
+        "mapping values are not allowed",
+        "",
+        "A text with a colon and a space in it has to stand in quotes; or the indentation is off.",
+    ),
+    ("cannot start any token", "", "A text that begins with @, ` or % has to stand in quotes."),
+)
+
+
+def _note(error: yaml.MarkedYAMLError, text: str, problems: Problems) -> None:
+    """Note what PyYAML has found, in the words of one who writes a file."""
+    said = " ".join(filter(None, (error.context, error.problem)))
+    _, what, advice = next((each for each in _FAULTS if each[0] in said), ("", "", ""))
+    # what does not end is told where it begins
+    begins = "does not end" in what and error.context_mark is not None
+    mark = error.context_mark if begins else error.problem_mark or error.context_mark
+    place = Mark(1, 1) if mark is None else _mark_of(mark)
+    problems.add(place, f"this is not YAML: {what or said}", _advice(text, place, said) or advice)
 
 
 def _advice(text: str, place: Mark, what: str) -> str:
@@ -271,8 +336,6 @@ def _advice(text: str, place: Mark, what: str) -> str:
         return "Indent by spaces: YAML knows no tabs."
     if "${" in line:
         return 'Between { } or [ ], ${...} has to stand in quotes: {epochs: "${epochs}"}.'
-    if "mapping values are not allowed" in what:
-        return "A text with a colon and a space in it has to stand in quotes; or the indentation is off."
     return ""
 
 
@@ -315,4 +378,4 @@ def _taken(node: yaml.Node, problems: Problems) -> list[tuple[yaml.Node, yaml.No
 
 Fields = Mapping[str, Part]
 
-__all__ = ["Fields", "Mark", "Part", "Problems", "read_source", "resolvers"]
+__all__ = ["Fields", "Mark", "Part", "Problems", "read_source", "resolvers", "text_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import msgspec
 
@@ -12,18 +12,21 @@ from penstock.authoring.decorated import check_name
 from penstock.authoring.kinds.conversion import nearest
 from penstock.authoring.options.caching import cache_key
 from penstock.authoring.options.hooks import Attached, attached
+from penstock.authoring.ref import Ref
 from penstock.authoring.task import Task
+from penstock.authoring.wiring import check_wiring
 from penstock.dialects.yaml import policies, programs
 from penstock.dialects.yaml.code import variables_of
 from penstock.dialects.yaml.filling import Need, filled
 from penstock.dialects.yaml.inputs import Find, expression_in, read_expression, read_value
+from penstock.dialects.yaml.literals import tag_of
 from penstock.dialects.yaml.names import Known, Names
 from penstock.dialects.yaml.policies import Options, policy_from, read_policy
 from penstock.dialects.yaml.source import Fields, Part
 from penstock.dialects.yaml.structs import read_struct
 from penstock.dialects.yaml.tasks import WORK, Made, Tasks
 from penstock.errors import DefinitionError
-from penstock.model.expression import Constant, Expression, Item, Mapping, references
+from penstock.model.expression import Constant, Expression, Item, Mapping, Output, references
 from penstock.model.graph import RULES, Each, Fallback, Loop, Node, PipelineAction, Port, Wait, ordered
 from penstock.model.graph import Task as Noun
 from penstock.model.policy import Policy
@@ -131,7 +134,8 @@ class Stages:
             made = made._replace(noun=msgspec.structs.replace(made.noun, description=text))
         listed = [self._others(fields[key], name, named) for key in ("depends_on", "after") if key in fields]
         after = tuple(dict.fromkeys(each for others in listed for each in others if each is not None))
-        lost = any(None in others for others in listed)
+        # a key that is not known may have been meant to say it
+        lost = any(None in others for others in listed) or len(fields) < len(part.pairs())
         return Draft(name, part, fields, made, self._key_of(made, fields), after, lost)
 
     def _declared(self, fields: Fields) -> list[str]:
@@ -148,7 +152,7 @@ class Stages:
             other = each.label()
             found.append(other if other in named and other != name else None)
             if other == name:
-                each.refuse(f"the stage {name!r} waits for itself")
+                each.refuse(f"the stage {name!r} waits for itself", "Take it out of the list.")
             elif other is not None and other not in named:
                 near = nearest(other, named)
                 each.refuse(f"there is no stage {other!r}{near}", "" if near else f"There are: {', '.join(named)}.")
@@ -248,6 +252,14 @@ class Stages:
                 named[name].refuse(
                     f"map runs over a list, and {named[name].told} is none", "Write [...], or the name of a stage."
                 )
+        options = draft.fields.get("map_options")
+        lengths = {name: len(value.value) for name, value in over.items() if _is_constant_list(value)}
+        if len(set(lengths.values())) > 1 and (options is None or "mode" not in options.fields()):
+            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            part.refuse(
+                f"the lists to map over have different lengths: {told}",
+                "Let them have the same; for all combinations, write map_options: {mode: product}.",
+            )
         given = draft.fields["map_options"].fields(_MAP_OPTIONS) if "map_options" in draft.fields else {}
         inside = names.with_items(frozenset(over))
         key = read_expression(given["key"], inside, self._find) if "key" in given else None
@@ -279,17 +291,43 @@ class Stages:
         if made.task is None or draft.lost:
             return found
         found = self._fill(draft, drafts, names, found, spread=each is not None and each.spread is not None)
+        self._check_types(draft, drafts, found)
         kinds = {port.kind for port in made.noun.inputs}
         ports = [port.name for port in made.noun.inputs]
-        for name in given:
+        mapped = fields["map"].fields() if implied and each is not None and fields["map"].is_mapping else {}
+        for name, value in {**mapped, **given}.items():
             if name not in ports and "kwargs" not in kinds:
                 takes = ", ".join(ports) or "nothing"
                 near = nearest(name, ports)
-                given[name].refuse(f"{made.noun.name}() takes no {name!r}{near}", "" if near else f"It takes {takes}.")
+                value.refuse(f"{made.noun.name}() takes no {name!r}{near}", "" if near else f"It takes {takes}.")
         if part.problems.found:
             return found
         found = _with_keywords(found, made.noun.inputs)
         return {name: found[name] for name in sorted(found, key=lambda name: _place_of(name, ports, list(found)))}
+
+    def _check_types(self, draft: Draft, drafts: list[Draft], found: MappingOf[str, Expression]) -> None:
+        """Note what can never be of the type that the function declares."""
+        task = draft.made.task
+        assert task is not None
+        given = draft.fields["inputs"].fields() if "inputs" in draft.fields else {}
+        whole = {
+            each.id: each.made.task.outputs
+            for each in drafts
+            if each.made.task is not None and "map" not in each.fields and "wait" not in each.fields
+        }
+        for name, expression in found.items():
+            if isinstance(expression, Constant):
+                value = expression.value
+            elif isinstance(expression, Output) and expression.port is None and expression.node in whole:
+                value = Ref(expression, cast(Any, None), whole[expression.node])
+            else:
+                continue
+            try:
+                check_wiring(task, [(name, value)])
+            except DefinitionError as error:
+                tag = tag_of(task.annotations[name]) if isinstance(value, str) else ""
+                remedy = f"Write {name}: {tag} {value}." if tag else error.remedy or ""
+                given.get(name, draft.part).refuse(error.what, remedy)
 
     def _fill(
         self, draft: Draft, drafts: list[Draft], names: Names, found: dict[str, Expression], *, spread: bool
@@ -430,6 +468,10 @@ _NONE = _None()
 
 def _upstream(draft: Draft) -> tuple[str, ...]:
     return draft.after
+
+
+def _is_constant_list(value: Expression) -> TypeGuard[Constant]:
+    return isinstance(value, Constant) and isinstance(value.value, (list, dict, tuple))
 
 
 def _flag(fields: Fields, name: str, *, default: bool) -> bool:

@@ -122,15 +122,17 @@ class Tasks:
             return None, {}
         given = read_literal(part, self._find)
         variables: dict[str, Any] = {}
-        if isinstance(given, dict):
-            keys = cast("dict[str, Any]", given)
-            own = bool(keys) and _REQUIREMENTS.issuperset(keys)
-            variables = keys.get("variables", {}) if own else keys
-            if not own or set(keys) == {"variables"}:
-                given = None
-            else:
-                requirements = tuple(keys.get("requirements", ()))
-                given = Environment(requirements, dict(keys.get("files", {})), str(keys.get("python", "")))
+        if not isinstance(given, dict):
+            part.wrong("a mapping", "Write environment: {NAME: value}.")
+            return None, {}
+        keys = cast("dict[str, Any]", given)
+        own = bool(keys) and _REQUIREMENTS.issuperset(keys)
+        variables = keys.get("variables", {}) if own else keys
+        if not own or set(keys) == {"variables"}:
+            given = None
+        else:
+            requirements = tuple(keys.get("requirements", ()))
+            given = Environment(requirements, dict(keys.get("files", {})), str(keys.get("python", "")))
         plain = {name: _plain(value) for name, value in variables.items() if not isinstance(value, (list, dict))}
         if len(plain) != len(variables):
             part.refuse("a variable of the environment is a text")
@@ -205,7 +207,8 @@ def known_of(noun: Noun, task: Task[..., Any] | None) -> Known:
     """A task as expressions see it."""
     if task is not None:
         returns = task.outputs.annotation
-        return Known(noun, JSON if returns is Any and returned(task.function).keys else returns)
+        keys = returned(task.function).keys if noun.record is None else ()
+        return Known(noun, JSON if returns is Any and keys else returns, keys=keys)
     reads_json = isinstance(noun.action, (CommandAction, ContainerAction)) and noun.record is None
     return Known(noun, JSON if reads_json and [port.type for port in noun.outputs] == ["Any"] else Any)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.dialects.airflow.baseoperator import BaseOperator, SkipMixin
@@ -17,6 +16,7 @@ from penstock.dialects.airflow.operators.python import (
     PythonVirtualenvOperator,
 )
 from penstock.dialects.airflow.returning import returned_names
+from penstock.dialects.airflow.states import WeekDay
 
 if TYPE_CHECKING:
     from penstock.dialects.airflow.nodes import Call
@@ -101,36 +101,6 @@ class ShortCircuitOperator(PythonOperator, SkipMixin):
 
     def choice(self) -> Choice:
         return Choice(by_name=False, all_after=self.ignore_downstream_trigger_rules)
-
-
-class WeekDay(IntEnum):
-    """`airflow.utils.weekday.WeekDay`."""
-
-    MONDAY = 1
-    TUESDAY = 2
-    WEDNESDAY = 3
-    THURSDAY = 4
-    FRIDAY = 5
-    SATURDAY = 6
-    SUNDAY = 7
-
-    @classmethod
-    def validate_week_day(cls, week_day: Any) -> set[int]:
-        """The numbers of days that are given by their names, by themselves, or as several of these."""
-        if isinstance(week_day, (str, cls)):
-            week_day = [week_day]
-        if not isinstance(week_day, (set, list, tuple, dict)):
-            raise TypeError(f"Unsupported Type for week_day parameter: {type(week_day)}.")
-        return {cls._number(each) for each in cast("Iterable[Any]", week_day)}
-
-    @classmethod
-    def _number(cls, day: Any) -> int:
-        if isinstance(day, cls):
-            return int(day)
-        try:
-            return int(cls[str(day).upper()])
-        except KeyError:
-            raise AttributeError(f'Invalid Week Day passed: "{day}"') from None
 
 
 class BranchDayOfWeekOperator(BaseBranchOperator):
@@ -219,6 +189,5 @@ __all__ = [
     "BranchPythonOperator",
     "BranchPythonVirtualenvOperator",
     "ShortCircuitOperator",
-    "WeekDay",
     "checked_branches",
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from penstock.authoring.source import caller
 from penstock.dialects.airflow.baseoperator import BaseOperator
+from penstock.dialects.airflow.exceptions import AirflowSkipException
 from penstock.dialects.airflow.inputs import Reads, reads_of
 from penstock.dialects.airflow.operators.bash import exit_codes
 from penstock.errors import DefinitionError
@@ -73,12 +74,12 @@ class PythonOperator(BaseOperator):
 
     def native(self) -> Call | None:
         from penstock.dialects.airflow.nodes import Call
-        from penstock.dialects.airflow.templates import templates_of
+        from penstock.dialects.airflow.templates import is_filled_in
 
         function = self.python_callable
         if not isinstance(function, FunctionType) or not isinstance(self.op_kwargs, dict) or self.outlets:
             return None
-        if not isinstance(self.op_args, list) or templates_of(self) or self.reads() != Reads():
+        if not isinstance(self.op_args, list) or is_filled_in(self) or self.reads() != Reads():
             return None
         if inspect.isgeneratorfunction(function) or not self.do_xcom_push:
             return None
@@ -127,6 +128,15 @@ def taken(function: Callable[..., Any], args: Collection[Any], context: Mapping[
 _CONTEXT_ONLY = frozenset({"ti", "task_instance", "dag_run", "ds", "ts", "dag", "task", "logical_date"})
 
 
+#: arguments about the environment that have no effect here -> why
+_OF_ENVIRONMENTS = {
+    "serializer": "values are handed over as between all tasks",
+    "use_dill": "values are handed over as between all tasks",
+    "venv_cache_path": "penstock keeps the environments that it makes itself",
+    "inherit_env": "a task has the variables of the run",
+}
+
+
 class PythonVirtualenvOperator(PythonOperator):
     """Calls a function in a Python environment that is made for it."""
 
@@ -167,6 +177,25 @@ class PythonVirtualenvOperator(PythonOperator):
         self.requirements: Any = [requirements] if isinstance(requirements, str) else list(requirements or ())
         self.python_version = python_version
         self.system_site_packages = system_site_packages
+        self.skip_on_exit_code = exit_codes(skip_on_exit_code)
+        said = {
+            "serializer": serializer,
+            "use_dill": use_dill,
+            "venv_cache_path": venv_cache_path,
+            "inherit_env": not inherit_env,
+        }
+        self.without_effect |= {name: _OF_ENVIRONMENTS[name] for name, value in said.items() if value}
+
+    def native(self) -> Call | None:
+        return None if self.skip_on_exit_code else super().native()
+
+    def execute_callable(self, context: Mapping[str, Any]) -> Any:
+        try:
+            return super().execute_callable(context)
+        except SystemExit as end:
+            if end.code not in self.skip_on_exit_code:
+                raise
+            raise AirflowSkipException(f"Process exited with code {end.code}. Skipping.") from end
 
     def environment(self) -> Environment | None:
         listed = [line for each in self.requirements for line in self._lines(each)]

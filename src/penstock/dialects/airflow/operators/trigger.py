@@ -53,6 +53,7 @@ class TriggerDagRunOperator(BaseOperator):
         self.logical_date = logical_date
         self.execution_date = execution_date
         self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable and wait_for_completion
         self.allowed_states = [str(getattr(each, "value", each)) for each in allowed_states or ["success"]]
         self.failed_states = [str(getattr(each, "value", each)) for each in failed_states or ["failed"]]
 

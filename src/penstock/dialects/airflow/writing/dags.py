@@ -31,7 +31,7 @@ from penstock.dialects.code.helpers import BUILT_IN, helper_texts
 from penstock.dialects.code.naming import identifier, variables
 from penstock.dialects.code.sources import Rules, Sources
 from penstock.errors import DefinitionError
-from penstock.model.action import CommandAction, ContainerAction, OpaqueAction, PythonAction
+from penstock.model.action import ApprovalAction, CommandAction, ContainerAction, OpaqueAction, PythonAction
 from penstock.model.expression import Constant, Expression, Item, Output
 from penstock.model.graph import Node, PipelineAction, Task
 from penstock.model.policy import Policy
@@ -188,16 +188,17 @@ class Writer:
         nodes = [node for _, node in self._all_nodes() if node.task == key]
         if any(node.bindings or node.each is not None or node.fallback is not None for node in nodes):
             return False
-        return {each.node for each in self._outputs_read()}.isdisjoint(node.id for node in nodes)
+        return {each.node for each in self.outputs_read()}.isdisjoint(node.id for node in nodes)
 
     def in_parts(self, key: str) -> bool:
         """Whether a task returns a record of which only single fields are read: XCom has them as a dict."""
         if self.graph.tasks[key].record not in ("named", "dataclass"):
             return False
-        whole = {each.node for each in self._outputs_read() if each.port is None}
+        whole = {each.node for each in self.outputs_read() if each.port is None}
         return whole.isdisjoint(node.id for _, node in self._all_nodes() if node.task == key)
 
-    def _outputs_read(self) -> list[Output]:
+    def outputs_read(self) -> list[Output]:
+        """The outputs of nodes that something reads."""
         listed = [each for _, node in self._all_nodes() for each in node.expressions()] + [self.graph.result]
         listed += [task.action.result for task in self.graph.tasks.values() if isinstance(task.action, PipelineAction)]
         return [leaf for each in listed for leaf in leaves(each) if isinstance(leaf, Output)]
@@ -353,6 +354,8 @@ class Writer:
         task = self.graph.task_of(node)
         shown = f"{self.graph.tasks[body].name}/{node.id}" if body else node.id
         changed = changes(node, task)
+        if isinstance(task.action, ApprovalAction):
+            changed = ["it needs Airflow 3.1 or later, and shows the question without what was to be shown with it"]
         others = [each for around, each in self._all_nodes() if around == body]
         if not node.decides and not node.final and not any(node.id in each.upstream() for each in others):
             changed.append("its failure fails the run")
@@ -367,6 +370,11 @@ class Writer:
         if changed:
             self.accounts.append(Account(shown, "changed", "; ".join(changed)))
             return
+        same = self._equivalents(node, task)
+        self.accounts.append(Account(shown, "equivalent" if same else "exact", "; ".join(same)))
+
+    def _equivalents(self, node: Node, task: Task) -> list[str]:
+        """What a node says that Airflow says in other words."""
         same: list[str] = []
         if node.guard is not None:
             same.append("a branching task, or one that cuts it short, runs before it")
@@ -379,7 +387,7 @@ class Writer:
             same.append("a BashOperator" if bash else "a task that runs it with subprocess")
         if node.wait is not None:
             same.append("a sensor that is rescheduled")
-        self.accounts.append(Account(shown, "equivalent" if same else "exact", "; ".join(same)))
+        return same
 
     def body_name(self, key: str) -> str:
         """What the task group, or the function, of a body is called."""

@@ -243,7 +243,8 @@ class Steps:
     def approval(self, node: Node, action: ApprovalAction, options: dict[str, str]) -> str:
         """A question to a person, which Airflow has from 3.1 on. Raises DefinitionError for a form, and for an answer that
         is a value."""
-        if action.fields or action.on_reject == "return":
+        read = any(each.node == node.id for each in self._writer.outputs_read())
+        if action.fields or action.on_reject == "return" or read:
             raise DefinitionError(
                 f"{node.id!r} asks for more than a yes, which an approval of Airflow does not hand on",
                 where=str(action.location),

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from penstock.dialects.code.expressions import python
 from penstock.dialects.code.formatting import Imports, Unwritable, literal, mapping, quoted
+from penstock.dialects.code.parts import keyed, port_text
 from penstock.errors import DefinitionError
 from penstock.model.expression import (
     Choose,
@@ -71,7 +72,7 @@ class Terms:
     def text(self, expression: Expression) -> str:
         """An expression over values, in a function that runs as a task."""
         try:
-            return python(expression, self._leaf, self.imports)
+            return python(keyed(expression, self._task_of), self._leaf, self.imports)
         except Unwritable as problem:
             raise DefinitionError(
                 f"{self.node!r} is given {problem}, which cannot be written as Python",
@@ -150,12 +151,9 @@ class Terms:
         if port is None:
             return ""
         task = self._task_of(node)
-        record = None if task is None else task.record
-        if record == "tuple":
-            return f"[{port}]"
-        if record in ("named", "dataclass") and self._is_read_whole(node):
-            return f".{port}"
-        return f"[{quoted(port)}]"
+        if task is not None and task.record in ("named", "dataclass") and not self._is_read_whole(node):
+            return f"[{quoted(port)}]"
+        return port_text(task, port)
 
     def _is_read_whole(self, node: str) -> bool:
         """Whether a record goes through XCom as it is, and not as a dict (see `Writer.in_parts`)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.authoring.placing import SPREAD
@@ -199,7 +199,7 @@ class Flow:
             return "value" if node.id in self._direct else "future"
         if _keys(each.over) is not None:
             return "dict"
-        return "list" if each.mode == "product" or each.spread is not None else "futures"
+        return "list" if each.mode == "product" or each.spread is not None or _takes_part_of_item(node) else "futures"
 
     def _node(self, node: Node) -> list[str]:
         values = self._values
@@ -286,7 +286,7 @@ class Flow:
         values = self._values
         fixed = {key: found for key, found in node.bindings.items() if found != Item(key)}
         keys = _keys(each.over)
-        if keys is not None or each.spread is not None or each.mode == "product":
+        if keys is not None or each.spread is not None or each.mode == "product" or _takes_part_of_item(node):
             return self._comprehension(f"{name}.submit", node, self._wait_for(node))
         given = {key: values.text(found) for key, found in each.over.items()}
         unmapped = self._writer.imports.name("prefect", "unmapped") if fixed else ""
@@ -298,7 +298,9 @@ class Flow:
         each = node.each
         assert each is not None
         values = self._values
+        values.items = self._item_names(each.over)
         fixed = {name: values.text(found) for name, found in node.bindings.items() if found != Item(name)}
+        values.items = {}
         over = {name: values.plain(found) for name, found in each.over.items()}
         keys = _keys(each.over)
         if each.spread is not None:
@@ -307,8 +309,9 @@ class Flow:
             if keys is not None:
                 return f"{{key: {call(called, given)} for key, row in {rows}.items()}}"
             return f"[{call(called, given)} for row in {rows}]"
-        names = {name: f"each_{name}" for name in over}
-        given = [*keywords({**{name: names[name] for name in over}, **fixed}), *more]
+        names = self._item_names(over)
+        whole = {name: names[name] for name in over if node.bindings.get(name, Item(name)) == Item(name)}
+        given = [*keywords({**whole, **fixed}), *more]
         if keys is not None:
             (first, rows), *others = over.items()
             if others:
@@ -325,6 +328,10 @@ class Flow:
         return (
             f"[{call(called, given)} for {', '.join(names.values())} in zip({', '.join(over.values())}, strict=True)]"
         )
+
+    def _item_names(self, over: Iterable[str]) -> dict[str, str]:
+        """The variables of a comprehension, none of which is a function of the file."""
+        return {name: f"one_{name}" if self._writer.is_taken(f"each_{name}") else f"each_{name}" for name in over}
 
     def _with_fallback(self, node: Node, task: Task) -> list[str]:
         """A call, and what takes its place where it fails."""
@@ -435,6 +442,15 @@ class Flow:
             self._writer.imports,
         )
         return inner.plain(loop.until)
+
+
+def _takes_part_of_item(node: Node) -> bool:
+    """Whether an argument is made of an item that the node is mapped over, rather than being one."""
+    return any(
+        isinstance(leaf, Item) and found != Item(name)
+        for name, found in node.bindings.items()
+        for leaf in _leaves(found)
+    )
 
 
 def _keys(over: Mapping[str, Expression]) -> bool | None:

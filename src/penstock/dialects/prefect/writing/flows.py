@@ -27,7 +27,7 @@ from penstock.dialects.prefect.writing.serving import main_lines
 from penstock.dialects.prefect.writing.tasks import changes, equivalents, task_options
 from penstock.dialects.prefect.writing.values import Values
 from penstock.errors import DefinitionError
-from penstock.model.action import CommandAction, ContainerAction, OpaqueAction, PythonAction
+from penstock.model.action import ApprovalAction, CommandAction, ContainerAction, OpaqueAction, PythonAction
 from penstock.model.graph import Node, PipelineAction, Task
 from penstock.model.policy import Policy
 
@@ -274,6 +274,10 @@ class Writer:
             changed.append("its Python environment is that of the worker")
         if isinstance(task.action, CommandAction) and task.action.skip:
             changed.append("it fails with an exit code that skips it here")
+        if isinstance(task.action, ApprovalAction):
+            changed.append(
+                "the flow is paused for it, and the answer is Prefect's form rather than a penstock.Approval"
+            )
         if isinstance(task.action, ContainerAction):
             changed.append("its container is run by docker where the task runs")
         if changed:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from penstock.dialects.code.expressions import python
 from penstock.dialects.code.formatting import Imports, Unwritable, literal, quoted
+from penstock.dialects.code.parts import keyed, port_text
 from penstock.dialects.prefect.writing.conditions import Ran, Rule
 from penstock.errors import DefinitionError
 from penstock.model.expression import Choose, Constant, Ended, Expression, Input, Item, Output, Parameter, references
@@ -59,6 +60,8 @@ class Values:
         #: helpers that the file needs
         self.helpers: set[str] = set()
         self.node = ""
+        #: the variables of what is mapped over, in a comprehension
+        self.items: Mapping[str, str] = {}
         self.used: set[str] = set()
 
     def text(self, expression: Expression) -> str:
@@ -88,7 +91,7 @@ class Values:
     def _python(self, expression: Expression, *, futures: bool) -> str:
         leaf = self._future_leaf if futures else self._leaf
         try:
-            return python(expression, leaf, self.imports)
+            return python(keyed(expression, self._task_of), leaf, self.imports)
         except Unwritable as problem:
             raise DefinitionError(
                 f"{self.node!r} is given {problem}, which cannot be written as Python",
@@ -105,7 +108,7 @@ class Values:
             case Input(name):
                 return self._inputs(name)
             case Item(name):
-                return "item" if name == "kwargs" else name
+                return self.items.get(name, "item" if name == "kwargs" else name)
             case Output(node, port):
                 return f"{self.result(node)}{self._port(node, port)}"
             case Ended(node, states):
@@ -138,13 +141,7 @@ class Values:
         return f"{name}.result()"
 
     def _port(self, node: str, port: str | None) -> str:
-        if port is None:
-            return ""
-        task = self._task_of(node)
-        record = None if task is None else task.record
-        if record == "tuple":
-            return f"[{port}]"
-        return f".{port}" if record in ("named", "dataclass") else f"[{quoted(port)}]"
+        return port_text(self._task_of(node), port)
 
     def _chosen(self, choice: Choose, write: Callable[[Expression], str]) -> str:
         found = ""

@@ -1,0 +1,64 @@
+"""The real systems that files are compared with, each in an environment of its own, made once."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from penstock.executors.environments import available_uv
+
+#: the real systems that files are compared with, each in an environment of its own
+PINS: dict[str, tuple[str, ...]] = {
+    "airflow": ("apache-airflow==3.3.2",),
+    # what it says of FastAPI itself leads to one that it does not work with
+    "prefect": ("prefect==3.7.2", "fastapi<0.116"),
+    "prefect2": ("prefect==2.20.26",),
+    # its local runner wants pip in its environment, and that environment first on PATH
+    "kfp": ("kfp==2.17.0", "pip"),
+    "hera": ("hera==7.1.0", "jsonschema>=4.23"),
+}
+PEERS = Path(__file__).parents[2] / ".peers"
+#: made last, so that an environment without it is not whole
+READY = "penstock-ready"
+#: seconds that uv may take
+PATIENCE = 900
+
+
+def python_of(name: str) -> Path:
+    digest = hashlib.sha256(repr((PINS[name], sys.version_info[:2])).encode()).hexdigest()[:12]
+    folder = PEERS / f"{name}-{digest}"
+    python = folder / "bin" / "python"
+    if not (folder / READY).exists():
+        PEERS.mkdir(exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / READY).exists():
+                make(folder, python, PINS[name])
+    return python
+
+
+def make(folder: Path, python: Path, pins: Sequence[str]) -> None:
+    uv = available_uv()
+    if uv is None:
+        pytest.skip("uv is not installed")
+    shutil.rmtree(folder, ignore_errors=True)
+    told(uv, "venv", "--quiet", "--python", sys.executable, str(folder)).check_returncode()
+    install = (uv, "pip", "install", "--quiet", "--python", str(python))
+    done = told(*install, *pins)
+    if done.returncode and told(*install, "--dry-run", "--refresh", "six").returncode:
+        pytest.skip(f"uv cannot install packages here: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr
+    (folder / READY).touch()
+
+
+def told(*command: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    return subprocess.run(command, env=clean, capture_output=True, text=True, timeout=PATIENCE, check=False)
