@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _TIMES: Final = ("logical_date", "data_interval_start", "data_interval_end")
 #: functions that give a task its whole context
 _ASKING: Final = frozenset({"get_current_context"})
+#: methods that tell how other tasks of the run are
+_LIVE: Final = frozenset({"get_task_states"})
 #: names of the context that there are none of here
 _UNCOVERED: Final = frozenset({"inlet_events", "task_state_store", "asset_state_store"})
 #: ports that are for penstock's own use
@@ -51,12 +53,15 @@ class Reads(NamedTuple):
     names: frozenset[str] | None = frozenset()
     #: tasks whose XComs it pulls; None for any
     tasks: frozenset[str] | None = frozenset()
+    #: it asks how other tasks of its run are, which nothing that it is given tells
+    live: bool = False
 
     def with_(self, other: Reads) -> Reads:
         """What either reads."""
         return Reads(
             None if self.names is None or other.names is None else self.names | other.names,
             None if self.tasks is None or other.tasks is None else self.tasks | other.tasks,
+            self.live or other.live,
         )
 
 
@@ -79,6 +84,7 @@ def inputs_of(operator: BaseOperator) -> Inputs:
     # what a wait results in has to be true
     pushes = pushes and not operator.is_sensor
     settled = not (names & VOLATILE - {"ti", "task_instance"}) if reads.names is not None else True
+    settled = settled and not reads.live
     return Inputs(tuple(ports), expanded, pulled, pushes, fields, settled)
 
 
@@ -128,7 +134,8 @@ def reads_of(function: Any, given: Iterable[str] = ()) -> Reads:
     plain = inspect.unwrap(function) if callable(function) else function
     whole = (rest is not None and _uses(plain, rest)) or _asks(plain)
     names = None if whole else named
-    return Reads(names, _tasks_in(plain) if whole or named & {"ti", "task_instance"} else frozenset())
+    tasks = _tasks_in(plain) if whole or named & {"ti", "task_instance"} else frozenset[str]()
+    return Reads(names, tasks, _names_any(plain, _LIVE))
 
 
 def reads_of_method(method: Any, context: str = "context") -> Reads:
@@ -140,7 +147,7 @@ def reads_of_method(method: Any, context: str = "context") -> Reads:
     name = names[1] if len(names) > 1 else context
     if not (_uses(plain, name) or _asks(plain)):
         return Reads()
-    return Reads(None, None)
+    return Reads(None, None, _names_any(plain, _LIVE))
 
 
 def takes_context(function: Any, given: Iterable[str] = ()) -> bool:
@@ -169,7 +176,11 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def _asks(function: Any) -> bool:
     """Whether a function, or what it calls of its module, asks for the context of the task that runs."""
-    return any(_ASKING.intersection(code.co_names) for code in _reached(function, set()))
+    return _names_any(function, _ASKING)
+
+
+def _names_any(function: Any, names: frozenset[str]) -> bool:
+    return any(names.intersection(code.co_names) for code in _reached(function, set()))
 
 
 def _reached(function: Any, seen: set[int]) -> Iterator[CodeType]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from penstock.dialects.airflow import recorded
 from penstock.dialects.airflow.exceptions import AirflowException
 from penstock.dialects.airflow.moments import convert_to_utc, instance
-from penstock.dialects.airflow.states import DagRunState, DagRunType, TaskInstanceState
+from penstock.dialects.airflow.states import STATES, DagRunState, DagRunType, TaskInstanceState
 
 if TYPE_CHECKING:
     from penstock.dialects.airflow.baseoperator import BaseOperator
@@ -198,6 +198,29 @@ class TaskInstance:
         """When the run before this one began; None for none."""
         found = self.dag_run.previous(state)
         return None if found is None else found.start_date
+
+    def get_task_states(
+        self,
+        *,
+        dag_id: str,
+        map_index: int | None = None,
+        task_ids: Iterable[str] | None = None,
+        task_group_id: str | None = None,
+        logical_dates: Iterable[Any] | None = None,
+        run_ids: Iterable[str] | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """How the tasks of this run are right now: run -> task (`task_INDEX` of a mapped one) -> state. Raises
+        AirflowException for other DAGs and other runs."""
+        if dag_id != self.dag_id or logical_dates is not None or set(run_ids or [self.run_id]) != {self.run_id}:
+            raise AirflowException("get_task_states() tells of the run that it is called in, and of no other")
+        wanted = None if task_ids is None else set(task_ids)
+        found: dict[str, Any] = {}
+        for node, state in recorded.tasks_of(self.run_id).items():
+            task, _, index = node.rstrip("]").partition("[")
+            grouped = task_group_id is None or task.startswith(f"{task_group_id}.")
+            if grouped and (wanted is None or task in wanted) and map_index in (None, int(index or -1)):
+                found[f"{task}_{index}" if index else task] = STATES.get(state, state)
+        return {self.run_id: found}
 
     def __repr__(self) -> str:
         return f"<TaskInstance: {self.dag_id}.{self.task_id} {self.run_id}>"

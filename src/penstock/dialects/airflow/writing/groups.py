@@ -236,7 +236,8 @@ class Emitter:
         """The variables of what a node waits for though no data flows."""
         if node.final and not node.decides:
             return []
-        return [self._terms.variables[name] for name in node.after]
+        waited = [self._terms.variables[name] for name in node.after]
+        return list(dict.fromkeys([*waited, *self._waited(list(node.bindings.values()))]))
 
     def _joined(self, node: Node, options: dict[str, str]) -> list[str]:
         """The lines of a task that decides by how others ended whether a node runs."""
