@@ -13,8 +13,7 @@ from typing import IO
 
 from penstock.daemon.notices import Notice, Tell
 from penstock.dialects.recognition import split_dialect
-from penstock.registering.loading import is_path
-from penstock.registering.places import SUFFIXES
+from penstock.registering.loading import SUFFIXES, is_path
 
 #: seconds between two looks
 _LOOK = 1.0

@@ -101,6 +101,8 @@ class Dialect(NamedTuple):
     find: Callable[[ModuleType, str], Callable[..., Any]] | None = None
     #: None for a dialect that is only read
     write: Callable[[Export], Written] | None = None
+    #: libraries that its files import, and that come with the extra of its name
+    libraries: tuple[str, ...] = ()
 
 
 __all__ = ["Account", "Dialect", "Export", "Grade", "Maker", "Reading", "Vocabulary", "Written"]

@@ -22,6 +22,7 @@ from penstock.dialects.foreign import import_in
 from penstock.dialects.recognition import (
     NATIVE,
     dialect_of,
+    dialects,
     in_dialect,
     loader_of,
     named,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from penstock.authoring.options.settings import Settings
     from penstock.model.graph import Ignored
 
+#: suffixes of the files that pipelines are in
+SUFFIXES = (".py", ".yaml", ".yml")
 #: the attribute of a module in another system's dialect that holds what it defines
 _READING = "__penstock_reading__"
 #: files whose frames stand between a command and the user's first line
@@ -158,7 +161,7 @@ def load_pipeline(target: str) -> Pipeline[..., Any]:
 def is_path(place: str) -> bool:
     """Whether a place is a file or a folder, rather than a module."""
     place = split_dialect(place)[1]
-    if place.endswith(".py") or os.sep in place or Path(place).is_file():
+    if place.endswith(SUFFIXES) or os.sep in place or Path(place).is_file():
         return True
     return Path(place).is_dir() and not Path(place, "__init__.py").is_file()
 
@@ -318,6 +321,12 @@ def _unloadable(error: BaseException, place: str) -> BaseException:
                 where=f"{nearby(last.filename)}:{last.lineno}",
                 remedy='Put what it does as a script under `if __name__ == "__main__":`.',
             )
+        case ModuleNotFoundError(name=str(name)):
+            extra = next((each.name for each in dialects().values() if name in each.libraries), None)
+            return TargetError(
+                f"{place} does not load\n{_own_traceback(error).rstrip()}",
+                remedy=None if extra is None else f"It comes with an extra: pip install 'penstock[{extra}]'",
+            )
         case _:
             return TargetError(f"{place} does not load\n{_own_traceback(error).rstrip()}")
 
@@ -394,6 +403,7 @@ def near_files(file: Path) -> str | None:
 
 
 __all__ = [
+    "SUFFIXES",
     "exists",
     "is_path",
     "load_module",

@@ -11,12 +11,10 @@ from typing import NamedTuple
 
 from penstock.dialects.recognition import dialect_of, in_dialect, split_dialect
 from penstock.errors import TargetError
-from penstock.registering.loading import is_path, near_files, split_target, unreadable
+from penstock.registering.loading import SUFFIXES, is_path, near_files, split_target, unreadable
 
 #: folders that are left out, wherever they are
 _LEFT_OUT = ("__pycache__", "tests", "test", "node_modules", "venv", "env", "build", "dist", "*.egg-info")
-#: suffixes of the files that are looked at in folders
-SUFFIXES = (".py", ".yaml", ".yml")
 #: files that are left out of folders
 _NO_SOURCES = ("test_*.py", "*_test.py", "conftest.py", "setup.py", "noxfile.py")
 
@@ -118,4 +116,4 @@ def is_below(origin: str, target: str) -> bool:
     return Path(origin) == path or path in Path(origin).parents
 
 
-__all__ = ["SUFFIXES", "Place", "is_below", "places_of"]
+__all__ = ["Place", "is_below", "places_of"]

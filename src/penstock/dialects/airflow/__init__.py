@@ -46,6 +46,7 @@ DIALECT = Dialect(
     "airflow",
     "Apache Airflow",
     ("airflow",),
+    libraries=("jinja2", "jsonschema", "pendulum"),
     vocabulary=_vocabulary,
     missing=_missing,
     read=_read,
