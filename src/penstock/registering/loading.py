@@ -386,11 +386,9 @@ def _named(module: ModuleType, found: dict[str, Pipeline[..., Any]], name: str, 
 def unreadable(file: Path) -> TargetError:
     """What to raise for a file that is not one of Python, and in no dialect that is read."""
     remedy = f"Pipelines are read in these: {', '.join(readable())}."
-    if file.suffix in (".yaml", ".yml", ".json"):
+    if file.suffix in SUFFIXES:
         remedy = "A pipeline in YAML has `pipeline:` and `stages:` at its top level. " + remedy
-    return TargetError(
-        f"{file} is neither a Python file nor in a dialect that penstock reads", where=f"{file}:1", remedy=remedy
-    )
+    return TargetError(f"{file} is neither a Python file nor in a dialect that penstock reads", remedy=remedy)
 
 
 def near_files(file: Path) -> str | None:
