@@ -44,6 +44,7 @@ REASONS = {
     "example_passing_params_via_test_command": "its template needs a param that only `airflow tasks test` gives; so in Airflow",
     "example_python_decorator": _VENV,
     "example_python_operator": _VENV,
+    "read_asset_event_from_classic": "inlet_events",
     "example_trigger_controller_dag": "the DAG that it triggers is in another folder, and not registered",
 }
 

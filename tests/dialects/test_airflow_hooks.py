@@ -116,6 +116,43 @@ def test_the_http_hook(server: ThreadingHTTPServer) -> None:
     assert isinstance(BaseHook.get_hook("http_default"), HttpHook)
 
 
+def test_the_http_operator(server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # what it answers holds the password of the other connection
+    monkeypatch.setenv("AIRFLOW_CONN_BARE", f"http://127.0.0.1:{server.server_port}")
+    (tmp_path / "asking.py").write_text(
+        dedent("""
+        from airflow import DAG
+        from airflow.providers.http.operators.http import HttpOperator, SimpleHttpOperator
+
+        def further(answer):
+            return {"endpoint": "two"} if answer.json()["path"] == "/one" else None
+
+        with DAG("asking", schedule=None, params={"name": "a"}):
+            SimpleHttpOperator(
+                task_id="text", endpoint="{{ params.name }}", method="GET", data={"q": "1"}, http_conn_id="bare"
+            )
+            HttpOperator(
+                task_id="made", endpoint="b", data="x", response_check=lambda answer: answer.ok,
+                response_filter=lambda answer, params: [answer.json()["body"], params["name"]],
+            )
+            HttpOperator(
+                task_id="pages", endpoint="one", pagination_function=further,
+                response_filter=lambda answers: [each.json()["path"] for each in answers],
+            )
+        with DAG("refusing", schedule=None):
+            HttpOperator(task_id="refused", endpoint="b", response_check=lambda answer: False)
+        """)
+    )
+    told, refused = (
+        load_pipeline(f"asking.py:{name}").options(executor="inline", progress=False, logs=False).run()
+        for name in ("asking", "refusing")
+    )
+
+    assert json.loads(told.outputs["text"])["path"] == "/a?q=1"
+    assert (told.outputs["made"], told.outputs["pages"]) == (["x", "a"], ["/one", "/two"])
+    assert "Response check returned False" in str(refused.task("refused").error)
+
+
 def test_the_http_sensor(server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert poke(HttpSensor, endpoint="absent") is False
     assert poke(HttpSensor, endpoint="there") is True

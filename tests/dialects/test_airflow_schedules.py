@@ -100,15 +100,18 @@ def test_timetables() -> None:
 
 
 def test_what_no_schedule_says_is_refused() -> None:
+    found = read(
+        """
+        from airflow.timetables.base import Timetable
+        class Own(Timetable):
+            pass
+        dag("own", schedule=Own())
+        dag("daily", schedule="@daily")
+        """
+    )
+    assert set(found) == {"daily"}
     with pytest.raises(NotCoveredError, match="the timetable Own, which is written by hand"):
-        read(
-            """
-            from airflow.timetables.base import Timetable
-            class Own(Timetable):
-                pass
-            dag("own", schedule=Own())
-            """
-        )
+        load_pipeline("dags.py:own").define({})
     with pytest.raises(DefinitionError, match="which no schedule of penstock says"):
         read(
             """

@@ -313,6 +313,81 @@ with DAG("it", start_date=datetime(2024, 1, 1), schedule=None):
     assert states(second) == {"a.past": "failed", "a": "upstream_failed"}
 
 
+def test_a_parameter_of_a_dag_function_reaches_its_tasks(read: Reader) -> None:
+    text = """
+@dag(dag_id="it", start_date=datetime(2024, 1, 1), schedule=None)
+def made(seed: int = 1):
+    @task
+    def grown(number):
+        return number + 10
+
+    grown(seed)
+
+made()
+"""
+    pipeline = read(text, whole=True)
+
+    assert ran(pipeline).outputs == {"grown": 11}
+    assert ran(pipeline, seed=2).outputs == {"grown": 12}
+
+
+UNCOVERED = """
+from airflow.providers.postgres.hooks.postgres import PostgresHook
+from airflow.timetables.made_up import Lunar
+
+pool = PostgresHook(postgres_conn_id="db")
+
+class Own(PostgresHook):
+    pass
+
+def fine(hook: PostgresHook | None = None):
+    return 1
+
+def queried():
+    return PostgresHook().get_records("select 1")
+
+def helped():
+    return queried()
+
+with DAG("it", start_date=datetime(2024, 1, 1), schedule=None):
+    P("a", fine)
+with DAG("named", schedule=None):
+    P("b", helped)
+with DAG("derived", schedule=None):
+    P("b", lambda: Own().run())
+with DAG("shared", schedule=None):
+    P("b", lambda: pool.run())
+with DAG("lunar", schedule=Lunar(9)):
+    P("b", fine)
+with DAG("inside", schedule=None):
+    PostgresHook() >> E("b")
+with DAG("late", schedule=None):
+    def imported():
+        from airflow.providers.mysql.hooks.mysql import MySqlHook
+        return MySqlHook()
+    P("b", imported)
+"""
+
+
+def test_what_is_not_covered_stops_the_dags_that_use_it(read: Reader) -> None:
+    pipeline = read(UNCOVERED, whole=True)
+    file = pipeline.function.location.file  # pyright: ignore[reportFunctionMemberAccess, reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+    others = pipelines_in(load_module(str(file)))  # pyright: ignore[reportUnknownArgumentType]
+
+    assert ran(pipeline).outputs == {"a": 1}
+    assert "airflow.providers.postgres.hooks.postgres.PostgresHook" in {each.what for each in pipeline.ignored}
+    for name in ("named", "derived", "shared", "lunar", "inside"):
+        with pytest.raises(
+            NotCoveredError, match=r"(hooks.postgres.PostgresHook|made_up.Lunar).* is not covered"
+        ) as caught:
+            others[name].define({})
+        assert ".py:" in str(caught.value)
+    with pytest.raises(NotCoveredError, match="which the task 'b' uses"):
+        others["named"].define({})
+    late = ran(others["late"])
+    assert "MySqlHook is not covered" in str(late.task("b").error)
+
+
 def test_what_is_said_to_no_effect_is_listed(read: Reader) -> None:
     pipeline = read(
         """

@@ -132,6 +132,12 @@ def test_files_that_cannot_be_read_are_named(project: Path) -> None:
 
 def test_the_configuration(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert conf.get("core", "default_timezone") == "utc"
+    assert conf.get("core", "dags_folder") == str(project)
+    assert conf.get("core", "dag_concurrency") == "16"
+    monkeypatch.setenv("AIRFLOW_HOME", "/af")
+    assert conf.get("core", "dags_folder", fallback="") == "/af/dags"
+    assert conf.get("core", "base_log_folder") == "/af/logs"
+    monkeypatch.delenv("AIRFLOW_HOME")
     (project / "airflow.cfg").write_text("[core]\ndags_folder = /dags\nparallelism = 8\n[own]\nrate = 5%%\n")
     assert conf.get("core", "dags_folder") == "/dags"
     assert conf.getint("core", "parallelism") == 8

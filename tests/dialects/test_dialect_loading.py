@@ -293,11 +293,11 @@ def test_functions_that_are_sent_with_what_they_use(toyflow: Path) -> None:
 def test_a_library_that_comes_with_an_extra_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "pendulum", None)
     file = written(tmp_path / "late_dag.py", "import pendulum\nfrom airflow import DAG\n")
-    with pytest.raises(TargetError, match="No module named|pendulum") as raised:
+    with pytest.raises(TargetError, match=r"No module named|pendulum") as raised:
         load_module(str(file))
     assert "penstock[airflow]" in (raised.value.remedy or "")
 
 
 def test_a_file_of_data_that_is_not_there() -> None:
-    with pytest.raises(TargetError, match="there is no file nowhere.yaml"):
+    with pytest.raises(TargetError, match=r"there is no file nowhere.yaml"):
         load_pipeline("nowhere.yaml")

@@ -428,7 +428,8 @@ def test_a_draft_leaves_what_cannot_be_written_to_be_finished(tmp_path: Path) ->
 def test_a_draft_of_a_dynamic_flow_shows_its_body(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match="depends on the value of something that has yet to run"):
         exported_of(tmp_path, "climbing_strict", WAITING, "penstock")
-    found = exported_of(tmp_path, "climbing_draft", WAITING, "penstock", draft=True)
+    checked = WAITING.replace("    return total\n", "    return total, count.submit().state.is_completed()\n")
+    found = exported_of(tmp_path, "climbing_draft", checked, "penstock", draft=True)
     assert [each.grade for each in found.accounts] == ["opaque"]
     assert "    #             total = step(total)\n" in found.text
     assert "@task(retries=2)\ndef step(n: int) -> int:" in found.text
@@ -471,3 +472,50 @@ twice()
 """
     found = exported_of(tmp_path, "twice", text, "penstock").text
     assert "two(" in found and "after=" not in found
+
+
+KEPT = """
+from datetime import datetime, timedelta
+from airflow import DAG
+from airflow.operators.bash import BashOperator
+from airflow.providers.google.cloud.operators.bigquery import BigQueryInsertJobOperator
+from airflow.utils.task_group import TaskGroup
+
+QUERY = "select 1"
+
+def job(text):
+    return {"query": {"query": text, "useLegacySql": False}}
+
+with DAG("warehouse", schedule=None, default_args={"retries": 2, "retry_delay": timedelta(minutes=1)}) as dag:
+    first = BashOperator(task_id="first", bash_command="true")
+    with TaskGroup("load") as group:
+        insert = BigQueryInsertJobOperator(
+            task_id="insert",  # the job
+            configuration=job(QUERY),
+            gcp_conn_id='warehouse',
+            dag=dag,
+        )
+    first >> group >> BashOperator(task_id="last", bash_command="true")
+"""
+
+
+def test_operators_that_are_not_known_are_kept_for_airflow(tmp_path: Path) -> None:
+    found = exported_of(tmp_path, "warehouse", KEPT, "airflow")
+
+    assert [each.grade for each in found.accounts if each.node == "load/insert"] == ["opaque"]
+    (tmp_path / "back.py").write_text(found.text)
+    again = graph_of(tmp_path / "back.py", "warehouse")
+    assert [(node.id, list(node.after)) for node in again.nodes if node.id != "result"] == [
+        ("first", []),
+        ("load/insert", ["first"]),
+        ("last", ["load/insert"]),
+    ]
+    assert 'configuration=job(QUERY), gcp_conn_id="warehouse"' in " ".join(found.text.split())
+    assert "timedelta(minutes=1)" in found.text or "timedelta(seconds=60)" in found.text
+    assert 'QUERY = "select 1"' in found.text
+
+
+def test_an_operator_that_takes_what_only_its_file_has_is_refused(tmp_path: Path) -> None:
+    text = KEPT.replace("gcp_conn_id='warehouse'", "gcp_conn_id=first.output")
+    with pytest.raises(DefinitionError, match="first"):
+        exported_of(tmp_path, "warehouse", text, "airflow")

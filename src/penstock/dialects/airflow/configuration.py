@@ -32,10 +32,43 @@ _DEFAULTS: Final[Mapping[tuple[str, str], str]] = {
     ("core", "unit_test_mode"): "False",
     ("core", "dagbag_import_timeout"): "30.0",
     ("core", "hostname_callable"): "airflow.utils.net.getfqdn",
+    ("core", "dags_are_paused_at_creation"): "True",
+    ("core", "default_impersonation"): "",
+    ("core", "default_pool_task_slot_count"): "128",
+    ("core", "default_task_execution_timeout"): "",
+    ("core", "default_task_weight_rule"): "downstream",
+    ("core", "donot_pickle"): "True",
+    ("core", "enable_xcom_pickling"): "False",
+    ("core", "fernet_key"): "",
+    ("core", "killed_task_cleanup_time"): "60",
+    ("core", "lazy_load_plugins"): "True",
+    ("core", "max_map_length"): "1024",
+    ("core", "max_num_rendered_ti_fields_per_task"): "30",
+    ("core", "security"): "",
+    ("core", "test_connection"): "Disabled",
+    ("database", "load_default_connections"): "True",
+    ("celery", "worker_concurrency"): "16",
+    ("kubernetes_executor", "in_cluster"): "True",
+    ("kubernetes_executor", "namespace"): "default",
+    ("kubernetes_executor", "worker_container_repository"): "",
+    ("kubernetes_executor", "worker_container_tag"): "",
+    ("metrics", "statsd_host"): "localhost",
+    ("metrics", "statsd_on"): "False",
+    ("metrics", "statsd_port"): "8125",
+    ("metrics", "statsd_prefix"): "airflow",
+    ("operators", "default_cpus"): "1",
+    ("operators", "default_deferrable"): "false",
+    ("operators", "default_disk"): "512",
+    ("operators", "default_gpus"): "0",
     ("operators", "default_owner"): "airflow",
     ("operators", "default_queue"): "default",
+    ("operators", "default_ram"): "512",
     ("sensors", "default_timeout"): "604800",
     ("scheduler", "catchup_by_default"): "False",
+    ("scheduler", "max_tis_per_query"): "16",
+    ("scheduler", "scheduler_heartbeat_sec"): "5",
+    ("secrets", "backend"): "",
+    ("secrets", "backend_kwargs"): "",
     ("scheduler", "create_cron_data_intervals"): "False",
     ("scheduler", "create_delta_data_intervals"): "False",
     ("email", "email_backend"): "airflow.utils.email.send_email_smtp",
@@ -47,9 +80,32 @@ _DEFAULTS: Final[Mapping[tuple[str, str], str]] = {
     ("smtp", "smtp_ssl"): "False",
     ("smtp", "smtp_port"): "25",
     ("smtp", "smtp_mail_from"): "airflow@example.com",
+    ("smtp", "smtp_retry_limit"): "5",
+    ("smtp", "smtp_timeout"): "30",
     ("webserver", "base_url"): "http://localhost:8080",
+    ("webserver", "web_server_port"): "8080",
     ("api", "base_url"): "http://localhost:8080",
     ("logging", "logging_level"): "INFO",
+    ("logging", "remote_base_log_folder"): "",
+    ("logging", "remote_log_conn_id"): "",
+    ("logging", "remote_logging"): "False",
+}
+#: Airflow's own, below its folder
+_PLACES: Final[Mapping[tuple[str, str], str]] = {
+    ("core", "plugins_folder"): "plugins",
+    ("logging", "base_log_folder"): "logs",
+}
+#: those that files still ask for where Airflow 1 and early versions of 2 had them
+_MOVED: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
+    ("core", "base_log_folder"): ("logging", "base_log_folder"),
+    ("core", "dag_concurrency"): ("core", "max_active_tasks_per_dag"),
+    ("core", "logging_level"): ("logging", "logging_level"),
+    ("core", "remote_base_log_folder"): ("logging", "remote_base_log_folder"),
+    ("core", "remote_logging"): ("logging", "remote_logging"),
+    ("kubernetes", "namespace"): ("kubernetes_executor", "namespace"),
+    ("kubernetes", "worker_container_repository"): ("kubernetes_executor", "worker_container_repository"),
+    ("kubernetes", "worker_container_tag"): ("kubernetes_executor", "worker_container_tag"),
+    ("scheduler", "statsd_on"): ("metrics", "statsd_on"),
 }
 _TRUE = ("t", "true", "1")
 _FALSE = ("f", "false", "0")
@@ -109,7 +165,7 @@ class Configuration:
     def getsection(self, section: str) -> dict[str, Any] | None:
         """All options of a section, by their keys; None where there are none."""
         section = section.lower()
-        keys = {key for name, key in _DEFAULTS if name == section}
+        keys = {key for name, key in (*_DEFAULTS, *_PLACES, ("core", "dags_folder")) if name == section}
         prefix = f"AIRFLOW__{section.upper()}__"
         keys |= {name.removeprefix(prefix).lower() for name in os.environ if name.startswith(prefix)}
         keys |= set(_table(section))
@@ -128,7 +184,9 @@ class Configuration:
         file = _file()
         if file is not None and file.has_option(section, key):
             return file.get(section, key, raw=True)
-        return _DEFAULTS.get((section, key))
+        if (section, key) in _MOVED:
+            return self._look_up(*_MOVED[section, key])
+        return _default(section, key)
 
     def _number(self, kind: Any, section: str, key: str, kwargs: Any) -> Any:
         found = self.get(section, key, **kwargs)
@@ -136,6 +194,18 @@ class Configuration:
             return None if found is None else kind(found)
         except (TypeError, ValueError):
             raise AirflowConfigException(f"[{section}/{key}] is a number, not {found!r}") from None
+
+
+def _default(section: str, key: str) -> str | None:
+    """Airflow's own. The folder of the DAGs is that of the project where `AIRFLOW_HOME` names none."""
+    if (section, key) == ("core", "dags_folder"):
+        if "AIRFLOW_HOME" in os.environ:
+            return str(Path(get_airflow_home()) / "dags")
+        folder = project().folder
+        return str(folder / "dags" if (folder / "dags").is_dir() else folder)
+    if (section, key) in _PLACES:
+        return str(Path(get_airflow_home()) / _PLACES[section, key])
+    return _DEFAULTS.get((section, key))
 
 
 def _table(section: str) -> Mapping[str, Any]:

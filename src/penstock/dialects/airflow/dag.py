@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from penstock.authoring.source import caller
 from penstock.dialects.airflow.exceptions import DuplicateTaskIdFound, TaskNotFound
-from penstock.dialects.foreign import made, made_in
-from penstock.errors import DefinitionError
+from penstock.dialects.foreign import loading, made, made_in
+from penstock.errors import DefinitionError, NotCoveredError
 from penstock.model.graph import Ignored
 from penstock.model.place import Location
 
@@ -46,6 +46,9 @@ _NONE: Any = object()
 class DAG:
     """What a file says of a DAG, and its operators as they are added. `schedule` is what was given for it, by whichever
     name; None for none, and `schedule_omitted` where not even that is said."""
+
+    #: what its block uses that is not covered: the DAG does not run, and others of the file do
+    problem: NotCoveredError | None = None
 
     def __init__(
         self,
@@ -219,10 +222,15 @@ class DAG:
         self._tokens.append((_current.set(self), self.task_group.enter()))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    # not `bool`, by which all that a block binds would count as perhaps unbound
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
         token, group = self._tokens.pop()
         self.task_group.leave(group)
         _current.reset(token)
+        if not isinstance(error, NotCoveredError) or not loading():
+            return False
+        self.problem = self.problem or error
+        return True
 
     def __repr__(self) -> str:
         return f"<DAG: {self.dag_id}>"

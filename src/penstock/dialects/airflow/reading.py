@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.authoring.building import required_building
 from penstock.authoring.kinds.causes import interval_end, interval_start, logical_time
 from penstock.dialects import Maker, Reading
+from penstock.dialects.airflow.coverage import problem_of
 from penstock.dialects.airflow.dag import DAG
 from penstock.dialects.foreign import made_in
-from penstock.errors import DefinitionError
+from penstock.dialects.uncovered import unused
+from penstock.errors import DefinitionError, NotCoveredError
 
 if TYPE_CHECKING:
     from penstock.authoring.triggers.trigger import Trigger
     from penstock.dialects.airflow.baseoperator import BaseOperator
+    from penstock.model.graph import Ignored
 
 _TIMES = ("logical_date", "data_interval_start", "data_interval_end")
 
@@ -25,7 +29,7 @@ def dags_in(module: ModuleType) -> dict[str, DAG]:
     """The DAGs that a module has made, by their ids. Raises DefinitionError for two of one id."""
     found: dict[str, DAG] = {}
     for each in made_in(module):
-        if isinstance(each, DAG) and each.task_dict:
+        if isinstance(each, DAG) and (each.task_dict or each.problem):
             if each.dag_id in found:
                 raise DefinitionError(
                     f"two DAGs of {module.__name__} are called {each.dag_id!r}; the other is at {found[each.dag_id].location}",
@@ -38,22 +42,49 @@ def dags_in(module: ModuleType) -> dict[str, DAG]:
 
 
 def read(module: ModuleType, make: Maker) -> Reading:
-    """The pipelines of the DAGs of a module, and what starts them."""
-    from penstock.dialects.airflow.options import check_rule, dag_settings, note_ignored
-    from penstock.dialects.airflow.schedules import triggers_of
-
+    """The pipelines of the DAGs of a module, and what starts them. That of a DAG that uses something that is not covered says
+    so when it is composed."""
     pipelines: dict[str, Any] = {}
     triggers: dict[str, Trigger] = {}
     for name, dag in dags_in(module).items():
-        for task in dag.tasks:
-            check_rule(task)
-        note_ignored(dag)
-        settings = dag_settings(dag)
-        pipeline = make(_body(dag), name, settings, ())
-        triggers.update(triggers_of(dag, pipeline))
-        cast(Any, pipeline).ignored = tuple(dag.ignored)
-        pipelines[name] = pipeline
+        problem = problem_of(dag)
+        if problem is None:
+            try:
+                pipelines[name], found = _read_dag(dag, make, unused(made_in(module)))
+            except NotCoveredError as error:
+                problem = error
+            else:
+                triggers.update(found)
+        if problem is not None:
+            pipelines[name] = make(_refusing(dag, problem), name)
     return Reading(pipelines, triggers)
+
+
+def _read_dag(dag: DAG, make: Maker, noted: tuple[Ignored, ...]) -> tuple[Any, dict[str, Trigger]]:
+    from penstock.dialects.airflow.options import check_rule, dag_settings, note_ignored
+    from penstock.dialects.airflow.schedules import triggers_of
+
+    for task in dag.tasks:
+        check_rule(task)
+    note_ignored(dag)
+    pipeline = make(_body(dag), dag.dag_id, dag_settings(dag), ())
+    triggers = triggers_of(dag, pipeline)
+    cast(Any, pipeline).ignored = (*dag.ignored, *noted)
+    return pipeline, dict(triggers)
+
+
+def _refusing(dag: DAG, problem: NotCoveredError) -> Callable[..., Any]:
+    """The body of a DAG that cannot be run."""
+    from penstock.dialects.airflow.params import parameters_of
+
+    def body(**_: Any) -> Any:
+        raise NotCoveredError(problem.what, where=problem.where, remedy=problem.remedy)
+
+    parameters: list[inspect.Parameter] = []
+    # its schedule, or a default, may be what is not covered
+    with suppress(DefinitionError):
+        parameters = parameters_of(dag)
+    return _of_dag(body, dag, parameters)
 
 
 def _body(dag: DAG) -> Callable[..., Any]:
@@ -68,6 +99,11 @@ def _body(dag: DAG) -> Callable[..., Any]:
         check_given(dag, building.parameters)
         return Drawing(building, dag, [each.name for each in parameters]).draw()
 
+    return _of_dag(body, dag, parameters)
+
+
+def _of_dag(body: Callable[..., Any], dag: DAG, parameters: list[inspect.Parameter]) -> Callable[..., Any]:
+    """A body as the function of a DAG."""
     made = cast(Any, body)
     made.__name__ = made.__qualname__ = dag.dag_id
     made.__module__ = dag.module

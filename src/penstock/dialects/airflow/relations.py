@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from penstock.authoring.source import caller
 from penstock.dialects.airflow.exceptions import AirflowException
+from penstock.dialects.uncovered import Uncovered
 from penstock.errors import DefinitionError
 
 
@@ -124,6 +125,8 @@ def share_dag(one: Any, other: Any) -> None:
 
 
 def _check(value: Any) -> None:
+    if isinstance(value, Uncovered):
+        raise value.error(caller())
     if not isinstance(value, Ordered):
         raise DefinitionError(
             f"only tasks and groups can be put in order, and this is {value!r}",

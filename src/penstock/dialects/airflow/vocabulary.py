@@ -71,6 +71,7 @@ _TRIGGER: Mapping[str, str] = {
     "TriggerDagRunLink": "baseoperator:BaseOperatorLink",
 }
 _EMAIL: Mapping[str, str] = {"EmailOperator": "operators.email"}
+_HTTP: Mapping[str, str] = dict.fromkeys(("HttpOperator", "SimpleHttpOperator"), "operators.http")
 _POD: Mapping[str, str] = {"KubernetesPodOperator": "operators.container"}
 _DOCKER: Mapping[str, str] = {"DockerOperator": "operators.container"}
 _SENSOR: Mapping[str, str] = dict.fromkeys(("BaseSensorOperator", "PokeReturnValue", "poke_mode_only"), "basesensor")
@@ -157,6 +158,8 @@ STRUCTURE: Mapping[str, Mapping[str, str]] = {
     "airflow.providers.standard.operators.latest_only": _LATEST,
     "airflow.providers.standard.operators.trigger_dagrun": _TRIGGER,
     "airflow.providers.smtp.operators.smtp": _EMAIL,
+    "airflow.operators.http_operator": _HTTP,
+    "airflow.providers.http.operators.http": _HTTP,
     "airflow.providers.cncf.kubernetes.operators.pod": _POD,
     "airflow.providers.cncf.kubernetes.operators.kubernetes_pod": _POD,
     "airflow.providers.docker.operators.docker": _DOCKER,

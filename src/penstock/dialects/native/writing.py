@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 from penstock.authoring.options.hooks import EVENTS, PIPELINE_EVENTS, Attached
@@ -31,6 +31,7 @@ from penstock.dialects.native.options import environment_text, policy_options
 from penstock.dialects.native.programs import program
 from penstock.dialects.native.refs import Refs
 from penstock.dialects.native.repeats import repeated
+from penstock.dialects.native.rewritten import rewritten
 from penstock.dialects.native.triggers import trigger_text
 from penstock.errors import DefinitionError
 from penstock.model.action import CommandAction, ContainerAction, PythonAction
@@ -47,7 +48,8 @@ _RULES = Rules(
         f"{module}.{name}": stand
         for module in ("airflow.exceptions", "airflow.sdk.exceptions", "airflow.sdk")
         for name, stand in (("AirflowSkipException", _SKIP), ("AirflowFailException", _FAIL))
-    },
+    }
+    | {f"{module}.get_run_logger": ("logging", "getLogger") for module in ("prefect", "prefect.logging")},
 )
 #: of tasks that wait, without saying so
 _UNCACHED = Policy(cache=False)
@@ -102,6 +104,8 @@ class Writer:
         self._problems: dict[str, DefinitionError] = {}
         #: and what is called in its place
         self._drafted: dict[str, str] = {}
+        #: whether its body is not its graph written down, but its own text (see `rewriting`)
+        self._rewritten = False
 
     def text(self) -> str:
         """The whole file."""
@@ -282,7 +286,9 @@ class Writer:
         if graph.dynamic_at is None:
             lines = body.lines(graph.result, frozenset(handlers))
         else:
-            lines = self._dynamic(name, graph.dynamic_at)
+            own = rewritten(self, self._sources, graph.dynamic_at)
+            self._rewritten = own is not None
+            lines = self._dynamic(name, graph.dynamic_at) if own is None else own
         decorator = self.imports.name("penstock", "pipeline")
         parameters = self._parameters()
         head = f"@{call(decorator, keywords(options)) if options else decorator}"
@@ -307,18 +313,41 @@ class Writer:
         """Put a task into the file that a body which is to be written calls."""
         try:
             with self._sources.whole():
-                name = self._sources.add(task.function, called, called)
-            options = policy_options(task.policy, Policy(), self.imports)
-        except (DefinitionError, Unwritable) as problem:
+                name, head = self.mentioned(called, task)
+        except DefinitionError as problem:
             how = f"the task {called} is to be written: {problem}"
             self.accounts.append(Account("", "opaque", how))
             return
-        decorator = self.imports.name("penstock", "task")
-        head = call(decorator, keywords(options)) if options else decorator
         if self._sources.is_imported(name) or self._sources.reached(name):
             self._made[called] = f"{self._sources.reserve(f'{name}_task')} = {head}({name})"
         else:
             self._decorators[name] = f"@{head}"
+
+    def mentioned(self, called: str, task: AuthoredTask[..., Any]) -> tuple[str, str]:
+        """Put the function of a task into the file. Returns what it is called there, and what makes it a task. Raises
+        DefinitionError."""
+        name = self._sources.add(task.function, called, called)
+        try:
+            options = policy_options(task.policy, Policy(), self.imports)
+        except Unwritable as problem:
+            raise DefinitionError(f"{called!r} has {problem} among its options") from None
+        if task.name != name:
+            options = {"name": quoted(task.name), **options}
+        decorator = self.imports.name("penstock", "task")
+        return name, call(decorator, keywords(options)) if options else decorator
+
+    def known_name(self, task: AuthoredTask[..., Any]) -> str:
+        """What a task of the graph is called in the file; empty for one that is not in it, or cannot be written."""
+        known = (key for key, each in self.definition.functions.items() if each.function is task.function)
+        return next((self._names[key] for key in known if key in self._names), "")
+
+    def add_rewritten(
+        self, decorators: Mapping[str, str], bodies: Mapping[str, list[str]], remarks: Iterable[str]
+    ) -> None:
+        """Take over what a body that is its own text calls."""
+        self._decorators.update(decorators)
+        self._bodies.update({name: (name, lines) for name, lines in bodies.items()})
+        self.accounts += [Account("", "changed", each) for each in remarks]
 
     def _exits(self, nodes: tuple[Node, ...]) -> list[str]:
         """The nodes of an exit handler of the pipeline as a whole."""
@@ -504,6 +533,8 @@ class Writer:
             whole = self.graph.dynamic_at if not body else None
             if draft is not None:
                 self.accounts.append(Account(shown, "opaque", f"to be finished: {draft.problem.what}"))
+            elif whole is not None and self._rewritten:
+                self.accounts.append(Account(shown, "equivalent", "it is called in the body, as in the flow"))
             elif whole is not None or (body and cast(PipelineAction, self.graph.tasks[body].action).dynamic):
                 self.accounts.append(
                     Account(shown, "opaque", "its call is to be written, in the body that is a comment")

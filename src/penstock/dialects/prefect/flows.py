@@ -83,6 +83,12 @@ class Flow(Deployable, Composition[..., Any]):
         """What the text of its function says of its calls."""
         return sites_of(self.fn)
 
+    def native_source(self) -> Any:
+        """Its text for penstock (see `rewriting.native_source`)."""
+        from penstock.dialects.prefect.rewriting import native_source
+
+        return native_source(self)
+
     @property
     def is_second(self) -> bool:
         """Whether its file uses what only Prefect 2 has."""

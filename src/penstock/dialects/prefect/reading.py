@@ -7,7 +7,7 @@ import inspect
 import linecache
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from penstock.authoring.pipeline import Composition
@@ -15,10 +15,10 @@ from penstock.dialects import Maker, Reading
 from penstock.dialects.foreign import made_in
 from penstock.dialects.prefect.deployments import Deployment, gathered
 from penstock.dialects.prefect.flows import Called, Flow, part_ignored
-from penstock.dialects.prefect.missing import Uncovered
 from penstock.dialects.prefect.plain import plain
 from penstock.dialects.prefect.starting import triggers_of
 from penstock.dialects.prefect.tasks import CONDITION, Task
+from penstock.dialects.uncovered import Uncovered, cells_of, names_in, unused
 from penstock.errors import DefinitionError, PenstockError
 from penstock.model.graph import Ignored
 
@@ -44,7 +44,7 @@ def read(module: ModuleType, make: Maker) -> Reading:
             own = tuple(note for each in deployments if each.flow is flow for note in each.ignored)
             given = _given_at_start(module, block, flow)
             function = with_defaults(flow, given) if given else flow.function
-            noted = (*ignored_of(flow), *unused(module), *own)
+            noted = (*ignored_of(flow), *unused(vars(module).values()), *own)
             by_flow[id(flow)] = make(function, flow.name, flow.settings, noted)
     pipelines = {name: by_flow[id(flow)] for name, flow in flows.items()}
     own_flows = {name: flow for name, flow in flows.items() if flow.fn.__module__ == module.__name__}
@@ -103,7 +103,7 @@ def _reached(flow: Flow) -> list[Any]:
     seen: set[int] = set()
     while pending:
         function = pending.pop()
-        names, held = _names(function.__code__), {**function.__globals__, **_cells(function)}
+        names, held = names_in(function.__code__), {**function.__globals__, **cells_of(function)}
         for each in (getattr(held[name], "__self__", held[name]) for name in names if name in held):
             if isinstance(each, (Task, Flow, Uncovered)):
                 found[id(each)] = each
@@ -115,25 +115,6 @@ def _reached(flow: Flow) -> list[Any]:
                 seen.add(id(inner))
                 pending.append(inner)
     return list(found.values())
-
-
-def _cells(function: Any) -> dict[str, Any]:
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
-    found: dict[str, Any] = {}
-    for name, cell in cells:
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:
-            continue
-    return found
-
-
-def _names(code: CodeType) -> set[str]:
-    names = {*code.co_names, *code.co_freevars}
-    for each in code.co_consts:
-        if isinstance(each, CodeType):
-            names |= _names(each)
-    return names
 
 
 def ignored_of(flow: Flow) -> tuple[Ignored, ...]:
@@ -148,12 +129,6 @@ def ignored_of(flow: Flow) -> tuple[Ignored, ...]:
         elif isinstance(each, Flow) and each is not flow:
             found.update(dict.fromkeys(part_ignored(each)))
     return tuple(found)
-
-
-def unused(module: ModuleType) -> tuple[Ignored, ...]:
-    """What a file imports that has no counterpart: a flow that begins does not use it."""
-    found = {id(each): each for each in vars(module).values() if isinstance(each, Uncovered)}
-    return tuple(each.noted() for each in found.values())
 
 
 def check_covered(flow: Flow) -> None:
@@ -188,7 +163,7 @@ class Main:
             if isinstance(each, Flow):
                 found.append(each)
             elif hasattr(each, "__code__") and getattr(each, "__module__", "") == self._module.__name__:
-                held = (vars(self._module).get(inner) for inner in _names(each.__code__))  # type: ignore[union-attr]
+                held = (vars(self._module).get(inner) for inner in names_in(each.__code__))  # type: ignore[union-attr]
                 found += [inner for inner in held if isinstance(inner, Flow)]
         return found
 
@@ -271,4 +246,4 @@ def _deploys(node: ast.AST) -> bool:
     return name in _DEPLOYING
 
 
-__all__ = ["check_covered", "find", "ignored_of", "read", "unused"]
+__all__ = ["check_covered", "find", "ignored_of", "read"]

@@ -12,8 +12,10 @@ from typing import Any
 from penstock.authoring.source import caller
 from penstock.dialects.airflow.arguments import ARGUMENTS
 from penstock.dialects.airflow.baseoperator import BaseOperator
+from penstock.dialects.airflow.coverage import unread
 from penstock.dialects.airflow.inputs import Reads
 from penstock.dialects.airflow.xcomarg import XComArg
+from penstock.dialects.uncovered import is_tried
 from penstock.errors import NotCoveredError
 
 _OPERATOR = re.compile(r"(Operator|Sensor|Transfer|OperatorAsync|SensorAsync)$")
@@ -61,14 +63,16 @@ def _name(function: ast.expr) -> str:
 
 
 def unknown(module: str, name: str) -> Any:
-    """What stands for a name that the vocabulary does not have: an operator that does not run. Raises NotCoveredError for
-    what is no operator."""
+    """What stands for a name that the vocabulary does not have: an operator that does not run, or what stops those who
+    use it. Raises NotCoveredError for what is no operator where the file is ready to do without it."""
     if not _OPERATOR.search(name):
-        raise NotCoveredError(
-            f"{module}.{name} is not covered by penstock's reader of Apache Airflow",
-            where=str(caller()),
-            remedy="Take it out of the file, or write what it does as a task of the file's own.",
-        )
+        if is_tried():
+            raise NotCoveredError(
+                f"{module}.{name} is not covered by penstock's reader of Apache Airflow",
+                where=str(caller()),
+                remedy="Take it out of the file, or write what it does as a task of the file's own.",
+            )
+        return unread(module, name)
     return type(
         name,
         (UnknownOperator,),

@@ -353,6 +353,9 @@ class Writer:
     def _account(self, body: str, node: Node) -> None:
         task = self.graph.task_of(node)
         shown = f"{self.graph.tasks[body].name}/{node.id}" if body else node.id
+        if isinstance(task.action, OpaqueAction):
+            self.accounts.append(Account(shown, "opaque", f"{task.action.kind}, as it stands in the file"))
+            return
         changed = changes(node, task)
         if isinstance(task.action, ApprovalAction):
             changed = ["it needs Airflow 3.1 or later, and shows the question without what was to be shown with it"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.dialects.airflow.writing.bodies import Bodies
+from penstock.dialects.airflow.writing.kept import kept
 from penstock.dialects.airflow.writing.steps import Steps
 from penstock.dialects.airflow.writing.terms import Terms, choices_in, task_id
 from penstock.dialects.code.formatting import block, call, quoted
@@ -186,7 +187,10 @@ class Emitter:
         gate = self._joined(node, options)
         if isinstance(task.action, PipelineAction):
             return [*lines, *self._bodies.lines(node, task, task.action, order, nested=self._mapped)]
-        if isinstance(task.action, ApprovalAction):
+        if isinstance(task.action, OpaqueAction):
+            differing = {name: each for name, each in options.items() if name != "task_id" or self._flat}
+            text = kept(self._writer, node, task.action, differing)
+        elif isinstance(task.action, ApprovalAction):
             text = self._steps.approval(node, task.action, options)
         else:
             if node.each is not None and self._mapped:
@@ -201,13 +205,6 @@ class Emitter:
         return [*lines, *gate]
 
     def _check(self, node: Node) -> None:
-        task = self._writer.graph.task_of(node)
-        if isinstance(task.action, OpaqueAction):
-            raise DefinitionError(
-                f"{node.id!r} is {task.action.kind}, which cannot be written by itself",
-                where=str(node.location),
-                remedy="Write what it does as a task of your own.",
-            )
         if any(isinstance(leaf, Outcome) for each in node.bindings.values() for leaf in _leaves(each)):
             raise DefinitionError(
                 f"{node.id!r} takes penstock's Outcome of other tasks, which Airflow does not have",
