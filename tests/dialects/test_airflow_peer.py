@@ -71,7 +71,13 @@ def ours(case: dict[str, Any]) -> dict[str, Any]:
     }
     timetable = made[case["kind"]]()
     dag: Any = SimpleNamespace(
-        dag_id="d", schedule=timetable, start_date=start, end_date=end, catchup=True, location=Location(__file__, 1)
+        dag_id="d",
+        schedule=timetable,
+        schedule_omitted=False,
+        start_date=start,
+        end_date=end,
+        catchup=True,
+        location=Location(__file__, 1),
     )
     schedule = schedule_of(dag, timetable)
     assert schedule is not None
