@@ -481,13 +481,13 @@ def test_container_components_become_containers() -> None:
         "{{x}}",
         "--name={name}",
         "{data}",
-        "/work/output-out",
+        f"{action.mount}/output-out",
         "--flag={flag}",
         "--none",
     )
     assert action.command.environment == {"A": "{{b}}"}
     old: Any = tasks["old"].action
-    assert old.command.argv == ("-c", '"$@" && cp -r /tmp/o "/work/output-o"', "sh", "sh", "v-{input_1}")
+    assert old.command.argv == ("-c", f'"$@" && cp -r /tmp/o "{old.mount}/output-o"', "sh", "sh", "v-{input_1}")
 
 
 @pytest.mark.parametrize(

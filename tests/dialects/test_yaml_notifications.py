@@ -104,7 +104,7 @@ def test_a_message_that_does_not_arrive_is_told(
     notifications = f"""\
   on_success:
     - webhook: {web.url}/broken
-    - webhook: {{url: "http://127.0.0.1:1/", timeout: 2}}
+    - webhook: {{url: "{web.url.rpartition(":")[0]}:{_free_port()}/", timeout: 2}}
     - slack: env:NO_SUCH_VARIABLE
     - webhook: {web.url}/good
 """
