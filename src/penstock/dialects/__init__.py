@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from penstock.errors import DefinitionError
+
 if TYPE_CHECKING:
     from penstock.authoring.options.settings import Settings
     from penstock.authoring.pipeline import Composition, Definition
     from penstock.authoring.triggers.trigger import Trigger
-    from penstock.model.graph import Ignored
+    from penstock.model.graph import Graph, Ignored
     from penstock.model.trigger import Trigger as TriggerNoun
 
 #: module of the other system -> name in it -> what stands for it here, as `module:name`
@@ -53,6 +55,18 @@ class Export(NamedTuple):
     #: whether what cannot be written is left for a person to finish, graded `opaque`, rather than being an error. Only
     #: penstock's own dialect does so
     draft: bool = False
+
+    def whole(self) -> Graph:
+        """The graph. Raises DefinitionError, with the line, for one of which a part appears only while it runs."""
+        graph = self.definition.graph
+        if graph.dynamic_at is not None:
+            raise DefinitionError(
+                f"what {graph.name} does from here on depends on the value of something that has yet to run, so that no "
+                "file could hold it",
+                where=str(graph.dynamic_at),
+                remedy="Keep the choice in the graph: when(...) for an if, .map(...) for a loop over what a task returns.",
+            )
+        return graph
 
 
 #: how well a node is written: it says the same; another construct does the same; it does not quite do the same; it is

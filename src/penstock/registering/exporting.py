@@ -60,23 +60,17 @@ def exported(
     parameters = pipeline.signature.resolve(given={}, texts=parse_assignments(texts), partial=True)
     with composing(pipeline):
         definition = pipeline.define(parameters)
+    export = Export(definition, tuple(_triggers_of(pipeline)), stem, draft)
     if not draft:
-        _check_whole(definition.graph)
-    written = write(Export(definition, tuple(_triggers_of(pipeline)), stem, draft))
+        _check_bodies(export.whole())
+    written = write(export)
     written = written._replace(text=f"{written.text.rstrip()}\n")
     _check_accounts(definition, written, dialect)
     return Exported(pipeline.name, dialect, written, pipeline.ignored)
 
 
-def _check_whole(graph: Graph) -> None:
-    """Raise DefinitionError for a graph of which a part appears only while it runs."""
-    if graph.dynamic_at is not None:
-        raise DefinitionError(
-            f"what {graph.name} does from here on depends on the value of something that has yet to run, so that no file "
-            "could hold it",
-            where=str(graph.dynamic_at),
-            remedy="Keep the choice in the graph: when(...) for an if, .map(...) for a loop over what a task returns.",
-        )
+def _check_bodies(graph: Graph) -> None:
+    """Raise DefinitionError for a body of which a part appears only while it runs."""
     for key, task in graph.tasks.items():
         if isinstance(task.action, PipelineAction) and task.action.dynamic:
             node = next((each for each in graph.nodes if each.task == key), None)

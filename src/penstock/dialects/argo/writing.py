@@ -23,13 +23,7 @@ from penstock.model.trigger import Trigger
 def written(export: Export) -> Written:
     """See `penstock.dialects.argo.write`."""
     definition = export.definition
-    graph = definition.graph
-    if graph.dynamic_at is not None:
-        raise DefinitionError(
-            f"{graph.name!r} cannot be written for Argo Workflows: its body uses the value of a result",
-            where=str(graph.dynamic_at),
-            remedy="Keep it in the graph: when(...), map(...), and tasks for the rest.",
-        )
+    graph = export.whole()
     manifest = Manifest(definition)
     manifest.name("main")
     exits = _exits(graph)

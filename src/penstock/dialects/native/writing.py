@@ -57,13 +57,8 @@ _UNCACHED = Policy(cache=False)
 
 def write(export: Export) -> Written:
     """A pipeline as penstock's own Python. Raises DefinitionError for one that is dynamic, and for what has no source."""
-    graph = export.definition.graph
-    if graph.dynamic_at is not None and not export.draft:
-        raise DefinitionError(
-            f"{graph.name!r} uses the value of something that has yet to run, so that its graph is not known as a whole",
-            where=str(graph.dynamic_at),
-            remedy="Express it with when(...), .map(...) or repeat(...), or keep the file as it is.",
-        )
+    if not export.draft:
+        export.whole()
     writer = Writer(export)
     text = writer.text()
     return Written(text, tuple(writer.accounts))

@@ -62,13 +62,7 @@ _TYPES = {"int": "integer", "float": "number", "str": "string", "bool": "boolean
 def write(export: Export) -> Written:
     """A pipeline as a DAG of Airflow 3, which Airflow 2.10 reads as well. Raises DefinitionError, naming the node, for what
     Airflow cannot say."""
-    graph = export.definition.graph
-    if graph.dynamic_at is not None:
-        raise DefinitionError(
-            f"{graph.name!r} uses the value of something that has yet to run, so that its graph is not known as a whole",
-            where=str(graph.dynamic_at),
-            remedy="Express it with when(...), .map(...) or repeat(...).",
-        )
+    export.whole()
     writer = Writer(export)
     text = writer.text()
     return Written(text, tuple(writer.accounts))

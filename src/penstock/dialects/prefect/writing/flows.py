@@ -37,13 +37,7 @@ _RESERVED = ("flow", "task", "wait", "unmapped", "state_of", "result_of", "polle
 
 def write(export: Export) -> Written:
     """A pipeline as a Prefect 3 file. Raises DefinitionError, naming the node, for what Prefect cannot say."""
-    graph = export.definition.graph
-    if graph.dynamic_at is not None:
-        raise DefinitionError(
-            f"{graph.name!r} uses the value of something that has yet to run, so that its graph is not known as a whole",
-            where=str(graph.dynamic_at),
-            remedy="Express it with when(...), .map(...) or repeat(...).",
-        )
+    export.whole()
     writer = Writer(export)
     text = writer.text()
     return Written(text, tuple(writer.accounts))
