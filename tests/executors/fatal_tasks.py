@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import mmap
 import multiprocessing
 import os
@@ -11,10 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 import penstock
 from penstock import task
+from penstock.executors.workers.worker import Worker
 
 
 def tell(path: Path, text: str) -> None:
@@ -241,6 +245,27 @@ def close_everything() -> None:
 def print_large(size: int, large: list[str]) -> int:
     print("x" * size)
     return len(large)
+
+
+class _SlowToReturn(deque[Any]):
+    """A worker's queue. The thread that gives jobs back is slow to take from it."""
+
+    def popleft(self) -> Any:
+        return self._taken(super().popleft())
+
+    def pop(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self._taken(super().pop())
+
+    def _taken(self, item: Any) -> Any:
+        if threading.current_thread().name == "penstock-recall":
+            time.sleep(0.4)
+        return item
+
+
+@task
+def be_slow_to_return() -> None:
+    (worker,) = (thing for thing in gc.get_objects() if isinstance(thing, Worker))
+    worker._queue = _SlowToReturn(worker._queue)  # pyright: ignore[reportPrivateUsage]
 
 
 @task

@@ -326,6 +326,17 @@ def test_both_directions_full_at_once(bench: Bench) -> None:
     assert sum(map(len, bench.texts("stdout"))) == 24_000_000
 
 
+def test_what_a_worker_gives_back_is_known_before_a_later_job_ends(single: Bench) -> None:
+    assert isinstance(single.end_of(fatal.be_slow_to_return), Done)
+    long, returned, later = (single.job(tasks.sleep, seconds=seconds) for seconds in (0.3, 0.0, 0.0))
+    single.submit(long, returned)
+    single.wait_for(lambda: any(name_of(report) == name_of(long) for report in single.reports))
+    single.submit(later)
+    single.wait_for(lambda: any(name_of(report) == name_of(later) for report in single.reports))
+    ends = [name_of(report) for report in single.reports if not isinstance(report, Told)]
+    assert ends.index(name_of(returned)) < ends.index(name_of(later))
+
+
 # Processes of the tasks' own.
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -98,21 +98,26 @@ class Worker:
     def _work(self) -> None:
         sent = time.perf_counter()
         while True:
-            try:
-                job = self._queue.popleft()
-            except IndexError:
+            job = self._next()
+            if job is None:
                 break
             report = self._attempt(job)
             with self._sending:
                 self._reports.append(report)
             if self._attempts is not None and self._attempts.spent:
-                self._send(*self._returned())
+                self._return()
                 return
             now = time.perf_counter()
             if now - sent > _GATHER:
                 self._send()
                 sent = now
         self._send()
+
+    def _next(self) -> Job | None:
+        """Take the next job. Not while others are given back: the driver is to hear of those first, because it takes
+        the end of a job to be that of the first one that it has sent and that has not come back."""
+        with self._sending:
+            return self._queue.popleft() if self._queue else None
 
     def _attempt(self, job: Job) -> AnyReport:
         assert self._attempts is not None
@@ -133,28 +138,29 @@ class Worker:
     def _send(self, *more: AnyReport) -> None:
         """Report what has finished. The order of reports is that of the attempts."""
         with self._sending:
-            reports, self._reports = self._reports, []
-            reports += more
-            if reports:
-                self._link.sendall(frame(Reports(reports)))
+            self._write(more)
+
+    def _write(self, more: Iterable[AnyReport]) -> None:
+        reports, self._reports = self._reports, []
+        reports += more
+        if reports:
+            self._link.sendall(frame(Reports(reports)))
 
     def _give_back(self) -> None:
         while self._recall.recv(1):
             # jobs may still lie in the socket, because the thread that reads it is at a job
             while self._read(socket.MSG_DONTWAIT):
                 pass
-            self._send(*self._returned())
+            self._return()
 
-    def _returned(self) -> list[AnyReport]:
-        """The answers for all that has not begun."""
-        returned: list[AnyReport] = []
-        while True:
-            try:
-                job = self._queue.pop()
-            except IndexError:
-                break
-            returned.append(Unstarted(job.work, job.item, job.attempt))
-        return returned[::-1]
+    def _return(self) -> None:
+        """Give back all that has not begun."""
+        with self._sending:
+            returned: list[AnyReport] = []
+            while self._queue:
+                job = self._queue.popleft()
+                returned.append(Unstarted(job.work, job.item, job.attempt))
+            self._write(returned)
 
 
 def _draw_afresh() -> None:
