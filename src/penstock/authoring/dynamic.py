@@ -152,7 +152,8 @@ class Body:
 
     def take(self) -> list[Node]:
         """The nodes that were added since this was last asked, while the body waits or has ended."""
-        nodes = list(islice(self.build.nodes.values(), self.taken, None))
+        # from their end, so that those which were taken before are not gone through
+        nodes = list(islice(reversed(self.build.nodes.values()), len(self.build.nodes) - self.taken))[::-1]
         self.taken += len(nodes)
         self._known.update(node.id for node in nodes)
         return nodes

@@ -105,8 +105,7 @@ class Codes:
 
     def take_complaints(self) -> Iterable[Complaint]:
         """What there is to tell of code that the store has not seen before, and that cannot be seen through."""
-        uncached = {key for key, cached in self._cached.items() if not cached}
-        return () if self._identities is None else self._identities.take_complaints(self._nodes, uncached)
+        return () if self._identities is None else self._identities.take_complaints(self._nodes, self._cached)
 
     def basis(self, parameters: Mapping[str, Any], values: Values) -> Basis:
         """What the fingerprints of a run with these parameters are made of, as far as it is known before it begins."""

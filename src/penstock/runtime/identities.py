@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -148,10 +148,10 @@ class Identities:
                 if limit not in self._told:
                     self._unseen.setdefault(limit, []).append(key)
 
-    def take_complaints(self, nodes: Mapping[str, str], uncached: Container[str]) -> list[Complaint]:
+    def take_complaints(self, nodes: Mapping[str, str], cached: Mapping[str, bool]) -> list[Complaint]:
         """What to tell of code that is new to the store and that cannot be seen through, of files that were edited, and
         of variables that were set from outside, each thing once. `nodes` are where tasks are called, by their keys, of those that have a place in the graph.
-        Nothing is told of tasks in `uncached`, of which no result is ever taken from the cache."""
+        Nothing is told of tasks that are not `cached`: no result of theirs is ever taken from the cache."""
         if not (self._unseen or self._edited or self._altered):
             return []
         unseen, self._unseen = self._unseen, {}
@@ -161,7 +161,7 @@ class Identities:
         told += [(self._stale, each, keys) for each, keys in edited.items()]
         told += [(_unlike, names, keys) for names, keys in altered.items()]
         found = (
-            self._complaint(tell, what, [key for key in keys if key not in uncached], nodes)
+            self._complaint(tell, what, [key for key in keys if cached.get(key, True)], nodes)
             for tell, what, keys in told
         )
         return [complaint for complaint in found if complaint is not None]

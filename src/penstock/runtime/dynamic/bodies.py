@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -58,7 +59,7 @@ class _Running:
         self.ended = recorded.ended
         #: the failure that it was given last
         self.refusal: Refusal | None = None
-        #: the nodes whose values it was given
+        #: the nodes whose values it was given, in order
         self.used: dict[str, None] = {}
 
 
@@ -87,8 +88,9 @@ class Bodies:
         self._recorded: dict[str, _Recorded] = {}
         #: what happened while bodies were replayed
         self._pending: list[AnyEvent] = []
-        #: by the id of a node: those whose values its body had been given when it called it
-        self._used: dict[str, tuple[str, ...]] = {}
+        #: by the id of a node: those whose values its body is given, and how many it had been given when it called the node.
+        #: A list for each node would take memory by the square of their number
+        self._used: dict[str, tuple[Iterable[str], int]] = {}
 
     def attach(self, run: RunProgress, resolver: Resolver, faults: Faults, run_id: str) -> None:
         """Name the run that the bodies are of, before anything else. `faults` is the latest fault of every node or item
@@ -110,7 +112,8 @@ class Bodies:
 
     def used_by(self, progress: NodeProgress) -> list[NodeProgress]:
         """The nodes whose values a body had been given when it called a node; none where no body did."""
-        return [progress.frame.nodes[name] for name in self._used.get(progress.id, ())]
+        used, count = self._used.get(progress.id, ((), 0))
+        return [progress.frame.nodes[name] for name in islice(used, count)]
 
     def begin(self, frame: str) -> None:
         """Let the body of a frame begin, at once or as soon as there is room; once is enough."""
@@ -241,7 +244,7 @@ class Bodies:
         """The nodes that a body has called and that are not recorded yet, in the form of the journal."""
         nodes = running.body.take()
         if running.used and running.frame in self._run.frames:
-            used, frame = tuple(running.used), self._run.frames[running.frame]
+            used, frame = (running.used, len(running.used)), self._run.frames[running.frame]
             self._used.update((frame.instance(node.id), used) for node in nodes)
         tasks = running.body.build.tasks
         aliases: dict[str, str] = {}

@@ -206,7 +206,8 @@ class HookCalls:
         nodes = self._required_progress.nodes
         if len(nodes) == self._seen:
             return
-        new = list(islice(nodes.values(), self._seen, None))
+        # from their end, so that a run that grows node by node does not go through all of them each time
+        new = list(islice(reversed(nodes.values()), max(0, len(nodes) - self._seen)))[::-1]
         self._seen = len(nodes)
         for progress in new:
             deadline = progress.node.policy.deadline
