@@ -10,8 +10,13 @@ from typing import Any
 
 from penstock.model.place import Location
 
-#: what stands between the user's line and here: penstock itself, and what enters the block of a `with` for it
-_BETWEEN = (os.path.dirname(os.path.dirname(__file__)) + os.sep, contextlib.__file__)  # noqa: PTH120
+#: what stands between the user's line and here: penstock itself, what enters the block of a `with` for it, and what
+#: steps through a coroutine
+_BETWEEN = (
+    os.path.dirname(os.path.dirname(__file__)) + os.sep,  # noqa: PTH120
+    contextlib.__file__,
+    os.path.join(os.path.dirname(contextlib.__file__), "asyncio") + os.sep,  # noqa: PTH118, PTH120
+)
 
 
 #: the attribute of a module that says which other system's dialect it is written in
@@ -56,7 +61,7 @@ def calling_module() -> str:
 
 
 def is_own(file: str) -> bool:
-    """Whether a file is none of the user's: of penstock itself, or what enters the block of a `with` for it."""
+    """Whether a file is none of the user's: of penstock itself, or what calls their code for it."""
     return file.startswith(_BETWEEN)
 
 

@@ -66,6 +66,8 @@ class TaskRun:
     def outputs(self) -> dict[str, Any]:
         """The values by output name, loaded now; empty where there are none."""
         artifacts = self._attempt.outputs if self._attempt is not None else ()
+        if not artifacts:
+            return {}
         names = self._document["outputs"]
         return {name: self._values.load(artifact) for name, artifact in zip(names, artifacts, strict=True)}
 
