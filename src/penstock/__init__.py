@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penstock.app import Pipeline, find_run, pipeline
-    from penstock.app.assets import Asset, asset, load_asset, materialize
+    from penstock.app.assets import Asset, asset, load_asset
     from penstock.authoring.assets.automations import (
         eager,
         on_code_change,
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from penstock.model.outcome import Approval, CheckOutcome, Failure, Outcome
     from penstock.model.trigger import Cause
     from penstock.registering.backfills import backfill
+    from penstock.registering.materializing import materialize
     from penstock.runtime.hooks.line import HookContext
     from penstock.runtime.planning.plan import Plan
     from penstock.runtime.replaying.outcome import Replay
@@ -117,7 +118,6 @@ _HOMES = {
         "Asset",
         "asset",
         "load_asset",
-        "materialize",
     ),
     "penstock.authoring.assets.automations": (
         "eager",
@@ -268,6 +268,7 @@ _HOMES = {
         "Outcome",
     ),
     "penstock.registering.backfills": ("backfill",),
+    "penstock.registering.materializing": ("materialize",),
     "penstock.runtime.hooks.line": ("HookContext",),
     "penstock.runtime.planning.plan": ("Plan",),
     "penstock.runtime.replaying.outcome": ("Replay",),

@@ -34,13 +34,13 @@ _WRONG_DEFINITION = 2
 def start(pipeline: Any, /, wait: bool = True, **parameters: Any) -> Any:
     """Run another pipeline as a run of its own, from a worker of this one.
 
-    `pipeline` is one, or the text that names it (`file.py:name`, `package.module:name`); parameters are values or refs,
-    and must be such as can be written as data. With `wait`, the result is what it returned (a record comes back as a
-    dict), and the task fails if the run does; without, it is the id of the run, which goes on by itself. It is never
-    taken from the cache. To make the pipeline a part of this one instead, call it.
+    `pipeline` is one, or the text that names it (`file.py:name`, `package.module:name`, or the name that it is registered
+    by); parameters are values or refs, and must be such as can be written as data. With `wait`, the result is what it
+    returned (a record comes back as a dict), and the task fails if the run does; without, it is the id of the run, which
+    goes on by itself. It is never taken from the cache. To make the pipeline a part of this one instead, call it.
 
-    Raises DefinitionError for a pipeline that another process cannot load, for a file or a module that does not exist,
-    and for parameters that it does not have.
+    Raises DefinitionError for a pipeline that another process cannot load, for a file, a module or a registered name that
+    does not exist, and for parameters that it does not have.
     """
     target, name, home = _target(pipeline, parameters)
     if current_building() is None:
@@ -82,7 +82,9 @@ def _check_place(place: str, name: str) -> None:
         package = place.partition(".")[0]
         beside = (Path(package), Path(f"{package}.py"))
         if not any(path.exists() for path in beside) and (not package.isidentifier() or not _has_module(package)):
-            raise DefinitionError(f"there is no module {package!r} to start a pipeline of", where=where)
+            if name:
+                raise DefinitionError(f"there is no module {package!r} to start a pipeline of", where=where)
+            _check_registered(place, where)
         return
     file = Path(place)
     if not file.is_file():
@@ -90,6 +92,20 @@ def _check_place(place: str, name: str) -> None:
     source = file.read_text(errors="replace")
     if name and "import *" not in source and re.search(rf"\b{re.escape(name)}\b", source) is None:
         raise DefinitionError(f"there is no pipeline {name!r} in {place}", where=where)
+
+
+def _check_registered(name: str, where: str) -> None:
+    """Raise DefinitionError for a name that no pipeline is registered by."""
+    from penstock.services import Services
+
+    with Services().store_as_it_is() as store:
+        known = [] if store is None else [each.name for each in store.agenda.definitions("pipeline")]
+    if name not in known:
+        raise DefinitionError(
+            f"there is no file, module or registered pipeline {name!r} to start{nearest(name, known)}",
+            where=where,
+            remedy="Name its file (train.py:name), or make it known: penstock register FILE.",
+        )
 
 
 def _has_module(name: str) -> bool:
@@ -150,8 +166,11 @@ def is_importable(name: str, file: str | None) -> bool:
 # In a worker.
 
 
-def run_pipeline(target: str, parameters: Mapping[str, Any], wait: bool, home: str | None = None) -> Any:
-    """Run what a target names. Returns what it returned, or, without waiting, the id of the run.
+def run_pipeline(
+    target: str, parameters: Mapping[str, Any], wait: bool, home: str | None = None, *, logical_time: str | None = None
+) -> Any:
+    """Run what a target names, about a time where one is given (ISO 8601). Returns what it returned, or, without waiting,
+    the id of the run.
 
     Raises what the task raised that the run failed of, and Fail for a definition or parameters that are wrong.
     """
@@ -160,6 +179,7 @@ def run_pipeline(target: str, parameters: Mapping[str, Any], wait: bool, home: s
         settings.write_text(json.dumps({name: to_json(value) for name, value in parameters.items()}))
         errors = Path(folder, "errors")
         command = [sys.executable, "-m", "penstock", "run", target, "--config", str(settings), "--json", "--quiet"]
+        command += [] if logical_time is None else ["--logical-time", logical_time]
         with errors.open("wb") as sink:
             process = subprocess.Popen(
                 command,

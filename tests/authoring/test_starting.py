@@ -79,6 +79,27 @@ def test_it_is_a_run_of_its_own(executor: str, project: Path) -> None:
         assert {each.pipeline for each in store.runs()} == {"training", "other"}
 
 
+def test_a_registered_pipeline_goes_by_its_name(project: Path) -> None:
+    from penstock.registering.registration import register
+
+    (project / "elsewhere").mkdir()
+    (project / "elsewhere" / "registered_pipes.py").write_text(FILE.replace("def other", "def registered_other"))
+    register(Services(), ["elsewhere"])
+
+    @pipeline
+    def pipe() -> Any:
+        return start("registered_other", x=number())
+
+    assert pipe.options(executor="inline")() == {"doubled": 6, "name": "a"}
+
+    @pipeline
+    def wrong() -> Any:
+        return start("registered_othr", x=3)
+
+    with pytest.raises(DefinitionError, match="did you mean 'registered_other'"):
+        wrong.graph()
+
+
 def test_a_run_that_fails_fails_the_task(project: Path) -> None:
     load(project)
 
@@ -126,6 +147,7 @@ def test_without_waiting(project: Path) -> None:
         ("start('folder/nowhere.py')", "there is no file folder/nowhere.py to start"),
         ("start('no_such_package.module:p')", "there is no module 'no_such_package'"),
         ("start('pipe.py:' + 'q' * 3)", "there is no pipeline 'qqq' in pipe.py"),
+        ("start('a_registered_nam')", "there is no file, module or registered pipeline 'a_registered_nam' to start"),
         ("start('')", "start() takes a pipeline, or the text that names it, not ''"),
         ("start(part, x=1, y=2)", "y: there is no such parameter"),
         ("start(part, x=1, y=load())", "part has no parameter 'y'"),

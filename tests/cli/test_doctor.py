@@ -184,6 +184,9 @@ def test_what_dead_processes_have_left_is_found_and_removed(stored: Path) -> Non
     assert found(stored) == [], "whoever wrote it may only have stopped for a while"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("penstock.runtime.examining.surroundings._LEFT", -60.0)
+        # what others on this machine have left in the folder that all share is no concern of this test
+        (stored / "scratch").mkdir()
+        patch.setattr("tempfile.tempdir", str(stored / "scratch"))
         [(level, text)] = found(stored)
         assert level == "warning" and "1 unfinished thing" in text and "penstock gc" in text
         assert [level for level, _ in found(stored, "--fix")] == ["mended"]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Generator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -17,16 +17,19 @@ from penstock.daemon.inquiries import Answer, Inquiry, Request
 from penstock.daemon.launcher import Ended
 from penstock.daemon.loop import Daemon, Settings
 from penstock.daemon.notices import Notice
+from penstock.model.asset import PartitionChange, PartitionState
 from penstock.model.firing import Advance, Backfill, BackfillState, Firing, FiringState, Standing
 from penstock.model.occurrence import Occurrence, Pattern
 from penstock.model.registration import Definition
 from penstock.model.run import RunRecord, RunState
 from penstock.model.schedule import Cron, Every, Once, Timetable
-from penstock.model.trigger import Cause, EventSource, Limits, SensorSource, Source, Trigger, WatchSource
+from penstock.model.trigger import Cause, EventSource, Follows, Limits, SensorSource, Source, Trigger, WatchSource
 from penstock.registering import daemons
+from penstock.registering.switching import switch
 from penstock.runtime.surroundings.processes import driver_name, this_process
 from penstock.stores.sqlite import SqliteStore
 from penstock.testing.records import graph, provenance, turn
+from penstock.triggers.timetables import tick_key
 
 START = 1_800_000_000.0
 
@@ -169,6 +172,22 @@ def test_what_is_switched_off_is_not_made_up_for(stage: Stage) -> None:
     stage.store.agenda.emit([Occurrence(id="2", source="s", type="upload", at=stage.time)])
     stage.go(60.0)
     assert [len(stage.fired(name)) for name in ("t", "e")] == [2, 1]
+
+
+@pytest.mark.parametrize("missed", ["latest", "all"])
+def test_a_schedule_that_is_switched_on_counts_from_then_where_no_daemon_was_there(
+    stage: Stage, missed: Literal["latest", "all"]
+) -> None:
+    stage.register("t", every(60.0), limits=Limits(missed=missed))
+    stage.go(60.0)
+    switch(stage.store.agenda, ["t"], stage.time, enabled=False)
+    stage.time += 600.0
+    switch(stage.store.agenda, ["t"], stage.time, enabled=True)
+    stage.time += 100.0
+    # on already: it is left as it is
+    switch(stage.store.agenda, ["t"], stage.time, enabled=True)
+    stage.go()
+    assert [each.key for each in stage.fired("t")] == [tick_key(START + 60.0), tick_key(START + 720.0)]
 
 
 def test_another_schedule_makes_up_for_nothing_that_the_old_one_missed(stage: Stage) -> None:
@@ -442,6 +461,68 @@ def test_a_backfill_pauses_for_a_failure_and_goes_on_when_people_say_so(stage: S
         stage.make(run_id)
     stage.go(3.0)
     assert agenda.backfill("b").state is BackfillState.FINISHED
+
+
+def _backfill(stage: Stage, *follows: Follows | None, at_most: int = 4) -> None:
+    """Begin a backfill with the runs r0, r1, ..., each of which takes what others make."""
+    backfill = Backfill(backfill_id="b", assets="a", total=len(follows), at_most=at_most, created_at=START)
+    firings = [
+        Firing(
+            run_id=f"r{number}",
+            trigger="backfill:b",
+            key=f"{number} of {chr(97 + number)}",
+            assets=chr(97 + number),
+            cause=Cause(backfill="b", trigger="backfill:b", key=str(number), follows=each),
+            created_at=START,
+        )
+        for number, each in enumerate(follows)
+    ]
+    stage.store.agenda.begin_backfill(backfill, firings)
+
+
+def test_a_run_of_a_backfill_waits_for_those_that_it_takes_from_and_no_other_waits_for_it(stage: Stage) -> None:
+    both, last = Follows((("r0", "r1"),), ("a", "b")), Follows((("r0", "r0"), ("r2", "r3")), ("c", "d"))
+    _backfill(stage, None, None, both, None, last)
+    stage.go()
+    assert stage.started == ["r0", "r1", "r3"]
+    stage.make("r0")
+    stage.make("r3", None)
+    stage.go(3.0)
+    assert stage.store.agenda.firing("r2").reason == "what it is made from is not made yet"
+    stage.make("r1")
+    stage.go(3.0)
+    assert stage.started[3:] == ["r2"]
+    stage.make("r2")
+    stage.go(3.0)
+    stage.store.commit("r3", turn(end=RunState.SUCCEEDED))
+    assert stage.started[4:] == []
+    stage.go(3.0)
+    assert stage.started[4:] == ["r4"]
+
+
+def test_what_takes_what_has_failed_is_not_made_and_says_why(stage: Stage) -> None:
+    after = [Follows(((f"r{number}", f"r{number}"),), ("a", "b", "c")) for number in range(3)]
+    _backfill(stage, None, after[0], after[1], None, at_most=1)
+    stage.go()
+    stage.make("r0", RunState.FAILED)
+    stage.go(3.0)
+    assert stage.started == ["r0", "r3"]
+    for run_id in ("r1", "r2"):
+        firing = stage.store.agenda.firing(run_id)
+        assert (firing.state, firing.reason) == (FiringState.SKIPPED, "0 of a was not made: run r0 failed")
+    stage.make("r3")
+    stage.go(3.0)
+    assert stage.store.agenda.backfill("b").state is BackfillState.FINISHED
+
+
+def test_a_run_that_failed_after_it_had_made_what_another_takes_holds_nothing_up(stage: Stage) -> None:
+    _backfill(stage, None, Follows((("r0", "r0"),), ("a",)))
+    stage.go()
+    stage.make("r0", None)
+    made = PartitionChange("a", "", PartitionState.MATERIALIZED, "r0", START)
+    stage.store.commit("r0", turn(partitions=[made], end=RunState.FAILED))
+    stage.go(3.0)
+    assert stage.started == ["r0", "r1"]
 
 
 def test_an_answered_question_is_no_reason_to_go_on_with_a_run_that_lives(stage: Stage) -> None:

@@ -100,3 +100,20 @@ def test_files_that_change_are_registered_again(tmp_path: Path) -> None:
         daemon.send_signal(signal.SIGINT)
         assert daemon.wait(5) == 0
     assert not twice(project.notes)
+
+
+@pytest.mark.slow
+def test_it_serves_in_the_background_once_it_is_left_there(tmp_path: Path) -> None:
+    project = Project(tmp_path, HEARD)
+    assert "--once ends by itself" in project.run("up", "--once", "--detach", code=2)
+    (tmp_path / "torn.py").write_text("def (\n")
+    told = project.run("up", "pipes.py", "torn.py", "--detach")
+    assert "torn.py:1" in told and "serving 1 trigger" in told
+    pid = int(told.splitlines()[0])
+    try:
+        project.run("emit", "upload", "--data", '{"path": "a.csv"}')
+        wait_for(lambda: project.notes == ["a.csv"], "the run ends")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    log = tmp_path / ".penstock" / "daemon.log"
+    wait_for(lambda: "stopped" in log.read_text(), "it stops")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from penstock import NotFoundError
+from penstock import DefinitionError, NotFoundError
 from penstock.app import Services
 from penstock.errors import PenstockError
 from penstock.registering.assets import project_assets
@@ -75,3 +76,25 @@ def test_a_circle_is_told_of_once(folder: Path) -> None:
     assert "in a circle" in faults[0].what
     assets = project_assets(Services())
     assert (sorted(assets.graph), len(assets.faults)) == (["after", "broken", "whole"], 1)
+
+
+def test_a_script_without_assets_makes_those_that_are_registered(folder: Path) -> None:
+    script = "from penstock import materialize\nended = materialize('+after', executor='inline')\n"
+    space = {"__name__": "a_script_without_assets"}
+    exec(compile(script, "script.py", "exec"), space)
+    ended: Any = space["ended"]
+    assert (ended.state, sorted(task.id for task in ended.tasks)) == ("succeeded", ["after", "broken"])
+    with pytest.raises(DefinitionError, match="there is no asset 'afterwards'"):
+        exec(compile(script.replace("after", "afterwards"), "script.py", "exec"), dict(space))
+
+
+def test_a_script_without_assets_in_a_project_without_any_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "state"))
+    with pytest.raises(DefinitionError, match="no assets in the module that calls") as caught:
+        exec(
+            compile("from penstock import materialize\nmaterialize('+x')\n", "script.py", "exec"), {"__name__": "bare"}
+        )
+    assert "penstock register FILE" in str(caught.value.remedy)

@@ -376,16 +376,12 @@ def _check_taken(
 def materialize(
     *selection: DefinedAsset[..., Any] | str,
     partitions: Iterable[str] = (),
-    assets: Iterable[AnyAsset] | ModuleType | None = None,
+    assets: Iterable[AnyAsset] | ModuleType | Assets | None = None,
     tags: Sequence[str] = (),
     **options: Any,
 ) -> Run:
-    """Make assets, here: those that are given, or that a selection means (`"+features"`, `"group:raw"`, `"stale()"`).
-    Returns the run, whether it succeeded or not.
-
-    `partitions` says which partitions of those that have any. What is not made is taken as it was made last. A selection is
-    one of `assets` (or of those in a module); by default, of the module that calls. The options are those of `Pipeline.options`.
-    Raises DefinitionError, and NotFoundError for what was never made and would be needed.
+    """Make assets, here; see `penstock.materialize`. A selection is one of `assets`; by default, of those of the module that
+    calls. Raises DefinitionError, and NotFoundError for what was never made and would be needed.
     """
     from penstock.app import checked_options
     from penstock.runtime.surroundings.project import working_project
@@ -402,8 +398,18 @@ def materialize(
     return ended
 
 
-def _universe(given: Sequence[DefinedAsset[..., Any]], assets: Iterable[AnyAsset] | ModuleType | None) -> Assets:
+def calling_assets() -> list[AnyAsset]:
+    """The assets of the module whose code called into penstock."""
+    module = sys.modules.get(_calling_module())
+    return [] if module is None else assets_in(module)
+
+
+def _universe(
+    given: Sequence[DefinedAsset[..., Any]], assets: Iterable[AnyAsset] | ModuleType | Assets | None
+) -> Assets:
     """The assets that a selection is one of."""
+    if isinstance(assets, Assets):
+        return assets
     if isinstance(assets, ModuleType):
         return Assets(assets_in(assets), [_file_of_module(assets)])
     if assets is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -16,8 +16,12 @@ from penstock.errors import CancelledError, ParameterError
 if TYPE_CHECKING:
     from penstock.daemon.notices import Notice
     from penstock.model.firing import Backfill, BackfillState
+    from penstock.ports import Store
     from penstock.registering.backfills import Planned, Request, Which
     from penstock.services import Services
+
+#: seconds between two looks at a backfill that others carry out
+_LOOK: Final = 0.5
 
 
 class _Backfills(click.Group):
@@ -55,26 +59,27 @@ def backfill() -> None:
 Examples:
   penstock backfill sales --partitions 2026-01-01..2026-03-31 --at-most 4
   penstock backfill sales --partitions eu,us --all --downstream
+  penstock backfill sales --partitions all --failed --stale --plan
   penstock backfill pipeline.py:training --grid depth=3,5 --here -y
   penstock backfill training --params runs.csv --plan
   penstock backfill training --from 2026-01-01 --to 2026-02-01 --order descending
 
 \b
 Exit codes:
-  0    it was begun; with --plan, planned; with --here, all its runs succeeded
-  1    with --here: one of its runs failed
+  0    it was begun; with --plan, planned; with --here or --wait, all its runs succeeded
+  1    with --here or --wait: one of its runs failed, or somebody paused or cancelled it
   2    what was asked for is wrong; nothing was begun
-  130  with --here: interrupted; penstock up goes on with it"""
+  130  with --here or --wait: interrupted; penstock up goes on with it"""
 )
 @click.argument("target")
 @click.option(
     "--partitions", multiple=True, metavar="KEYS", help="Keys, joined by commas; A..B; all; latest. Repeatable."
 )
-@click.option("--missing", is_flag=True, help="Those never made (the default).")
+@click.option("--missing", is_flag=True, help="Those never made (the default); with --failed and --stale, also these.")
 @click.option("--failed", is_flag=True, help="Those of which the last run failed.")
 @click.option("--stale", is_flag=True, help="Those that are not as they would be made now.")
 @click.option("--all", is_flag=True, help="All of them, made or not.")
-@click.option("--downstream", is_flag=True, help="Also what is made from them, with the same partitions.")
+@click.option("--downstream", is_flag=True, help="Also what is made from them, by the mappings between the assets.")
 @click.option("--batch", type=click.IntRange(1), default=1, metavar="N", help="N partitions in each run.")
 @click.option("--from", "begin", metavar="TIME", help="Over the times of the schedule, in its zone, from then on.")
 @click.option("--to", "end", metavar="TIME", help="Up to then, and with it (a date: to its end); now by default.")
@@ -95,16 +100,18 @@ Exit codes:
 @click.option("--priority", type=int, default=0, show_default=True, help="Of what waits, the higher starts first.")
 @click.option("--plan", is_flag=True, help="Only tell what it would consist of.")
 @click.option("--here", is_flag=True, help="Stay, and start its runs from this process, until it has ended.")
+@click.option("--wait", is_flag=True, help="Stay until it has ended, while penstock up starts its runs.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @dialect_option
 @json_option
-def begin(plan: bool, here: bool, yes: bool, as_json: bool, **asked: Any) -> None:
+def begin(plan: bool, here: bool, wait: bool, yes: bool, as_json: bool, **asked: Any) -> None:
     """Begin a backfill of TARGET: a registered pipeline, trigger or selection of assets, or a file with one."""
     from penstock.app import Services
     from penstock.cli.backfill_views import plan_view
     from penstock.registering.backfills import check, plan_document, planned
     from penstock.runtime.requests import person
 
+    stay = _stay(here=here, wait=wait)
     services = Services()
     request = _request(asked)
     with stdout_kept_clean():
@@ -123,7 +130,7 @@ def begin(plan: bool, here: bool, yes: bool, as_json: bool, **asked: Any) -> Non
         return
     _agree(yes=yes)
     begun = _begun(services, found, asked)
-    sys.exit(_carried_out(services, begun.backfill_id, here=here, as_json=as_json))
+    sys.exit(_carried_out(services, begun.backfill_id, stay, as_json=as_json))
 
 
 def _request(asked: dict[str, Any]) -> Request:
@@ -153,14 +160,10 @@ def _request(asked: dict[str, Any]) -> Request:
     )
 
 
-def _which(asked: dict[str, Any]) -> Which:
+def _which(asked: dict[str, Any]) -> Which | tuple[Which, ...]:
     words: tuple[Which, ...] = ("missing", "failed", "stale", "all")
-    given: list[Which] = [word for word in words if asked[word]]
-    if len(given) > 1:
-        raise click.UsageError(
-            f"--{' and --'.join(given)} each say which of the partitions; give one of them, and begin a backfill for each."
-        )
-    return given[0] if given else "missing"
+    given: tuple[Which, ...] = tuple(word for word in words if asked[word])
+    return given if len(given) > 1 else given[0] if given else "missing"
 
 
 def _grid(given: Sequence[str]) -> list[dict[str, Any]]:
@@ -207,13 +210,27 @@ def _begun(services: Services, plan: Planned, asked: dict[str, Any]) -> Backfill
 # Carried out.
 
 
-def _carried_out(services: Services, backfill_id: str, *, here: bool, as_json: bool) -> int:
+Stay = Literal["here", "wait", ""]
+
+
+def _stay(*, here: bool, wait: bool) -> Stay:
+    """Whether to stay until a backfill has ended, and to start its runs meanwhile."""
+    if here and wait:
+        raise click.UsageError(
+            "--here starts the runs from this process, and --wait leaves that to penstock up; give one."
+        )
+    return "here" if here else "wait" if wait else ""
+
+
+def _carried_out(services: Services, backfill_id: str, stay: Stay, *, as_json: bool) -> int:
     """Have a backfill that was begun, or goes on, carried out, here or by others. Returns the exit code."""
-    code = _serve(services, backfill_id) if here else SUCCEEDED
-    document = _document(services, backfill_id, failed=here)
+    if stay == "wait":
+        _say_who(services, backfill_id)
+    code = SUCCEEDED if not stay else _serve(services, backfill_id) if stay == "here" else _wait(services, backfill_id)
+    document = _document(services, backfill_id, failed=bool(stay))
     if as_json:
         print_json(document)
-    elif here:
+    elif stay:
         _show(document)
     else:
         click.echo(
@@ -244,7 +261,6 @@ def _serve(services: Services, backfill_id: str) -> int:
     """Serve the project until a backfill has ended. Returns the exit code."""
     from penstock.daemon.serving import Serving
     from penstock.model.firing import BackfillState
-    from penstock.registering.backfills import failures
 
     with services.store() as store:
 
@@ -256,16 +272,42 @@ def _serve(services: Services, backfill_id: str) -> int:
                 f"interrupted; go on with it: penstock up, or penstock backfill resume {backfill_id} --here", err=True
             )
             return 130
-        return FAILED if failures(store, store.agenda.backfill(backfill_id)) else SUCCEEDED
+        return _code(store, backfill_id)
+
+
+def _wait(services: Services, backfill_id: str) -> int:
+    """Wait until others have brought a backfill to its end, or it is paused. Returns the exit code."""
+    import time
+
+    from penstock.model.firing import BackfillState
+
+    with services.store() as store:
+        try:
+            while store.agenda.backfill(backfill_id).state is BackfillState.RUNNING:
+                time.sleep(_LOOK)
+        except KeyboardInterrupt:
+            click.echo("interrupted; penstock up goes on with it", err=True)
+            return 130
+        return _code(store, backfill_id)
+
+
+def _code(store: Store, backfill_id: str) -> int:
+    """The exit code for how a backfill has ended, or was paused."""
+    from penstock.model.firing import BackfillState
+    from penstock.registering.backfill_results import failures
+
+    backfill = store.agenda.backfill(backfill_id)
+    whole = backfill.state is BackfillState.FINISHED and not failures(store, backfill)
+    return SUCCEEDED if whole else FAILED
 
 
 def _tell(notice: Notice) -> None:
-    if notice.what in ("started", "failed", "trouble", "backfill"):
+    if notice.what in ("started", "skipped", "failed", "trouble", "backfill"):
         click.echo(notice.text, err=True)
 
 
 def _document(services: Services, name: str, *, failed: bool) -> dict[str, Any]:
-    from penstock.registering.backfills import document
+    from penstock.registering.backfill_results import document
 
     with services.existing_store() as store:
         return document(store, store.agenda.backfill(name), failed=failed)
@@ -293,7 +335,7 @@ def list_backfills(limit: int, as_json: bool) -> None:
     """List backfills, the latest first."""
     from penstock.app import Services
     from penstock.cli.backfill_views import backfill_table
-    from penstock.registering.backfills import document
+    from penstock.registering.backfill_results import document
 
     with Services().store_as_it_is() as store:
         known = [] if store is None else store.agenda.backfills(limit=limit)
@@ -336,19 +378,22 @@ def pause(name: str, as_json: bool) -> None:
     epilog="""\b
 Examples:
   penstock backfill resume latest
-  penstock backfill resume latest --here"""
+  penstock backfill resume latest --here
+  penstock backfill resume latest --wait"""
 )
 @click.argument("name", metavar="ID")
 @click.option("--here", is_flag=True, help="Stay, and start its runs from this process, until it has ended.")
+@click.option("--wait", is_flag=True, help="Stay until it has ended, while penstock up starts its runs.")
 @json_option
-def resume(name: str, here: bool, as_json: bool) -> None:
+def resume(name: str, here: bool, wait: bool, as_json: bool) -> None:
     """Go on with a backfill that is paused, or that nobody carries out."""
     from penstock.app import Services
     from penstock.model.firing import BackfillState
 
+    stay = _stay(here=here, wait=wait)
     services = Services()
     _moved(services, name, BackfillState.RUNNING)
-    sys.exit(_carried_out(services, _id(services, name), here=here, as_json=as_json))
+    sys.exit(_carried_out(services, _id(services, name), stay, as_json=as_json))
 
 
 @backfill.command(
@@ -373,17 +418,19 @@ Examples:
 )
 @click.argument("name", metavar="ID")
 @click.option("--here", is_flag=True, help="Stay, and start its runs from this process, until it has ended.")
+@click.option("--wait", is_flag=True, help="Stay until it has ended, while penstock up starts its runs.")
 @json_option
-def retry(name: str, here: bool, as_json: bool) -> None:
+def retry(name: str, here: bool, wait: bool, as_json: bool) -> None:
     """Begin another backfill with those runs of one that have failed."""
     from penstock.app import Services
-    from penstock.registering.backfills import again
+    from penstock.registering.backfill_results import again
     from penstock.runtime.requests import person
 
+    stay = _stay(here=here, wait=wait)
     services = Services()
     with services.existing_store() as store:
         begun = again(store, store.agenda.backfill(name), by=person())
-    sys.exit(_carried_out(services, begun.backfill_id, here=here, as_json=as_json))
+    sys.exit(_carried_out(services, begun.backfill_id, stay, as_json=as_json))
 
 
 def _move(name: str, state: BackfillState, *, as_json: bool) -> None:

@@ -19,6 +19,8 @@ Document = Mapping[str, Any]
 _BAR, _REASON = 40, 100
 #: runs that have failed, of which are told
 _TOLD = 20
+#: from how many stages on a plan tells of each
+_STAGES = 2
 #: runs above which it is worth while to make several partitions in each
 _MANY = 1_000
 _DONE = ("succeeded", "failed", "skipped")
@@ -34,29 +36,60 @@ def plan_view(document: Document) -> RenderableType:
     what = document["pipeline"] or document["assets"]
     rows = [("runs", _runs(document))]
     if document["runs"]:
-        first, last = document["first"], document["last"]
-        rows.append(("which", _stretch(first, last, document["zone"])))
+        if len(document["stages"]) < _STAGES:
+            rows.append(("which", _stretch(document["first"], document["last"], document["zone"])))
         rows.append(("at once", f"at most {document['at_most']}"))
         rows.append(("takes", _takes(document)))
     rows += [("note", note) for note in document["notes"]]
     if document["assets"] and document["runs"] > _MANY:
         rows.append(("note", f"{document['runs']:,} runs, each with a start of its own: fewer with --batch 50"))
-    return Group(Text.assemble("backfill of ", (what, "bold")), pairs(rows))
+    head = [Text.assemble("backfill of ", (what, "bold")), pairs(rows)]
+    return Group(*head, *_stages(document))
+
+
+def _stages(document: Document) -> Iterator[RenderableType]:
+    """What is made one after the other, if there is more than one."""
+    from rich.text import Text
+
+    from penstock.cli.renderables import columns
+
+    if len(document["stages"]) < _STAGES:
+        return
+    rows = [
+        {
+            "makes": ", ".join(stage["assets"]),
+            "runs": f"{stage['runs']:,}",
+            "partitions": _share(stage),
+            "which": _stretch(stage["first"] or "", stage["last"] or "", None),
+            "made from": ", ".join(stage["made_from"]),
+        }
+        for stage in document["stages"]
+    ]
+    yield Text()
+    yield columns(rows, right=("runs",), wrap=("makes", "made from"))
+
+
+def _share(stage: Document) -> str:
+    made, named = stage["partitions"], stage["named"]
+    if made is None:
+        return ""
+    return f"{made:,}" if made == named else f"{made:,} of {named:,}"
 
 
 def _runs(document: Document) -> str:
     runs, named, parts = document["runs"], document["named"], document["partitions"]
-    if named is None:
+    if named is None or len(document["stages"]) >= _STAGES:
         return f"{runs:,}"
     of = f"{parts:,} of {named:,} partitions" if parts != named else counted(parts, "partition")
-    why = "" if document["which"] == "all" else f" ({document['which']})"
+    why = "" if "all" in document["which"].split(", ") else f" ({document['which'].replace(', ', ' or ')})"
     return f"{runs:,}, over {of}{why}"
 
 
 def _takes(document: Document) -> str:
     if document["expected_s"] is None:
         return "not known: there is no run to go by"
-    return f"about {duration(document['expected_s'])}, by {duration(document['each_s'])} a run"
+    each = "" if document["each_s"] is None else f", by {duration(document['each_s'])} a run"
+    return f"about {duration(document['expected_s'])}{each}"
 
 
 def backfill_table(documents: Sequence[Document]) -> RenderableType:
@@ -138,21 +171,26 @@ def _parts(document: Document) -> Iterator[RenderableType]:
     ]
     yield pairs([row for row in rows if row[1]])
     failed: list[Document] = document.get("failures") or []
-    if failed:
-        listed = [
-            {
-                "run": each["run_id"],
-                "for": _keyed(each["key"], document["request"].get("zone")),
-                "why": clip(each["reason"].partition("\n")[0], _REASON),
-            }
-            for each in failed[:_TOLD]
-        ]
-        yield from titled("failed", columns(listed, wrap=("for", "why")))
-        more = len(failed) - _TOLD
-        told = [f"{more:,} more"] if more > 0 else []
-        told += [] if document.get("retries") else [f"again: penstock backfill retry {name}"]
-        if told:
-            yield Text("\n" + "; ".join(told))
+    unmade: list[Document] = document.get("unmade") or []
+    for title, found in (("failed", failed), ("not made", unmade)):
+        if found:
+            yield from titled(title, columns(_listed(document, found), wrap=("for", "why")))
+            more = len(found) - _TOLD
+            yield from [Text(f"{more:,} more")] if more > 0 else []
+    if (failed or unmade) and not document.get("retries"):
+        yield Text(f"\nagain: penstock backfill retry {name}")
+
+
+def _listed(document: Document, found: Sequence[Document]) -> list[dict[str, str]]:
+    """Runs of which nothing came, with why."""
+    return [
+        {
+            "run": each["run_id"],
+            "for": _keyed(each["key"], document["request"].get("zone")),
+            "why": clip(each["reason"].partition("\n")[0], _REASON),
+        }
+        for each in found[:_TOLD]
+    ]
 
 
 __all__ = ["backfill_table", "backfill_view", "plan_view"]

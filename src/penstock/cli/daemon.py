@@ -32,13 +32,14 @@ Examples:
   penstock up pipelines/              register what is there, and serve it
   penstock up                         what [tool.penstock] register names, or what is registered
   penstock up pipelines/ --reload     register files again when they change
+  penstock up --detach                in the background; its log is daemon.log beside the project's state
   penstock up --once                  look at everything once: for cron
   penstock up --port 8710             take CloudEvents and webhooks as well
   penstock up --json                  a JSON document on each line, for a log
 
 \b
 Exit codes:
-  0  it was stopped (Ctrl-C, SIGTERM); with --once, it has looked at everything
+  0  it was stopped (Ctrl-C, SIGTERM); with --once, it has looked at everything; with --detach, it serves
   2  what was to be registered is wrong; the rest is served, but not with --once"""
 )
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
@@ -47,13 +48,33 @@ Exit codes:
 )
 @click.option("--once", is_flag=True, help="Look at everything once, start what is due, and end.")
 @click.option("--reload", is_flag=True, help="Register files again when they change.")
+@click.option("--detach", is_flag=True, help="Leave it to a process in the background, and print the id of that.")
 @click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Take events over HTTP, at this port.")
 @click.option("--host", default=None, metavar="ADDRESS", help="The address for --port.  [default: 127.0.0.1]")
 @dialect_option
 @click.option("-q", "--quiet", is_flag=True, help="Only say what goes wrong.")
 @click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON, a document on each line of stderr.")
-def up(
-    targets: tuple[str, ...],
+def up(targets: tuple[str, ...], detach: bool, **given: Any) -> None:
+    """Start runs at their time: serve all triggers that are registered.
+
+    TARGETs are registered first, as by penstock register. Runs have processes of their own: stopping this one disturbs none.
+    Several may serve the same project; each tick and each event still makes one run.
+    """
+    from penstock.cli.detaching import arguments_of, detach_daemon
+
+    if given["port"] is None and given["host"] is not None:
+        raise click.UsageError("--host says where --port is; give --port as well")
+    if detach and given["once"]:
+        raise click.UsageError("--once ends by itself; --detach is for what goes on serving")
+    if detach:
+        arguments = arguments_of(click.get_current_context().command, given)
+        sys.exit(detach_daemon([*arguments, "--", *targets], as_json=given["as_json"]))
+    sys.exit(_serve(targets, **given))
+
+
+def _serve(
+    targets: Sequence[str],
+    *,
     max_runs: int | None,
     once: bool,
     reload: bool,
@@ -61,19 +82,15 @@ def up(
     host: str | None,
     quiet: bool,
     as_json: bool,
-) -> None:
-    """Start runs at their time: serve all triggers that are registered.
-
-    TARGETs are registered first, as by penstock register. Runs have processes of their own: stopping this one disturbs none.
-    Several may serve the same project; each tick and each event still makes one run.
-    """
+) -> int:
+    """Serve from this process until it is stopped. Returns the exit code."""
     from penstock.app import Services
+    from penstock.cli.detaching import announce, take_descriptor
     from penstock.daemon.loop import Settings
     from penstock.daemon.serving import Serving, alone
     from penstock.daemon.watches.polls import polls
 
-    if port is None and host is not None:
-        raise click.UsageError("--host says where --port is; give --port as well")
+    descriptor = take_descriptor()
     say = _Lines(as_json=as_json, quiet=quiet)
     services = Services()
     registered = _registered(services, targets)
@@ -86,9 +103,10 @@ def up(
         with _listening(services, serving, say, port, host or "127.0.0.1"):
             if not once:
                 _introduce(serving.daemon, store, say, first=first)
+            announce("serving", descriptor)
             if not serving.serve(once=once) and not once:
                 say.say(_stopped(serving.left))
-    sys.exit(SUCCEEDED if well or not once else WRONG)
+    return SUCCEEDED if well or not once else WRONG
 
 
 @contextmanager

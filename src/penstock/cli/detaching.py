@@ -1,4 +1,4 @@
-"""Runs that are left to a process in the background."""
+"""Runs and daemons that are left to a process in the background."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from penstock.secrets.private import make_file
 
 #: the variable that tells a process in the background to which descriptor it is to write the id of its run
 _ANNOUNCED = "PENSTOCK_ANNOUNCE_TO"
+#: the file in the folder of the project's state that daemons in the background print to
+_DAEMON_LOG = "daemon.log"
 
 
 def detach(command: str, arguments: Sequence[str], *, as_json: bool, run: RunRecord | None = None) -> int:
@@ -33,21 +35,7 @@ def detach(command: str, arguments: Sequence[str], *, as_json: bool, run: RunRec
 
     path = _log(Services().log_folder(), run)
     with path.open("ab") as log, tempfile.TemporaryFile() as answer:
-        read, write = os.pipe()
-        with os.fdopen(read, "rb") as announced:
-            try:
-                process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "penstock", command, *arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=answer if as_json else log,
-                    stderr=log,
-                    env={**os.environ, _ANNOUNCED: str(write)},
-                    pass_fds=(write,),
-                    start_new_session=True,
-                )
-            finally:
-                os.close(write)
-            run_id = _announced(process, announced)
+        process, run_id = _left(command, arguments, answer if as_json else log, log)
         if not run_id:
             return _told_of_end(process, path, answer, keep=run is not None)
     # it goes on by itself
@@ -63,11 +51,61 @@ def detach(command: str, arguments: Sequence[str], *, as_json: bool, run: RunRec
     return SUCCEEDED
 
 
-def announce(run_id: str, descriptor: int | None) -> None:
-    """Tell whoever has left the run to this process that it is recorded."""
+def detach_daemon(arguments: Sequence[str], *, as_json: bool) -> int:
+    """Leave `penstock up` to a process of its own, which outlives this one and its terminal, and tell which, once it serves.
+    Returns the exit code; if the process ended before, what it said is told, and the code is its own."""
+    from penstock.app import Services
+
+    path = Services().project.home / _DAEMON_LOG
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make_file(path)
+    before = path.stat().st_size
+    with path.open("ab") as log:
+        process, serving = _left("up", arguments, log, log)
+    code = SUCCEEDED if serving else process.wait()
+    with path.open("rb") as log:
+        log.seek(before)
+        # what it says of what it registers, and serves
+        sys.stderr.buffer.write(log.read())
+    if not serving:
+        return code if code > 0 else FAILED
+    # it goes on by itself
+    process.returncode = SUCCEEDED
+    if as_json:
+        print_json({"detached": True, "pid": process.pid, "log": str(path)})
+        return SUCCEEDED
+    click.echo(process.pid)
+    click.echo(f"it serves in the background; what it prints is in {path}", err=True)
+    click.echo(f"  kill {process.pid}      stops it, and no run", err=True)
+    return SUCCEEDED
+
+
+def _left(
+    command: str, arguments: Sequence[str], out: IO[bytes], log: IO[bytes]
+) -> tuple[subprocess.Popen[bytes], str]:
+    """A process for a command, and what it announces; empty if it ended without a word."""
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as announced:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "penstock", command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                env={**os.environ, _ANNOUNCED: str(write)},
+                pass_fds=(write,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(write)
+        return process, _announced(process, announced)
+
+
+def announce(what: str, descriptor: int | None) -> None:
+    """Tell whoever has left something to this process that it is under way: the id of the run that is recorded."""
     if descriptor is not None:
         with suppress(BrokenPipeError):
-            os.write(descriptor, run_id.encode())
+            os.write(descriptor, what.encode())
         os.close(descriptor)
 
 
@@ -135,7 +173,7 @@ def _log(folder: Path, run: RunRecord | None) -> Path:
 
 
 def _announced(process: subprocess.Popen[bytes], stream: IO[bytes]) -> str:
-    """The id of the run that a process drives; empty if it ended without one."""
+    """What a process announces, which is the id of the run that it drives; empty if it ended without."""
     try:
         return stream.read().decode()
     except BaseException:
@@ -155,4 +193,4 @@ def _told_of_end(process: subprocess.Popen[bytes], log: Path, answer: IO[bytes],
     return code if code > 0 else FAILED
 
 
-__all__ = ["announce", "arguments_of", "detach", "keep_log_to_itself", "take_descriptor"]
+__all__ = ["announce", "arguments_of", "detach", "detach_daemon", "keep_log_to_itself", "take_descriptor"]

@@ -13,6 +13,16 @@ from penstock.cli.dialect_option import dialect_option
 from penstock.cli.reporting import SUCCEEDED, WRONG, json_option, print_json, show, stdout_kept_clean
 
 
+def _duration(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """A length of time, in seconds."""
+    from penstock.authoring.options.reading import Refused, duration
+
+    try:
+        return None if value is None else duration(value)
+    except Refused as refused:
+        raise click.BadParameter(f"{value!r} is not {refused}", context, parameter) from None
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -31,10 +41,13 @@ Exit codes:
 @click.option("--strict", is_flag=True, help="Register nothing if anything is wrong.")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @click.option("--move", is_flag=True, help="Take over names that are registered from another place.")
+@click.option(
+    "--timeout", callback=_duration, metavar="DURATION", help="How long a file may take to load; by default 5 minutes."
+)
 @click.option("--full", is_flag=True, help="Show long diffs in full, and what has not changed.")
 @dialect_option
 @json_option
-def register(targets: tuple[str, ...], strict: bool, dry_run: bool, move: bool, full: bool, as_json: bool) -> None:
+def register(targets: tuple[str, ...], as_json: bool, full: bool, timeout: float | None, **given: bool) -> None:
     """Make the pipelines, assets and triggers of TARGETs known by name, and say what has changed.
 
     TARGET is a file, a folder with all that is below it, or a module; file.py:name for one thing in it. What a file no longer
@@ -44,6 +57,7 @@ def register(targets: tuple[str, ...], strict: bool, dry_run: bool, move: bool, 
 
     from penstock.app import Services
     from penstock.cli.registration_view import registration_view, show_faults
+    from penstock.registering.isolation import TIMEOUT
     from penstock.registering.registration import register, targets_of
 
     services = Services()
@@ -51,9 +65,10 @@ def register(targets: tuple[str, ...], strict: bool, dry_run: bool, move: bool, 
         outcome = register(
             services,
             targets_of(services, targets),
-            strict=strict,
-            dry_run=dry_run,
-            move=move,
+            strict=given["strict"],
+            dry_run=given["dry_run"],
+            move=given["move"],
+            timeout=TIMEOUT if timeout is None else timeout,
             by=_user(),
             now=time.time(),
         )
@@ -61,7 +76,7 @@ def register(targets: tuple[str, ...], strict: bool, dry_run: bool, move: bool, 
     if as_json:
         print_json(document)
     else:
-        show(registration_view(document, dry_run=dry_run, full=full))
+        show(registration_view(document, dry_run=given["dry_run"], full=full))
         show_faults(document)
     sys.exit(WRONG if outcome.faults else SUCCEEDED)
 

@@ -160,7 +160,7 @@ def next_times(name: str | None, every: bool, count: int, after: str | None, zon
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @json_option
 def enable(names: tuple[str, ...], as_json: bool) -> None:
-    """Switch triggers on."""
+    """Switch triggers on. What a schedule had due before is not made up for: penstock backfill NAME --from TIME does that."""
     _switch(names, enabled=True, as_json=as_json)
 
 
@@ -174,12 +174,13 @@ def disable(names: tuple[str, ...], as_json: bool) -> None:
 
 def _switch(names: Sequence[str], *, enabled: bool, as_json: bool) -> None:
     from penstock.app import Services
+    from penstock.registering.switching import switch
 
     with Services().existing_store() as store:
         # all of them are there, or none is switched
         for name in names:
             _registered(store, name)
-        switched = [store.agenda.switch(name, enabled=enabled) for name in names]
+        switched = switch(store.agenda, names, time.time(), enabled=enabled)
     if as_json:
         print_json([{"name": each.trigger, "enabled": each.enabled} for each in switched])
     else:

@@ -113,6 +113,8 @@ class Dispatching:
                 return
             limited.look(queued)
             newest = {firing.trigger: firing for firing in queued}
+            #: triggers of which some have to wait for others
+            waiting = set[str]()
             for firing in queued:
                 if firing.trigger in blocked:
                     continue
@@ -127,8 +129,12 @@ class Dispatching:
                     verdict = self._asked(firing)
                 if verdict.action == "wait" and self._is_outdated(firing, newest[firing.trigger]):
                     verdict = Verdict("skip", "a newer tick is due")
+                if verdict.action == "later":
+                    waiting.add(firing.trigger)
                 if (yield from self._follow(verdict, firing, limited, now)):
                     blocked.add(firing.trigger)
+            # nobody looks behind a whole page of these
+            blocked |= waiting
             if full and (len(blocked) >= _MOST or not limited.drops):
                 # nothing would come of looking at the rest
                 return
@@ -216,6 +222,10 @@ class Dispatching:
                 if firing.reason != verdict.reason:
                     self._agenda.note(firing.run_id, verdict.reason)
                     self._say("waiting", f"{firing.trigger} waits for {firing.key}: {verdict.reason}", firing, now)
+                    yield
+            case "later":
+                if firing.reason != verdict.reason:
+                    self._agenda.note(firing.run_id, verdict.reason)
                     yield
             case "skip":
                 self._failures.pop(firing.run_id, None)

@@ -7,18 +7,22 @@ from typing import Literal, NamedTuple
 
 from penstock.daemon.roster import Roster
 from penstock.errors import NotFoundError
+from penstock.model.asset import PartitionState
 from penstock.model.firing import BACKFILLING, BackfillState, Firing, FiringState
 from penstock.model.run import RunState
-from penstock.model.trigger import Limits
+from penstock.model.trigger import Follows, Limits
 from penstock.ports import Store
 
 _FREE = Limits()
+#: how a run has ended, in words
+_ENDS = {"failed": "failed", "cancelled": "was cancelled"}
 
 
 class Verdict(NamedTuple):
     """What is to become of a firing that is queued."""
 
-    action: Literal["start", "wait", "skip", "fail", "cancel"]
+    #: `later`: others of the same trigger may start before it
+    action: Literal["start", "wait", "later", "skip", "fail", "cancel"]
     reason: str = ""
     #: runs that are to end first
     runs: Sequence[str] = ()
@@ -81,7 +85,34 @@ class Limited:
             return Verdict("wait", under_way)
         if limits.after_success:
             return self._after_success(firing)
-        return Verdict("start")
+        return Verdict("start") if firing.cause.follows is None else self._following(firing, firing.cause.follows)
+
+    def _following(self, firing: Firing, follows: Follows) -> Verdict:
+        """What is to become of a run of a backfill that takes what others make."""
+        verdict = Verdict("start")
+        for first, last in follows.runs:
+            for other, run_state in self._agenda.unmade(firing.trigger, first, last):
+                if other.state is FiringState.QUEUED or (
+                    other.state is FiringState.STARTED and run_state in ("", RunState.RUNNING)
+                ):
+                    verdict = Verdict("later", "what it is made from is not made yet")
+                elif not self._is_made(other, follows.assets):
+                    return Verdict("skip", _lack(other, run_state))
+        return verdict
+
+    def _is_made(self, firing: Firing, assets: Sequence[str]) -> bool:
+        """Whether a run that has not succeeded has made all that it was to make of some assets."""
+        taken = {each.strip() for each in firing.assets.split(",")}.intersection(assets)
+        if firing.state is not FiringState.STARTED or not taken:
+            return False
+        keys = firing.cause.partitions or ("",)
+        for name in taken:
+            changes = self._store.catalog.changes(name, keys)
+            for key in keys:
+                change = changes.get(key)
+                if change is None or change.run_id != firing.run_id or change.state is not PartitionState.MATERIALIZED:
+                    return False
+        return True
 
     def _after_success(self, firing: Firing) -> Verdict:
         before = self._latest(firing)
@@ -110,6 +141,16 @@ class Limited:
     def _limits(self, firing: Firing) -> Limits:
         watched = self._roster.get(firing.trigger)
         return _FREE if watched is None else watched.trigger.limits
+
+
+def _lack(firing: Firing, run_state: str) -> str:
+    """Why a run does not begin that takes what another one was to make."""
+    if firing.state is FiringState.STARTED:
+        return f"{firing.key} was not made: run {firing.run_id} {_ENDS.get(run_state, run_state)}"
+    if firing.state is FiringState.SKIPPED and firing.cause.follows is not None:
+        # what it lacked itself
+        return firing.reason
+    return f"{firing.key} was not made: {firing.reason or f'it was {firing.state}'}"
 
 
 __all__ = ["Limited", "Verdict"]

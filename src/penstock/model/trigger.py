@@ -87,6 +87,14 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     location: Location | None = None
 
 
+class Follows(msgspec.Struct, frozen=True):
+    """What has to be made before a run of a backfill begins: some assets, by other runs of the same backfill."""
+
+    #: ids of runs, from one up to another and with it
+    runs: tuple[tuple[str, str], ...]
+    assets: tuple[str, ...]
+
+
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """Why a run was started, and the time that it is about. A run that a person starts may have a time and a partition."""
 
@@ -102,6 +110,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     partitions: tuple[str, ...] = ()
     #: the backfill that it is a part of
     backfill: str = ""
+    #: the runs of it that come first
+    follows: Follows | None = None
     #: what happened, by the name of the pattern; JSON-able
     events: dict[str, Any] = {}
 

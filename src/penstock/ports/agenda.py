@@ -124,6 +124,11 @@ class Agenda(Protocol):
         """How many of its firings are where; those of runs that were removed still count."""
         ...
 
+    def unmade(self, trigger: str, first: str, last: str) -> list[tuple[Firing, str]]:
+        """The firings of a trigger with the ids of their runs from one up to another and with it (as texts) that have not led
+        to a run that succeeded, in the order of the ids; each with the state of its run, empty where there is none yet."""
+        ...
+
     def forget_firings(self, before: float, triggers: Iterable[str], *, dry: bool = False) -> int:
         """Drop firings of some triggers that were made before a time, and of which nothing is to come any more. Returns how
         many; with `dry`, would be. Only for triggers that never come to one of their keys again: timetables and events, which they have gone past,

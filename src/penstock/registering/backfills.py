@@ -1,37 +1,34 @@
-"""Backfills: planned from what is registered and what is recorded, begun, and looked at."""
+"""Backfills: planned from what is registered and what is recorded, and begun."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from penstock.errors import DefinitionError, NotFoundError, TargetError
-from penstock.model.firing import BACKFILLING, Backfill, Firing, FiringState
+from penstock.model.firing import Backfill
 from penstock.model.registration import Definition
-from penstock.model.run import RunState, timestamp
 from penstock.model.trigger import Trigger
+from penstock.registering.backfill_assets import Stage, laid_out, roots_of
 from penstock.registering.backfill_durations import each_of_assets, each_of_pipeline
 from penstock.registering.backfill_rows import values_of
 from penstock.registering.backfill_times import scheduled, stretch
 from penstock.registering.loading import is_path, load_pipeline
 from penstock.runtime.reading.nearest import nearest
 from penstock.triggers import backfills
-from penstock.triggers.backfills import Order, Piece
+from penstock.triggers.backfills import Order, Piece, key_of
 from penstock.triggers.partitions import RANGE, WORDS
 
 if TYPE_CHECKING:
-    from penstock.app.assets import Assets
     from penstock.ports import Store
     from penstock.services import Services
 
 #: which of the partitions that are named are meant
 Which = Literal["missing", "failed", "stale", "all"]
-#: backfills that are looked at for one that tries another again
-_LATEST = 1000
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,8 +38,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: str
     #: keys, ranges of them (`A..B`), or `all`, `latest`
     partitions: tuple[str, ...] = ()
-    which: Which = "missing"
-    #: also what is made from them and has the same partitions
+    #: any of these
+    which: Which | tuple[Which, ...] = "missing"
+    #: also what is made from them, by the mappings between the assets
     downstream: bool = False
     #: partitions of one run
     batch: int = 1
@@ -61,11 +59,24 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order: Order = "ascending"
 
 
+class PlannedStage(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs of a backfill that make the same assets, after all that they take from the stages before."""
+
+    assets: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+    #: how many partitions are meant, of which those that are not wanted are left out
+    named: int
+    #: seconds that a run may take, by those before; None where there were none
+    each: float | None
+
+
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """What a backfill would consist of."""
 
     request: Request
     pieces: list[Piece]
+    #: of assets
+    stages: tuple[PlannedStage, ...] = ()
     pipeline: str = ""
     assets: str = ""
     #: parameters that are filled in from the cause of each run
@@ -81,8 +92,16 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def partitions(self) -> int:
-        """How many partitions are made, of each asset."""
-        return sum(len(piece.partitions) for piece in self.pieces)
+        """How many partitions are made of the assets that were asked for."""
+        return sum(len(piece.partitions) for stage in self.stages[:1] for piece in stage.pieces)
+
+    def expected(self, at_most: int) -> float | None:
+        """How many seconds it may take with so many runs at once; None where that is not known."""
+        if not self.assets:
+            return backfills.expected(self.each, len(self.pieces), at_most)
+        known = [backfills.expected(each.each, len(each.pieces), at_most) for each in self.stages]
+        times = [each for each in known if each is not None]
+        return sum(times) if len(times) == len(known) else None
 
 
 def planned(services: Services, request: Request, *, by: str = "", now: float | None = None) -> Planned:
@@ -96,6 +115,11 @@ def planned(services: Services, request: Request, *, by: str = "", now: float | 
         pipeline = _pipeline(store, request)
         if pipeline is None:
             return _over_assets(services, store, request)
+        if request.downstream:
+            raise DefinitionError(
+                f"{pipeline.name} is a pipeline, from which no partitions are made that could be downstream",
+                remedy="Leave --downstream out, or name assets.",
+            )
         if request.begin is not None or request.end is not None:
             return _over_times(store, pipeline, request, moment)
         return _over_parameters(store, pipeline, request)
@@ -167,69 +191,47 @@ def _over_assets(services: Services, store: Store, request: Request) -> Planned:
     assets = project_assets(services)
     states = AssetStates(assets, store, services.options)
     selected = [each for each in select(request.target, assets.graph, states.selectors) if each in assets.made]
-    names, notes = _alike(assets, selected, request)
+    names = roots_of(assets, selected, request.target)
     if not request.partitions:
         raise DefinitionError(
             "it is not said which partitions to make",
             remedy="Name them: --partitions A..B, a list of keys, or all.",
         )
     named = states.chosen(request.partitions)(names[0])
-    keys = list(_wanted(states, names, named, request.which))
+    layout = laid_out(
+        assets,
+        states,
+        names,
+        named,
+        words_of(request.which),
+        others=selected,
+        downstream=request.downstream,
+        batch=request.batch,
+        order=request.order,
+    )
+    made = list(dict.fromkeys(name for stage in layout.stages for name in stage.assets))
     return Planned(
         request=request,
-        assets=", ".join(names),
-        pieces=backfills.over_partitions(keys, batch=request.batch, order=request.order),
+        assets=", ".join(made or names),
+        pieces=layout.pieces,
+        stages=tuple(_estimated(store, stage, request.batch) for stage in layout.stages),
         named=len(named),
-        each=each_of_assets(store, names, request.batch),
-        notes=notes,
+        notes=layout.notes,
     )
 
 
-def _alike(assets: Assets, selected: Sequence[str], request: Request) -> tuple[list[str], tuple[str, ...]]:
-    """The assets that are made, all with the same partitions, and what is to be said of others."""
-    divided = [name for name in selected if assets.graph[name].partitions is not None]
-    if not divided:
-        raise DefinitionError(
-            f"{request.target} has no partitions",
-            remedy=f"Make it: penstock assets materialize {request.target!r}",
-        )
-    partitions = assets.graph[divided[0]].partitions
-    other = next((name for name in selected if assets.graph[name].partitions != partitions), None)
-    if other is not None:
-        raise DefinitionError(
-            f"{divided[0]} and {other} have different partitions",
-            where=str(assets.graph[other].location),
-            remedy="Begin a backfill for each of them.",
-        )
-    if not request.downstream:
-        return divided, ()
-    below = assets.graph.in_order(assets.graph.around(divided, down=None))
-    left = [name for name in below if assets.graph[name].partitions != partitions]
-    names = [name for name in below if name not in left]
-    notes = (
-        [f"{', '.join(left)}: left out, since the partitions are others; make {_it(left)} afterwards"] if left else []
+def _estimated(store: Store, stage: Stage, batch: int) -> PlannedStage:
+    return PlannedStage(
+        assets=stage.assets,
+        pieces=stage.pieces,
+        named=stage.named,
+        each=each_of_assets(store, stage.assets, batch),
     )
-    return names, tuple(notes)
 
 
-def _it(names: Sequence[str]) -> str:
-    return "it" if len(names) == 1 else "them"
-
-
-def _wanted(states: Any, names: Sequence[str], keys: Sequence[str], which: Which) -> Iterator[str]:
-    """Those of the keys of which one of the assets is as it is wanted."""
-    match which:
-        case "all":
-            yield from keys
-        case "missing":
-            made = [states.latest(name) for name in names]
-            yield from (key for key in keys if any(key not in each for each in made))
-        case "failed":
-            known = [states.states(name) for name in names]
-            yield from (key for key in keys if any(each.get(key) == "failed" for each in known))
-        case "stale":
-            stale = {cell.partition for cell in states.stale(names)}
-            yield from (key for key in keys if key in stale)
+def words_of(which: Which | tuple[Which, ...]) -> tuple[Which, ...]:
+    """Which partitions are meant, one word or several."""
+    return (which,) if isinstance(which, str) else which
 
 
 # Logical times and parameters of pipelines.
@@ -310,7 +312,7 @@ def check(services: Services, plan: Planned) -> None:
         )
 
 
-# Begun, and looked at.
+# Begun.
 
 
 def begin(
@@ -350,13 +352,24 @@ def begin(
 def _told(plan: Planned) -> dict[str, Any]:
     """What was asked for, without sets of parameters: those are in the runs."""
     asked = msgspec.to_builtins(msgspec.structs.replace(plan.request, rows=None, texts=False, source=""))
+    first, last = _ends(plan)
     told = {
-        "first": plan.pieces[0].key,
-        "last": plan.pieces[-1].key,
+        "first": first,
+        "last": last,
         "zone": _zone(plan),
         "retries": plan.retries or None,
     }
     return {**asked, **{name: value for name, value in told.items() if value is not None}}
+
+
+def _ends(plan: Planned) -> tuple[str, str]:
+    """The first and the last that it is over; of several stages, those of the first one."""
+    return _ends_of([piece for piece in plan.pieces if piece.assets == plan.pieces[0].assets])
+
+
+def _ends_of(pieces: Sequence[Piece]) -> tuple[str, str]:
+    keys = [key_of(piece.partitions) or piece.key for piece in pieces] or [""]
+    return keys[0], keys[-1]
 
 
 def _zone(plan: Planned) -> str | None:
@@ -364,123 +377,41 @@ def _zone(plan: Planned) -> str | None:
     return plan.pieces[0].zone if plan.pieces and plan.pieces[0].logical_time is not None else None
 
 
-def failures(store: Store, backfill: Backfill) -> list[tuple[Firing, str]]:
-    """The runs of a backfill that have failed, or could not begin, with why."""
-    found: list[tuple[Firing, str]] = []
-    states = (FiringState.STARTED, FiringState.FAILED)
-    for firing in reversed(store.agenda.firings(trigger=_trigger(backfill), states=states, limit=None)):
-        if firing.state is FiringState.FAILED:
-            found.append((firing, firing.reason))
-            continue
-        try:
-            run = store.find(firing.run_id)
-        except NotFoundError:
-            continue
-        if run.state in (RunState.FAILED, RunState.CANCELLED):
-            found.append((firing, _why(store, run.run_id, run.state)))
-    return found
-
-
-def _why(store: Store, run_id: str, state: RunState) -> str:
-    if state is RunState.CANCELLED:
-        return "it was cancelled"
-    faults = [each for each in store.attempts(run_id) if each.fault is not None]
-    fault = faults[-1].fault if faults else None
-    return "it failed" if fault is None else f"{faults[-1].node}: {fault.type}: {fault.message}"
-
-
-def again(store: Store, backfill: Backfill, *, by: str = "", now: float | None = None) -> Backfill:
-    """Begin another backfill with the runs of one that have failed. Raises DefinitionError where none has."""
-    failed = [firing for firing, _ in failures(store, backfill)]
-    if not failed:
-        raise DefinitionError(f"no run of the backfill {backfill.backfill_id} has failed")
-    pieces = [
-        Piece(
-            key=firing.key,
-            partitions=firing.cause.partitions,
-            parameters=firing.parameters,
-            logical_time=firing.cause.logical_time,
-            interval=firing.cause.interval,
-            zone=firing.cause.zone,
-        )
-        for firing in failed
-    ]
-    request = msgspec.convert(
-        {name: value for name, value in backfill.request.items() if name not in ("first", "last", "zone", "retries")},
-        Request,
-    )
-    plan = Planned(
-        request=request,
-        pieces=pieces,
-        pipeline=backfill.pipeline,
-        assets=backfill.assets,
-        retries=backfill.backfill_id,
-    )
-    return begin(
-        store,
-        plan,
-        at_most=backfill.at_most,
-        priority=backfill.priority,
-        tags=backfill.tags,
-        on_failure=backfill.on_failure,
-        by=by,
-        now=now,
-    )
-
-
-def _trigger(backfill: Backfill) -> str:
-    return f"{BACKFILLING}{backfill.backfill_id}"
-
-
-def document(store: Store, backfill: Backfill, *, failed: bool = False) -> dict[str, Any]:
-    """A backfill as JSON-able data; with `failed`, also which of its runs have failed, and why, and which backfills have tried
-    them again."""
-    progress = store.agenda.progress(_trigger(backfill))
-    found: dict[str, Any] = {
-        "backfill_id": backfill.backfill_id,
-        "state": backfill.state.value,
-        "pipeline": backfill.pipeline or None,
-        "assets": backfill.assets or None,
-        "total": backfill.total,
-        "progress": progress._asdict(),
-        "at_most": backfill.at_most,
-        "on_failure": backfill.on_failure,
-        "priority": backfill.priority,
-        "tags": list(backfill.tags),
-        "request": backfill.request,
-        "created_at": timestamp(backfill.created_at),
-        "created_by": backfill.created_by,
-        "finished_at": None if backfill.finished_at is None else timestamp(backfill.finished_at),
-    }
-    if failed:
-        found["retries"] = [
-            each.backfill_id
-            for each in store.agenda.backfills(limit=_LATEST)
-            if each.request.get("retries") == backfill.backfill_id
-        ]
-        found["failures"] = [
-            {"run_id": firing.run_id, "key": firing.key, "reason": why} for firing, why in failures(store, backfill)
-        ]
-    return found
-
-
 def plan_document(plan: Planned, at_most: int) -> dict[str, Any]:
     """What a backfill would consist of, as JSON-able data."""
-    keys = [piece.key for piece in plan.pieces]
+    first, last = _ends(plan)
+    each = plan.stages[0].each if len(plan.stages) == 1 else plan.each
     return {
         "pipeline": plan.pipeline or None,
         "assets": plan.assets or None,
-        "runs": len(keys),
+        "runs": len(plan.pieces),
         "partitions": plan.partitions if plan.assets else None,
         "named": plan.named,
-        "which": plan.request.which if plan.assets else None,
-        "first": keys[0] if keys else None,
-        "last": keys[-1] if keys else None,
+        "which": ", ".join(words_of(plan.request.which)) if plan.assets else None,
+        "first": first or None,
+        "last": last or None,
         "zone": _zone(plan),
         "at_most": at_most,
-        "each_s": plan.each,
-        "expected_s": backfills.expected(plan.each, len(keys), at_most),
+        "each_s": each,
+        "expected_s": plan.expected(at_most),
+        "stages": [_stage_document(stage) for stage in plan.stages],
         "notes": list(plan.notes),
+    }
+
+
+def _stage_document(stage: PlannedStage) -> dict[str, Any]:
+    """Some runs of a plan: those that make the same assets."""
+    first, last = _ends_of(stage.pieces)
+    divided = any(piece.partitions for piece in stage.pieces)
+    return {
+        "assets": list(stage.assets),
+        "runs": len(stage.pieces),
+        "partitions": sum(len(piece.partitions) for piece in stage.pieces) if divided else None,
+        "named": stage.named if divided else None,
+        "first": first if divided else None,
+        "last": last if divided else None,
+        "made_from": list(dict.fromkeys(name for piece in stage.pieces for name in piece.reads)),
+        "each_s": stage.each,
     }
 
 
@@ -491,7 +422,7 @@ def backfill(
     target: Any,
     *,
     partitions: str | Iterable[str] = (),
-    which: Which = "missing",
+    which: Which | tuple[Which, ...] = "missing",
     downstream: bool = False,
     batch: int = 1,
     begin_at: Any = None,
@@ -507,8 +438,9 @@ def backfill(
     or over sets of parameters. Returns its id; `penstock up` starts its runs, at most `at_most` at once.
 
     `target` is what is registered, or is registered on the way: a name, a selection of assets, a file, or the pipeline or
-    asset itself. `which` of the partitions are made: those that are "missing", "failed", "stale", or "all". Raises
-    DefinitionError, NotFoundError and ParameterError for what cannot be.
+    asset itself. `which` of the partitions are made: those that are "missing", "failed", "stale", any of several of these, or
+    "all"; with `downstream` also what is made from them. Raises DefinitionError, NotFoundError and ParameterError for what
+    cannot be.
     """
     from penstock.authoring.options.reading import moment, option
     from penstock.runtime.requests import person
@@ -549,12 +481,9 @@ __all__ = [
     "Planned",
     "Request",
     "Which",
-    "again",
     "backfill",
     "begin",
     "check",
-    "document",
-    "failures",
     "plan_document",
     "planned",
 ]

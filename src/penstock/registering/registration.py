@@ -14,7 +14,7 @@ from penstock.model.registration import Definition, Kind
 from penstock.registering.changes import Change, IdentityOf, changes
 from penstock.registering.checking import checked, warnings_of
 from penstock.registering.collecting import Collected, Fault, Found
-from penstock.registering.isolation import collect_apart
+from penstock.registering.isolation import TIMEOUT, collect_apart
 from penstock.registering.loading import is_path
 from penstock.registering.places import Place, is_below, places_of
 
@@ -82,12 +82,13 @@ def register(
     move: bool = False,
     by: str = "",
     now: float = 0.0,
+    timeout: float = TIMEOUT,
 ) -> Outcome:
     """Register what targets define. What is wrong is among the faults, and the rest is registered all the same; with
     `strict`, nothing is then. With `dry_run`, it is only said what would change. With `move`, names are taken over from other
-    places that have them. `by` and `now` are recorded. Raises StoreError."""
+    places that have them. `by` and `now` are recorded. A file may take `timeout` seconds to load. Raises StoreError."""
     places, faults = _places(targets)
-    collected = {place: collect_apart(place, services.options) for place in places}
+    collected = {place: collect_apart(place, services.options, timeout) for place in places}
     faults += [fault for each in collected.values() for fault in each.faults]
     with services.store_as_it_is() as store:
         known = [] if store is None else store.agenda.definitions(retired=True)

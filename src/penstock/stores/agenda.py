@@ -137,6 +137,10 @@ class RelationalAgenda:
         """How many of its firings are where."""
         return self._read(lambda connection: firings.progress(connection, trigger))
 
+    def unmade(self, trigger: str, first: str, last: str) -> list[tuple[Firing, str]]:
+        """Firings of a trigger that have not led to a run that succeeded; see `Agenda.unmade`."""
+        return self._read(lambda connection: firings.unmade(connection, trigger, first, last))
+
     def forget_firings(self, before: float, triggers: Iterable[str], *, dry: bool = False) -> int:
         """Drop firings of triggers; see `Agenda.forget_firings`."""
         names = list(triggers)

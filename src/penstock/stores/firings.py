@@ -49,6 +49,11 @@ _SETTLE = """
 _NOTE = "UPDATE firings SET reason = ?2 WHERE run_id = ?1 AND state = 'queued' AND reason <> ?2"
 _RUNS = f"SELECT trigger, run_id, created_at, number FROM firings WHERE {_UNDER_WAY}"
 _PROGRESS = "SELECT state, run_state, count(*) FROM firings WHERE trigger = ? GROUP BY state, run_state"
+_UNMADE = f"""
+    SELECT {COLUMNS}, run_state FROM firings
+    WHERE trigger = ? AND run_id >= ? AND run_id <= ? AND NOT (state = 'started' AND run_state = 'succeeded')
+    ORDER BY run_id
+"""
 
 # The run of a firing.
 _BEGIN = """
@@ -174,6 +179,13 @@ def progress(connection: Connection, trigger: str) -> Progress:
     return Progress(**counts)
 
 
+def unmade(connection: Connection, trigger: str, first: str, last: str) -> list[tuple[Firing, str]]:
+    """Firings of a trigger with ids from one up to another that have not led to a run that succeeded, each with the state of
+    its run."""
+    values = (plain(trigger), plain(first), plain(last))
+    return [(_firing_of(row[:-1]), row[-1]) for row in connection.execute(_UNMADE, values).fetchall()]
+
+
 def forget(connection: Connection, before: float, triggers: Iterable[str], *, dry: bool) -> int:
     """Drop firings of triggers that were made before a time, and of which nothing is to come any more."""
     names = dict.fromkeys(map(plain, triggers))
@@ -270,4 +282,5 @@ __all__ = [
     "settle",
     "startless",
     "under_way",
+    "unmade",
 ]

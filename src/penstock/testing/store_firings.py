@@ -7,7 +7,7 @@ import pytest
 from penstock.errors import NotFoundError, StoreError
 from penstock.model.firing import Advance, Firing, FiringState, Standing
 from penstock.model.run import RunState
-from penstock.model.trigger import Cause
+from penstock.model.trigger import Cause, Follows
 from penstock.ports import Store
 from penstock.ports.agenda import Agenda, Progress
 from penstock.testing.records import TEXT, graph, provenance, run_record, turn
@@ -27,6 +27,7 @@ class FiringConformance(AgendaCase):
             partitions=("2026-03-01", TEXT),
             backfill="b",
             events={"event": {"data": {TEXT: [None, 2**70]}}},
+            follows=Follows((("run-0", "run-0"), ("a", TEXT)), ("sales", TEXT)),
         )
         full = Firing(
             run_id="run-1",
@@ -54,6 +55,29 @@ class FiringConformance(AgendaCase):
             assert each.firings(trigger=TEXT) == [full]
         with pytest.raises(NotFoundError):
             agenda.firing("run-")
+
+    def test_what_no_run_has_made_is_told_by_the_ids_of_the_runs(self, agenda: Agenda, store: Store) -> None:
+        states = (FiringState.QUEUED, FiringState.SKIPPED, FiringState.FAILED, FiringState.CANCELLED)
+        made = [
+            firing(f"{number:02d}", "t", run_id=f"t-{number:02d}", state=state) for number, state in enumerate(states)
+        ]
+        ran = [firing(f"{number:02d}", "t", run_id=f"t-{number:02d}") for number in range(8, 12)]
+        fire(agenda, *made, *ran, trigger="t")
+        fire(agenda, firing("x", "u", run_id="t-05"), trigger="u")
+        for each, state in zip(ran, (RunState.SUCCEEDED, RunState.FAILED, RunState.PAUSED), strict=False):
+            start(store, each, state)
+        agenda.claim("t-11", "me", 5.0)
+        found = [(each.key, each.state, run_state) for each, run_state in agenda.unmade("t", "t-01", "t-11")]
+        assert found == [
+            ("01", FiringState.SKIPPED, ""),
+            ("02", FiringState.FAILED, ""),
+            ("03", FiringState.CANCELLED, ""),
+            ("09", FiringState.STARTED, "failed"),
+            ("10", FiringState.STARTED, "running"),
+            ("11", FiringState.STARTED, ""),
+        ]
+        assert agenda.unmade("t", "t-08", "t-08") == []
+        assert [each.key for each, _ in agenda.unmade("t", "t-00", "t-00")] == ["00"]
 
     def test_keys_that_have_fired_are_known(self, agenda: Agenda) -> None:
         agenda.advance([Advance(standing=Standing(trigger="t"), firings=(firing(TEXT, "t"), firing("b", "t")))])

@@ -6,20 +6,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from penstock.errors import DefinitionError
 from penstock.model.firing import BACKFILLING, Backfill, Firing
 from penstock.model.schedule import Timetable
-from penstock.model.trigger import Cause
+from penstock.model.trigger import Cause, Follows
 from penstock.triggers.partitions import RANGE
 from penstock.triggers.templates import filled
 from penstock.triggers.timetables import tick_key, ticks
 
 #: in which order runs are started: that of the keys, or the other way round
 Order = Literal["ascending", "descending"]
+
+#: numbers, from one up to another and with it
+Spans = tuple[tuple[int, int], ...]
 
 #: runs of one backfill, at most
 MOST = 1_000_000
@@ -37,15 +40,42 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     logical_time: float | None = None
     interval: tuple[float, float] | None = None
     zone: str = "UTC"
+    #: the assets that it makes, where not all pieces make the same
+    assets: str = ""
+    #: the numbers of the pieces that come before it, from one up to another and with it; the first has the number 1
+    after: Spans = ()
+    #: what it takes of theirs: names of assets
+    reads: tuple[str, ...] = ()
+
+
+def spans(numbers: Iterable[int]) -> Spans:
+    """Numbers as stretches without gaps, in order."""
+    return joined((each, each) for each in set(numbers))
+
+
+def joined(parts: Iterable[tuple[int, int]]) -> Spans:
+    """Stretches of numbers, those that touch or overlap made one, in order."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(parts):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(found[-1][1], last)
+        else:
+            found.append((first, last))
+    return tuple(found)
 
 
 def over_partitions(keys: Sequence[str], *, batch: int = 1, order: Order = "ascending") -> list[Piece]:
     """A run for every `batch` of partitions, which are given in their order."""
     parts = [tuple(keys[start : start + batch]) for start in range(0, len(keys), batch)]
-    pieces = [
-        Piece(key=part[0] if len(part) == 1 else f"{part[0]}{RANGE}{part[-1]}", partitions=part) for part in parts
-    ]
+    pieces = [Piece(key=key_of(part), partitions=part) for part in parts]
     return _ordered(pieces, order)
+
+
+def key_of(partitions: Sequence[str]) -> str:
+    """What a run is called that makes some partitions; empty for none."""
+    return (
+        "" if not partitions else partitions[0] if len(partitions) == 1 else f"{partitions[0]}{RANGE}{partitions[-1]}"
+    )
 
 
 def over_times(
@@ -97,14 +127,22 @@ def _ordered(pieces: list[Piece], order: Order) -> list[Piece]:
 def firings(backfill: Backfill, pieces: Sequence[Piece], templates: Mapping[str, Any] = {}) -> list[Firing]:
     """What starts the runs of a backfill, in the order of the pieces; `templates` are parameters that are filled in from
     their causes. Raises DefinitionError where they cannot be."""
-    width = max(4, len(str(len(pieces))))
-    return [
-        _firing(backfill, piece, f"{backfill.backfill_id}-{number:0{width}d}", templates)
-        for number, piece in enumerate(pieces, 1)
-    ]
+    ids = _Ids(backfill.backfill_id, max(4, len(str(len(pieces)))))
+    return [_firing(backfill, piece, number, ids, templates) for number, piece in enumerate(pieces, 1)]
 
 
-def _firing(backfill: Backfill, piece: Piece, run_id: str, templates: Mapping[str, Any]) -> Firing:
+class _Ids(NamedTuple):
+    """The ids of the runs of a backfill, as texts in the order of their numbers."""
+
+    backfill: str
+    width: int
+
+    def of(self, number: int) -> str:
+        return f"{self.backfill}-{number:0{self.width}d}"
+
+
+def _firing(backfill: Backfill, piece: Piece, number: int, ids: _Ids, templates: Mapping[str, Any]) -> Firing:
+    follows = Follows(tuple((ids.of(first), ids.of(last)) for first, last in piece.after), piece.reads)
     cause = Cause(
         trigger=f"{BACKFILLING}{backfill.backfill_id}",
         key=piece.key,
@@ -113,13 +151,14 @@ def _firing(backfill: Backfill, piece: Piece, run_id: str, templates: Mapping[st
         zone=piece.zone,
         partitions=piece.partitions,
         backfill=backfill.backfill_id,
+        follows=follows if piece.after else None,
     )
     return Firing(
-        run_id=run_id,
+        run_id=ids.of(number),
         trigger=cause.trigger,
         key=piece.key,
         pipeline=backfill.pipeline,
-        assets=backfill.assets,
+        assets=piece.assets or backfill.assets,
         parameters={**filled(templates, cause), **piece.parameters} if templates else piece.parameters,
         cause=cause,
         priority=backfill.priority,
@@ -137,10 +176,14 @@ __all__ = [
     "MOST",
     "Order",
     "Piece",
+    "Spans",
     "expected",
     "firings",
     "grid",
+    "joined",
+    "key_of",
     "over_parameters",
     "over_partitions",
     "over_times",
+    "spans",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import product
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from penstock.errors import DefinitionError, NotFoundError
 from penstock.model import partition as nouns
@@ -72,14 +72,34 @@ def upstream_keys(
         case nouns.Everything():
             return keys(up, known.now, known.dynamic)
         case nouns.Chosen(function):
-            chosen = known.function(function)(key)
-            found = chosen if isinstance(chosen, str) else list(chosen)
+            found = _chosen(function, key, known)
             _check_chosen(function, key, [found] if isinstance(found, str) else found, up)
             return found
         case _ if down is None:
             return keys(up, known.now, known.dynamic)
         case _:
             return _combined(_pairs(mapping, up, down), key, down, known)
+
+
+def _chosen(function: str, key: str, known: Known) -> str | list[str]:
+    """What an author's function names for a key. Raises DefinitionError where it raises, or names what no key is."""
+    chooser = known.function(function)
+    try:
+        chosen: Any = chooser(key)
+        found: Any = chosen if isinstance(chosen, str) else list(chosen)
+    except NotFoundError:
+        raise
+    except Exception as error:
+        raise DefinitionError(
+            f"the mapping {function} fails for {key!r}: {type(error).__name__}: {error}",
+            remedy="It takes a key, and returns one, or a list of them.",
+        ) from error
+    wrong = next((each for each in ([found] if isinstance(found, str) else found) if not isinstance(each, str)), "")
+    if wrong != "":
+        raise DefinitionError(
+            f"the mapping {function} names {wrong!r} for {key!r}, which is no text", remedy="Let it return keys: texts."
+        )
+    return found
 
 
 def _check_chosen(function: str, key: str, found: Sequence[str], up: Partitions) -> None:
@@ -224,6 +244,29 @@ def downstream_keys(
     return [each for each in (every if near is None else near) if _is_made_from(mapping, each, key, up, down, known)]
 
 
+def near_keys(
+    mapping: nouns.Mapping | None,
+    above: Collection[str],
+    up: Partitions | None,
+    down: Partitions | None,
+    known: Known,
+) -> Iterable[str]:
+    """The partitions below, of those that there are now, that may be made from any of some partitions above: all that are,
+    and others near them, which `upstream_keys` tells apart. They are quickly told however many there are."""
+    if down is None:
+        return ("",)
+    every = keys(down, known.now, known.dynamic)
+    mapping = mapping or usual(up, down)
+    if up is None or isinstance(mapping, nouns.Everything):
+        return every
+    if isinstance(mapping, nouns.Same) and up == down:
+        there = set(every)
+        return [key for key in above if key in there]
+    if isinstance(mapping, nouns.Chosen) or not (isinstance(up, TimePartitions) and isinstance(down, TimePartitions)):
+        return every
+    return dict.fromkeys(near for key in above for near in _near(mapping, key, up, down, known) or ())
+
+
 def _is_made_from(mapping: nouns.Mapping, below: str, key: str, up: Partitions, down: Partitions, known: Known) -> bool:
     try:
         found = upstream_keys(mapping, below, up, down, known)
@@ -250,4 +293,4 @@ def _near(mapping: nouns.Mapping, key: str, up: Partitions, down: Partitions, kn
     return below.texts(max(begin, first), min(end, last + 1))
 
 
-__all__ = ["Chooser", "Known", "downstream_keys", "upstream_keys", "usual"]
+__all__ = ["Chooser", "Known", "downstream_keys", "near_keys", "upstream_keys", "usual"]

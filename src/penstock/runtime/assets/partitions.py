@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, reduce
 from typing import Any
 
@@ -57,6 +57,13 @@ class Calendar:
     ) -> Sequence[str]:
         """The keys of an asset, of those that there are, that are made from a partition of another."""
         return mappings.downstream_keys(mapping, key, up, down, self._known)
+
+    def near(
+        self, mapping: Mapping | None, above: Collection[str], up: Partitions | None, down: Partitions | None
+    ) -> Iterable[str]:
+        """The keys of an asset, of those that there are, that may be made from any of some partitions of another: which
+        of them are, `needed` tells."""
+        return mappings.near_keys(mapping, above, up, down, self._known)
 
 
 def _function(name: str) -> mappings.Chooser:

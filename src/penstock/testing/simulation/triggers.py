@@ -17,7 +17,7 @@ from penstock.model.occurrence import Count, Debounce, Occurrence, Pattern
 from penstock.model.registration import Definition
 from penstock.model.run import RunState
 from penstock.model.schedule import Cron, Every, Timetable
-from penstock.model.trigger import Cause, EventSource, Limits, SensorSource, Source, Trigger
+from penstock.model.trigger import Cause, EventSource, Follows, Limits, SensorSource, Source, Trigger
 from penstock.stores.sqlite import SqliteStore
 from penstock.testing.simulation.daemons import KINDS, Drivers, Host, holds
 from penstock.testing.simulation.faults import Faults
@@ -32,6 +32,12 @@ _BEGAN = 1_800_000_000.0
 _BUSY, _PATIENCE = 150.0, 3000.0
 #: of a backfill
 _RUNS, _AT_ONCE = 7, 2
+#: what some of its runs take from others
+_FOLLOWS = {
+    4: Follows((("past-0", "past-1"),), ("a",)),
+    5: Follows((("past-3", "past-3"),), ("a",)),
+    6: Follows((("past-2", "past-2"), ("past-4", "past-5")), ("a",)),
+}
 _TRIES = 3
 
 
@@ -123,7 +129,7 @@ class _Simulation:
                 trigger=name,
                 key=str(number),
                 pipeline="p",
-                cause=Cause(trigger=name, key=str(number)),
+                cause=Cause(trigger=name, key=str(number), follows=_FOLLOWS.get(number)),
                 created_at=_BEGAN + number,
             )
             for number in range(_RUNS)
@@ -223,6 +229,25 @@ class _Simulation:
         _demand(all(state is RunState.SUCCEEDED for state in states[:-1]), "one followed a failure", states)
         backfill = self._store.agenda.backfill("past")
         _demand(backfill.state is BackfillState.FINISHED, "the backfill is not finished", backfill.state)
+        self._check_order()
+
+    def _check_order(self) -> None:
+        """A run of the backfill begins once all that it takes from have succeeded, and not at all if one has not."""
+        ended = {run.run_id: run for run in self._store.runs(limit=1_000_000) if run.run_id.startswith("past-")}
+        for number, follows in _FOLLOWS.items():
+            run = ended.get(f"past-{number}")
+            before = [
+                ended.get(f"past-{n}") for first, last in follows.runs for n in range(int(first[5:]), int(last[5:]) + 1)
+            ]
+            good = all(
+                each is not None
+                and each.state is RunState.SUCCEEDED
+                and (run is None or (each.finished_at or 0.0) <= run.started_at)
+                for each in before
+            )
+            firing = self._store.agenda.firing(f"past-{number}")
+            _demand(good or firing.state is FiringState.SKIPPED, "a run began too soon, or at all", firing, before)
+            _demand(not good or firing.state is not FiringState.SKIPPED, "a run was left out without a reason", firing)
 
 
 def _trigger(name: str, source: Source, limits: Limits | None = None, condition: str = "") -> Trigger:
