@@ -19,6 +19,7 @@
     └── StoreError               what is recorded cannot be read or written
         ├── ArtifactMissingError an artifact's bytes are gone
         ├── ArtifactDamagedError an artifact's bytes are not what was written
+        ├── LibraryMissingError  a library that a value needs is not installed here
         ├── UntrustedError       a pickle was not written by a trusted key, and is not loaded
         ├── SchemaError          the store was written by a newer penstock
         └── LeaseLostError       another process drives the run by now
@@ -140,6 +141,10 @@ class ArtifactMissingError(StoreError):
 
 class ArtifactDamagedError(StoreError):
     """The bytes of an artifact do not have the digest under which they were stored."""
+
+
+class LibraryMissingError(StoreError, ImportError):
+    """A library that a value needs is not installed where it is stored or loaded."""
 
 
 class UntrustedError(StoreError):

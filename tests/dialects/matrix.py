@@ -139,6 +139,19 @@ def read(case: Case) -> dict[str, Any]:
         return _ran(_target(case), case.expected.get("parameters", {}))
 
 
+def written(case: Case, writer: str) -> dict[str, Any]:
+    """How a pipeline is written in a dialect."""
+    from penstock.errors import DefinitionError
+    from penstock.registering.exporting import exported
+    from penstock.registering.loading import load_pipeline
+
+    with _surroundings(case):
+        try:
+            return {"text": exported(load_pipeline(_target(case)), writer, stem=case.name).written.text}
+        except DefinitionError as error:
+            return {"refused": error.what}
+
+
 def rewritten(case: Case, writer: str) -> dict[str, Any]:
     """How a pipeline is written in a dialect, and the run document of what was written."""
     from penstock.dialects.recognition import dialect_of, named

@@ -212,7 +212,7 @@ def test_a_plan_of_penstock_s_own_ignores_nothing(penstock: Command, toyflow: Pa
     assert "without effect" not in penstock("plan", "ones.py").out
 
 
-@pytest.mark.parametrize("command", [("run",), ("plan",), ("register",)])
+@pytest.mark.parametrize("command", [("run",), ("run", "--plan", "--yes"), ("register",)])
 def test_what_is_opaque_is_refused_before_anything_runs(
     penstock: Command, toyflow: Path, command: tuple[str, ...]
 ) -> None:
@@ -223,6 +223,34 @@ def test_what_is_opaque_is_refused_before_anything_runs(
     assert "loading.py:9" in answer.err
     assert "penstock export --to toyflow" in answer.err
     assert penstock("runs", "--json").document == []
+
+
+def test_a_plan_marks_what_is_opaque(penstock: Command, toyflow: Path) -> None:
+    written(toyflow / "loading.py", OPAQUE)
+    answer = penstock("plan", "loading.py")
+    assert answer.code == 2
+    assert "warehouse  opaque: WarehouseQuery of toyflow, which no run can have" in answer.out
+    assert "warehouse is a WarehouseQuery, for which penstock has no counterpart" in answer.err
+    answer = penstock("plan", "loading.py", "--json")
+    assert answer.code == 2
+    assert [task["state"] for task in answer.document["tasks"]] == ["would_run", "opaque"]
+    assert answer.document["summary"]["opaque"] == 1
+    assert answer.document["refused"]["where"] == "loading.py:9"
+
+
+def test_a_plan_marks_what_is_opaque_and_waits_for_nothing(penstock: Command, toyflow: Path) -> None:
+    written(toyflow / "loading.py", OPAQUE.replace(", after=double(1)", ""))
+    answer = penstock("plan", "loading.py")
+    assert "warehouse  opaque: WarehouseQuery of toyflow, which no run can have" in answer.out
+    assert "1 opaque" in answer.out
+
+
+def test_a_run_tells_what_was_ignored(penstock: Command, doubling: Path) -> None:
+    assert penstock("run", "doubling.py", "--executor", "inline").code == 0
+    where = {"what": "doubling: owner='ann'", "where": "doubling.py:7", "why": "penstock has no owners"}
+    assert penstock("show", "--json").document["ignored"] == [where]
+    told = penstock("show").out
+    assert "without effect here:\n  doubling: owner='ann'  doubling.py:7: penstock has no owners\n" in told
 
 
 def test_what_is_opaque_can_be_drawn(penstock: Command, toyflow: Path) -> None:

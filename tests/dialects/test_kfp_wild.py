@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from penstock.errors import DefinitionError
+from penstock.errors import DefinitionError, NotCoveredError
 from penstock.registering.loading import load_pipeline
 
 HEAD = """
@@ -156,3 +156,161 @@ def test_a_pipeline_returns_what_it_declares() -> None:
             return write(content="a").output
         """
         )
+
+
+# What the first version's files say of clusters.
+
+CLUSTERS = """
+    from kfp import aws, gcp, onprem
+    from kfp.dsl.types import GCSPath, Integer
+    from kfp.registry import RegistryClient
+    from kubernetes import client as k8s
+    from kubernetes.client.models import V1Toleration
+
+    @kfp.components.create_component_from_func
+    def told(x: int = 1) -> str:
+        import os
+        return f"{x} {os.environ.get('LEVEL')}"
+
+    @dsl.pipeline(name="clusters")
+    def clusters(x: Integer() = 3, place: GCSPath() = "gs://a"):
+        task = told(x).add_env_variable(k8s.V1EnvVar(name="LEVEL", value="high"))
+        task.execution_options.caching_strategy.max_cache_staleness = "P0D"
+        task.apply(gcp.use_preemptible_nodepool()).add_pod_label("a", "b").add_toleration(V1Toleration(key="gpu"))
+        task.container.set_image_pull_policy("Always")
+        dsl.get_pipeline_conf().set_image_pull_secrets([k8s.V1LocalObjectReference(name="secret")])
+        {more}
+    """
+
+
+def test_what_is_said_of_clusters_has_no_effect_and_is_told_of() -> None:
+    pipeline = loaded(CLUSTERS.replace("{more}", "pass"))
+    [node] = pipeline.graph().nodes
+    assert node.policy.cache is False
+    assert [each.what for each in pipeline.ignored] == [
+        "the task 'told': use_preemptible_nodepool()",
+        "the task 'told': add_pod_label('a', 'b')",
+        "the task 'told': add_toleration(V1Toleration(key='gpu'))",
+        "the task 'told': set_image_pull_policy('Always')",
+        "PipelineConf.set_image_pull_secrets([V1LocalObjectReference(name='secret')])",
+        "kfp.registry.RegistryClient",
+    ]
+    run = pipeline.run()
+    assert run.document["tasks"][0]["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ("task.apply(gcp.use_gcp_secret('user-gcp-sa'))", r"use_gcp_secret\(\)"),
+        ("task.apply(aws.use_aws_secret('a', 'b', 'c'))", r"use_aws_secret\(\)"),
+        ("task.apply(onprem.use_k8s_secret(secret_name='a'))", r"use_k8s_secret\(\)"),
+        ("task.apply(onprem.mount_pvc('a', 'b', '/c'))", r"mount_pvc\(\)"),
+        ("task.add_env_variable(k8s.V1EnvVar(name='P', value_from=1))", r"add_env_variable\('P'\) without a value"),
+        ("task.add_volume(k8s.V1Volume(name='v'))", "PipelineTask.add_volume"),
+        ("k8s.CoreV1Api()", "kubernetes.client.CoreV1Api"),
+        ("RegistryClient(host='a')", "kfp.registry.RegistryClient"),
+        ("task.execution_options.priority = 1", "execution_options.priority"),
+        ("dsl.VolumeOp(name='v', modes=dsl.VOLUME_MODE_RWO)", "dsl.VolumeOp"),
+    ],
+)
+def test_what_a_task_would_miss_of_a_cluster_is_refused_by_name(more: str, named: str) -> None:
+    with pytest.raises(NotCoveredError, match=named) as raised:
+        loaded(CLUSTERS.replace("{more}", more))
+    assert str(raised.value.where).startswith("pipelines.py:")
+
+
+def test_a_component_that_makes_a_container_is_refused() -> None:
+    with pytest.raises(NotCoveredError, match=r"dsl.component of old\(\), which returns a dsl.ContainerOp"):
+        loaded("@dsl.component\ndef old() -> dict:\n    return dsl.ContainerOp(name='a', image='b')\n")
+
+
+def test_former_components_take_arguments_by_position_and_have_outputs_by_plain_names() -> None:
+    pipeline = loaded(
+        """
+        from kfp.v2.dsl import component
+        from kfp.components import func_to_container_op
+
+        @component
+        def add(a: float, b: float) -> float:
+            return a + b
+
+        @func_to_container_op
+        def half(x: float) -> float:
+            return x / 2
+
+        kfp.compiler.Compiler(mode=dsl.PipelineExecutionMode.V2_COMPATIBLE)
+
+        @dsl.pipeline(name="sums")
+        def sums(a: float = 1) -> float:
+            return half(add(add(a, 4).output, 2).outputs["output"]).output
+        """
+    )
+    assert pipeline.run().outputs == {"result": 3.5}
+
+
+def test_a_container_in_a_loop_over_what_is_known_is_a_fan_out() -> None:
+    pipeline = loaded(
+        """
+        echo = kfp.components.load_component_from_text('''
+        name: Echo
+        inputs:
+        - {name: The text, type: String, default: x}
+        - {name: times, type: Integer, default: '1'}
+        - {name: unused, type: String, optional: true}
+        implementation:
+          container:
+            image: alpine
+            command: [echo, {inputValue: The text}, {inputValue: times}]
+        '''.replace("\\n        ", "\\n"))
+
+        @dsl.pipeline
+        def loops():
+            with dsl.ParallelFor([{"a": "q"}, {"a": "r"}]) as item:
+                echo(item.a)
+            with dsl.ParallelFor(["s", "t"]) as item:
+                echo(unused=item)
+        """
+    )
+    first, second = pipeline.graph().nodes
+    assert list(first.each.over) == ["the_text"]
+    # what its command does not use cannot be what it runs over
+    assert list(second.each.over) == ["item"]
+    action = pipeline.graph().tasks[first.task].action
+    assert action.command.argv == ("{the_text}", "{times}")
+
+
+def test_recurring_runs_that_loading_the_file_does_not_come_by_are_told_of() -> None:
+    pipeline = loaded(
+        """
+        @dsl.pipeline
+        def nightly():
+            number(x=1)
+
+        def main():
+            client = kfp.Client()
+            client.create_recurring_run("e", "j", cron_expression="0 0 3 * * *", pipeline_package_path="nightly.yaml")
+
+        if __name__ == "__main__":
+            main()
+        """
+    )
+    assert [each.what for each in pipeline.ignored] == ["client.create_recurring_run(...)"]
+    assert str(pipeline.ignored[0].location) == "pipelines.py:26"
+
+
+def test_a_run_of_a_package_and_waiting_for_it_at_the_top_level_start_nothing() -> None:
+    pipeline = loaded(
+        """
+        @dsl.pipeline
+        def packed(x: int = 1) -> int:
+            return number(x=x).output
+
+        kfp.compiler.Compiler().compile(packed, "packed.yaml")
+        client = kfp.Client(host="http://example.org")
+        started = client.create_run_from_pipeline_package("packed.yaml", arguments={"x": 4}, experiment_name="e")
+        assert client.wait_for_run_completion(started.run_id, timeout=3600).state == "PENDING"
+        """
+    )
+    assert [each.what for each in pipeline.ignored] == ["Client.create_run_from_pipeline_package(...) -p x=4"]
+    assert pipeline.run(x=2).outputs == {"result": 2}

@@ -5,12 +5,12 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import argo_pipelines
 import pytest
 
-from penstock import pipeline
+from penstock import pipeline, task
 from penstock.dialects import Export, Written
 from penstock.dialects.kfp.writing import written as write
 from penstock.errors import DefinitionError
@@ -67,6 +67,27 @@ def test_a_container_is_a_container_component() -> None:
     assert "@dsl.container_component\ndef say(n: int, result: dsl.OutputPath(str)):" in text
     assert "args=[n, result]" in text
     assert 'echo "$0" is a number' in text.replace("\\", "")
+
+
+def test_limits_of_time_and_waits_are_said_and_read_back(tmp_path: Path) -> None:
+    @task(timeout=90, retries=3, retry_delay=[10, 20, 40], on_failure=print)
+    def patient(kind: Literal["small", "large"]) -> str:
+        return kind
+
+    @pipeline
+    def limited(kind: Literal["small", "large"] = "small") -> str:
+        return patient(kind)
+
+    found = written(limited)
+    assert "from kfp import compiler, dsl, kubernetes\n" in found.text
+    assert "    kubernetes.set_timeout(patient_task, 90)\n" in found.text
+    assert 'patient_task.set_retry(3, backoff_duration="10s")' in found.text
+    assert 'def limited(kind: str = "small") -> str:' in found.text
+    told = {each.how for each in found.accounts if each.grade == "changed"}
+    assert told == {"functions that are told of its events are left out"}
+    (node,) = read_back(found.text, tmp_path).define({}).graph.nodes
+    assert node.policy.timeouts.attempt == 90
+    assert [node.policy.retries.delay(number) for number in (1, 2, 3)] == [10, 20, 40]
 
 
 def test_what_kubeflow_cannot_say_names_the_node() -> None:

@@ -22,6 +22,7 @@ THERE = {
     "airflow": (
         *("branches", "dicts", "exits_whole", "fallbacks", "joined", "loop_of_pipelines", "named_items"),
         *("nested_maps", "parts", "products", "scoped", "skipping", "sub_pipelines", "switched", "zipped"),
+        *("environments", "mapped_records"),
     ),
     "prefect": (
         *("bodies", "branches", "fallbacks", "joined", "loops", "named_items", "parts", "partials", "products"),

@@ -14,6 +14,8 @@ OUTPUTS = {
     "training.yaml": {"shipped": "3 weights", "scores": ["eu: 3 weights", "us: 3 weights"]},
     "branches.yaml": {"said": "all is well"},
     "shrink.yaml": {"end": 5, "all": ["a-5", "b-5"]},
+    "nightly.yaml": {"said": "6 rows of monday", "all": [{"size": 6}, {"size": 7}]},
+    "prepare.yaml": {"size": 6},
 }
 
 

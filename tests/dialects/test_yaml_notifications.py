@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 
+from penstock.authoring.notifications.web import Undelivered
+from penstock.notifications import email
 from penstock.registering.loading import load_pipeline
 
 CODE = "def one(fail):\n    if fail:\n        raise ValueError('no luck')\n    return 1\n"
@@ -149,3 +155,84 @@ def test_email(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"Subject: flow failed: one failed" in first.content
     assert second.mail_from == "ml@example.com"
     assert b"Subject: flow: failed" in second.content and b"See 2" in second.content
+
+
+class Servers(NamedTuple):
+    """Mail servers of this machine: by STARTTLS, encrypted from the start, and neither."""
+
+    upgraded: int
+    encrypted: int
+    plain: int
+    received: list[Any]
+    #: the file with their certificate
+    certificate: Path
+
+
+@pytest.fixture
+def mail_servers(tmp_path: Path) -> Generator[Servers]:
+    controller_of = pytest.importorskip("aiosmtpd.controller")
+    smtp = pytest.importorskip("aiosmtpd.smtp")
+    openssl = shutil.which("openssl") or pytest.skip("there is no openssl")
+    received: list[Any] = []
+
+    class Keep:
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+            received.append((session.authenticated, envelope.rcpt_tos))
+            return "250 taken"
+
+    def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> Any:
+        known = (data.login, data.password) == (b"me@example.com", b"p:w/1")
+        return smtp.AuthResult(success=known, handled=False)
+
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    made += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    subprocess.run(made, check=True, capture_output=True, timeout=60)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    asks = {"authenticator": authenticate, "auth_required": True}
+    started: list[Any] = []
+    try:
+        for options in ({"tls_context": tls, "require_starttls": True, **asks}, {"ssl_context": tls}, {}):
+            controller = controller_of.Controller(Keep(), hostname="localhost", port=_free_port(), **options)
+            controller.start()
+            started.append(controller)
+        upgraded, encrypted, plain = (each.port for each in started)
+        yield Servers(upgraded, encrypted, plain, received, certificate)
+    finally:
+        for controller in started:
+            controller.stop()
+
+
+def _told() -> Any:
+    fields = dict.fromkeys(("node", "task", "item", "key", "attempt", "started_at", "reason"))
+    said = {"event": "failure", "run_id": "r1", "pipeline": "p", "state": "failed", "duration": 2.5}
+    return SimpleNamespace(**fields, **said, error_type="ValueError", error_message="no luck")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_email_is_encrypted_where_it_is_to_be(mail_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = "me%40example.com:p%3Aw%2F1@localhost"
+    upgraded, encrypted = f"smtp://{known}:{mail_servers.upgraded}", f"smtps://localhost:{mail_servers.encrypted}"
+    for server in (upgraded, encrypted):
+        with pytest.raises(Undelivered, match="the certificate of the e-mail server localhost is not trusted: self"):
+            email("ops@example.com", server=server)(_told())
+    assert mail_servers.received == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(mail_servers.certificate))
+    email("ops@example.com", server=upgraded)(_told())
+    email("ops@example.com", server=encrypted)(_told())
+    assert mail_servers.received == [(True, ["ops@example.com"]), (None, ["ops@example.com"])]
+    with pytest.raises(Undelivered, match=r"localhost did not take the message: 535 5\.7\.8 Authentication"):
+        email("ops@example.com", server=f"smtp://me:wrong@localhost:{mail_servers.upgraded}")(_told())
+
+
+@pytest.mark.slow
+def test_a_password_does_not_go_out_in_clear(mail_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a name of this machine that does not look like one
+    monkeypatch.setattr("penstock.authoring.notifications.mail._LOCAL", ())
+    with pytest.raises(Undelivered, match="localhost has no STARTTLS, and a password does not go out in clear"):
+        email("ops@example.com", server=f"smtp://me:secret@localhost:{mail_servers.plain}")(_told())
+    assert mail_servers.received == []
+    email("ops@example.com", server=f"smtp://localhost:{mail_servers.plain}")(_told())
+    assert len(mail_servers.received) == 1

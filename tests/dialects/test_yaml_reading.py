@@ -366,13 +366,14 @@ def test_a_wrapped_function_may_return_what_its_code_does_not_show(write: Write)
     assert _outputs(write(text, code)) == {"x": 1}
 
 
-def test_a_function_with_variables_is_not_written_without_them(write: Write) -> None:
+def test_a_function_with_variables_is_written_with_them(write: Write) -> None:
     from penstock.registering.exporting import exported
 
     pipeline = write("stages:\n  - {name: one, environment: {MODE: fast}}\n", ONE)
     assert "environment: {MODE: fast}" in exported(pipeline, "yaml", stem="flow").written.text
-    with pytest.raises(DefinitionError, match="'one' cannot be written for Prefect"):
-        exported(pipeline, "prefect", stem="flow")
+    for dialect in ("airflow", "prefect", "kfp", "argo", "penstock"):
+        text = exported(pipeline, dialect, stem="other").written.text
+        assert 'with patch.dict(os.environ, {"MODE": "fast"}):' in text, dialect
 
 
 def test_what_a_stage_gives_is_of_the_type_that_another_takes(write: Write) -> None:

@@ -16,7 +16,7 @@ from penstock.model.options import RunOptions
 from penstock.services import Services, SystemClock
 
 if TYPE_CHECKING:
-    from penstock.model.graph import Graph, Node
+    from penstock.model.graph import Graph, Node, Task
     from penstock.model.identity import Basis
     from penstock.model.run import Provenance, RunRecord
     from penstock.model.trigger import Start
@@ -148,7 +148,7 @@ def plan(
     with (
         Services(options).looking() as services,
         services.store_as_it_is() as store,
-        Launch(pipeline, parameters, options, (), services) as launch,
+        Launch(pipeline, parameters, options, (), services, plans=True) as launch,
     ):
         record = launch.unrecorded_run(store)
         keeping = None if generation is None or store is None else proposed(store, services.values, *generation)
@@ -164,6 +164,7 @@ def plan(
             workers=services.workers(options),
             keeping=keeping,
         )
+        found.refusal = launch.refusal()
     found.ignored = pipeline.ignored
     return found
 
@@ -187,8 +188,11 @@ class Launch:
         services: Services | None = None,
         *,
         begins: bool = False,
+        plans: bool = False,
     ) -> None:
         self.pipeline = pipeline
+        #: whether it is only to be told what a run would do: what no run can have may then be in it
+        self._plans = plans
         self.options = options
         self.observers = observers
         #: of a run that goes on
@@ -201,6 +205,8 @@ class Launch:
             if begins:
                 # not before the body: it may set what other processes inherit
                 self.services.begin_ahead(pipeline.function)
+                for each in pipeline.beginnings:
+                    each()
             from penstock.runtime.codes import Codes
 
             arguments = self.services.project.container_arguments
@@ -242,6 +248,8 @@ class Launch:
 
         provenance = self.services.provenance(self.pipeline, record, self.options)
         provenance.configuration.update(more)
+        if self.pipeline.ignored:
+            provenance = msgspec.structs.replace(provenance, ignored=self.pipeline.ignored)
         self.codes.keep_new(store)
         basis = self.codes.basis(self.definition.parameters, self.services.values)
         return with_stored_constants(self.definition.graph, self.services.values), provenance, basis
@@ -267,10 +275,9 @@ class Launch:
         from penstock.runtime.capacity.demand import check
         from penstock.runtime.driving.fingerprints import check_files
         from penstock.runtime.driving.refreshing import check_patterns
-        from penstock.runtime.opaque import check_runnable
         from penstock.runtime.surroundings.records import new_record
 
-        check_runnable(self.definition.graph.nodes, self.definition.graph.tasks)
+        self._check_runnable(self.definition.graph.nodes, self.definition.graph.tasks)
         self.pools = self.services.pools(store)
         check(self.definition.graph, self.services.machine, self.pools)
         check_patterns(self.definition.graph, self.options.refresh)
@@ -374,13 +381,25 @@ class Launch:
     def _admit(self, keys: Mapping[str, str], nodes: Iterable[Node]) -> None:
         """Make tasks that appear while the run goes on ready to run, and refuse nodes that could never run."""
         from penstock.runtime.capacity.demand import check_nodes
-        from penstock.runtime.opaque import check_runnable
 
         tasks = self.definition.tasks
         nodes = list(nodes)
-        check_runnable(nodes, tasks)
+        self._check_runnable(nodes, tasks)
         self.codes.admit(keys, tasks, nodes)
         check_nodes(nodes, tasks, self.services.machine, self.pools)
+
+    def _check_runnable(self, nodes: Iterable[Node], tasks: Mapping[str, Task]) -> None:
+        from penstock.runtime.opaque import check_runnable
+
+        if not self._plans:
+            check_runnable(nodes, tasks)
+
+    def refusal(self) -> DefinitionError | None:
+        """Why no run of what is known of the pipeline can be; None where one can."""
+        from penstock.runtime.opaque import refusal
+
+        graph = self.definition.graph
+        return refusal(graph.nodes, graph.tasks)
 
     def _resume(self, run_id: str) -> Run:
         with self.services.store() as store:

@@ -107,6 +107,22 @@ def finish_body(
     description: str = "",
 ) -> Ref:
     """Put what a body consists of into the graph, and a node that runs it. Returns the ref to its result."""
+    inside = made.build
+    bindings = close_body(outer, made, function, inputs, description)
+    after = (*placing.after, *inside.outer_after)
+    placing = placing.changed({"after": list(after)}) if inside.outer_after else placing
+    node = outer.add(made.key, inside.pipeline, placing, bindings, shape)
+    return Ref(Output(node), outer)
+
+
+def close_body(
+    outer: Building,
+    made: Made,
+    function: Callable[..., Any],
+    inputs: Mapping[str, Expression],
+    description: str = "",
+) -> dict[str, Expression]:
+    """Put what a body consists of among the tasks of the graph. Returns what a node that runs it is given."""
     name, inside = made.build.pipeline, made.build
     location = location_of(function)
     result = Constant(None) if made.dynamic else result_of(inside, made.returned)
@@ -121,10 +137,7 @@ def finish_body(
         (Port(RESULT, type_text(annotations.get("return", Any)), required=False),),
         description=description,
     )
-    after = (*placing.after, *inside.outer_after)
-    placing = placing.changed({"after": list(after)}) if inside.outer_after else placing
-    node = outer.add(made.key, name, placing, bindings, shape)
-    return Ref(Output(node), outer)
+    return bindings
 
 
 def fan_out(pipeline: Composition[..., Any], outer: Building, fan: Fan, placing: Placing) -> Ref:

@@ -74,6 +74,8 @@ class Composition(Fanned[P, R], Decorated[P, R]):
         self.placing = Placing()
         #: what the file that it was read from says, and what has no effect
         self.ignored: tuple[Ignored, ...] = ()
+        #: what is done here when a run of it begins, and not when somebody only looks at it
+        self.beginnings: tuple[Callable[[], object], ...] = ()
         #: what names it to other processes, where that is not its name at the top level of its module
         self.target = ""
 

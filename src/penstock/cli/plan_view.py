@@ -26,7 +26,10 @@ _CACHED, _ALIKE = 3, 6
 #: different reasons of one node, names in a row, and lines of a diff that are shown
 _REASONS, _NAMES, _LINES = 4, 5, 12
 #: what says most of several, first
-_FIRST = ("would_run", "asks", "waits", "unknown", "would_fail", "upstream_failed", "cancelled", "cached", "skipped")
+_FIRST = (
+    *("would_run", "asks", "waits", "opaque", "unknown", "would_fail", "upstream_failed", "cancelled"),
+    *("cached", "skipped"),
+)
 
 _WORDS: Mapping[Any, str] = WORDS
 _SINGLE = {"asks": "asks", "would_fail": "would fail", "empty": "nothing to do"}

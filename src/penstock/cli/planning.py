@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.reporting import json_option, print_json, show, stdout_kept_clean
+from penstock.cli.reporting import WRONG, json_option, print_json, show, stdout_kept_clean
 from penstock.cli.target_options import settings_of, target_options
-from penstock.errors import CancelledError
+from penstock.errors import CancelledError, DefinitionError
 
 if TYPE_CHECKING:
     from penstock.cli.running import Asked
@@ -26,7 +26,8 @@ Examples:
 \b
 Exit codes:
   0  the plan is told
-  2  the definition, the parameters or the usage are wrong"""
+  2  the definition, the parameters or the usage are wrong, or there is something in it that no run can have (the plan
+     is told all the same)"""
 )
 @target_options
 @json_option
@@ -38,12 +39,18 @@ def plan(as_json: bool, **settings: Any) -> None:
     """
     from penstock.cli.plan_view import plan_view
     from penstock.cli.running import asked_for
+    from penstock.cli.views import error_view
 
     document = planned(asked_for(**settings_of(settings)))
     if as_json:
         print_json(document)
     else:
         show(plan_view(document))
+    if refused := document.get("refused"):
+        if not as_json:
+            error = DefinitionError(refused["message"], where=refused["where"], remedy=refused["remedy"])
+            show(error_view(error), sys.stderr)
+        sys.exit(WRONG)
 
 
 def planned(asked: Asked) -> dict[str, Any]:
@@ -65,7 +72,11 @@ def agree(asked: Asked, *, yes: bool) -> None:
     """Show on stderr what a run would do, and ask whether to go on. Raises CancelledError for a no."""
     from penstock.cli.plan_view import plan_view
 
-    show(plan_view(planned(asked)), sys.stderr)
+    document = planned(asked)
+    show(plan_view(document), sys.stderr)
+    if document.get("refused"):
+        # the run says why, and ends so
+        return
     if not yes and not click.confirm("Run it?", default=True, err=True):
         raise CancelledError("nothing has run")
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.authoring.source import nearby
+from penstock.cli.plan_view import without_effect
 from penstock.cli.questions_view import open_questions_view
 from penstock.cli.task_views import answers, counts, duration_of, failures, history, state_of, task_table, when
 from penstock.errors import PenstockError
@@ -113,10 +114,10 @@ def run_view(document: Document) -> RenderableType:
         parts += [Text(), task_table(tasks), *history(tasks), *answers(tasks), *open_questions_view(document)]
     if artifacts := document.get("artifacts"):
         logged = [(f"{each.get('task', '')}.{each.get('name', '')}", described(each)) for each in artifacts]
-        return Group(
-            *parts, *_metrics(document), *_outputs(document), *titled("artifacts", pairs(logged)), *failures(document)
-        )
-    return Group(*parts, *_metrics(document), *_outputs(document), *failures(document))
+        parts += [*_metrics(document), *_outputs(document), *titled("artifacts", pairs(logged))]
+    else:
+        parts += [*_metrics(document), *_outputs(document)]
+    return Group(*parts, *without_effect(document.get("ignored", ())), *failures(document))
 
 
 def next_steps(steps: Sequence[tuple[str, str]], title: str = "next") -> RenderableType:

@@ -42,6 +42,8 @@ class Reading(NamedTuple):
     triggers: Mapping[str, Trigger] = {}
     #: the one of several pipelines that is meant where none is named; empty where that is not to be told
     main: str = ""
+    #: what to do about a file that defines none, where it can be told
+    remedy: str = ""
 
 
 class Export(NamedTuple):
@@ -117,6 +119,9 @@ class Dialect(NamedTuple):
     write: Callable[[Export], Written] | None = None
     #: libraries that its files import, and that come with the extra of its name
     libraries: tuple[str, ...] = ()
+    #: top-level modules that the system brings along: where they are not installed, `vocabulary` and `missing` are asked for
+    #: their names as well
+    companions: tuple[str, ...] = ()
 
 
 __all__ = ["Account", "Dialect", "Export", "Grade", "Maker", "Reading", "Vocabulary", "Written"]

@@ -49,6 +49,11 @@ def loading() -> bool:
     return _made.get() is not None
 
 
+def made_so_far() -> list[Any]:
+    """What the file that is being loaded has made until now; nothing where none is."""
+    return list(_made.get() or ())
+
+
 def made_in(module: ModuleType) -> list[Any]:
     """What was made while a module was loaded, in that order."""
     return list(getattr(module, MADE, ()))
@@ -122,7 +127,7 @@ class _Import:
         level: int = 0,
     ) -> ModuleType:
         root = name.partition(".")[0]
-        if level == 0 and root in self._dialect.roots:
+        if level == 0 and (root in self._dialect.roots or (root in self._dialect.companions and not _is_there(root))):
             module = self._module(name)
             for each in fromlist or ():
                 _check_name(module, each)
@@ -243,6 +248,11 @@ def not_covered(dialect: Dialect, what: str, remedy: str = "") -> NotCoveredErro
     )
 
 
+def _is_there(name: str) -> bool:
+    """Whether a top-level module is installed."""
+    return name in sys.modules or PathFinder.find_spec(name) is not None
+
+
 def _is_of_library(path: Sequence[str] | None) -> bool:
     """Whether a module is looked for in a package of a library, by where that is."""
     return path is not None and all(each.startswith(_libraries()) for each in path) and not _asked.get()
@@ -328,6 +338,7 @@ __all__ = [
     "loading",
     "made",
     "made_in",
+    "made_so_far",
     "not_covered",
     "speaking",
     "user_line",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from penstock.model.event import Fault
+from penstock.model.graph import Ignored
 from penstock.model.trigger import Cause
 from penstock.model.value import Argument
 
@@ -64,6 +65,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     #: parameters whose name says that they seed randomness
     seeds: dict[str, Any] = {}
     environment: dict[str, str] = {}
+    #: what the file says, where it is written for another system, and what had no effect
+    ignored: tuple[Ignored, ...] = ()
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

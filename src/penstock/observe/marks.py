@@ -41,6 +41,7 @@ MARKS: dict[str, Mark] = {
     "unknown": Mark("?", "?", "dim", "not yet known"),
     "asks": Mark("□", "#", "magenta", "asks"),
     "waits": Mark("□", "#", "magenta", "waits"),
+    "opaque": Mark("✗", "x", "yellow", "opaque"),
     "empty": Mark("–", "-", "dim", "nothing to do"),  # noqa: RUF001
 }
 

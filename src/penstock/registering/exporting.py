@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from penstock.app import Pipeline
 from penstock.authoring.pipeline import Composition, Definition
+from penstock.authoring.source import DIALECT, nearby
 from penstock.authoring.triggers.trigger import Trigger
 from penstock.dialects import Export, Written
 from penstock.dialects.recognition import dialects, named, writable
@@ -62,11 +63,28 @@ def exported(
         definition = pipeline.define(parameters)
     export = Export(definition, tuple(_triggers_of(pipeline)), stem, draft)
     if not draft:
-        _check_bodies(export.whole())
+        _check_bodies(_whole(export, pipeline))
     written = write(export)
     written = written._replace(text=f"{written.text.rstrip()}\n")
     _check_accounts(definition, written, dialect)
     return Exported(pipeline.name, dialect, written, pipeline.ignored)
+
+
+def _whole(export: Export, pipeline: Composition[..., Any]) -> Graph:
+    """The graph that is to be written. Raises DefinitionError, with what to do, for one of which a part appears only while
+    it runs."""
+    try:
+        return export.whole()
+    except DefinitionError as problem:
+        module = sys.modules.get(pipeline.function.__module__)
+        file = getattr(module, "__file__", None)
+        if not getattr(module, DIALECT, "") or file is None:
+            raise
+        remedy = (
+            f"penstock convert {nearby(file)} -o FILE writes it as penstock's own Python. Keep the choice in the graph there, "
+            "with when(...) for an if and .map(...) for a loop over what a task returns, and export that."
+        )
+        raise DefinitionError(problem.what, where=problem.where, remedy=remedy) from None
 
 
 def _check_bodies(graph: Graph) -> None:

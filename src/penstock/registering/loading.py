@@ -363,7 +363,8 @@ def _choose(module: ModuleType, name: str, place: str) -> Pipeline[..., Any]:
     if spoken:
         raise TargetError(
             f"there is no pipeline in {place}, which is read as {named(spoken).title}",
-            remedy=f"If it is in another dialect, choose that: --dialect {NATIVE}. Read are: {', '.join(readable())}.",
+            remedy=(reading.remedy if reading is not None else "")
+            or f"If it is in another dialect, choose that: --dialect {NATIVE}. Read are: {', '.join(readable())}.",
         )
     raise TargetError(
         f"there is no pipeline in {place}", remedy="Decorate a function with @pipeline (from penstock import pipeline)."

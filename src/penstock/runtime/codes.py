@@ -13,6 +13,7 @@ from penstock.authoring.importable import code_of
 from penstock.authoring.pipeline import Definition
 from penstock.authoring.task import Task
 from penstock.errors import OutputError
+from penstock.fingerprint.framing import digest
 from penstock.model.action import CommandAction, ContainerAction, OpaqueAction
 from penstock.model.graph import Node, PipelineAction
 from penstock.model.graph import Task as TaskNoun
@@ -137,9 +138,9 @@ class Codes:
 
     def _reach(self, key: str, known: str, noun: TaskNoun) -> None:
         if isinstance(noun.action, OpaqueAction):
-            # refused before anything runs
-            return
-        if isinstance(noun.action, (CommandAction, ContainerAction)):
+            # a plan asks what it is; a run is refused before anything runs
+            self._codes[key] = Local(key)
+        elif isinstance(noun.action, (CommandAction, ContainerAction)):
             self._codes[key] = self._program(noun.action)
         elif known in self._definition.functions:
             task = self._definition.functions[known]
@@ -166,6 +167,9 @@ class Codes:
     def _identify(self, key: str, known: str, noun: TaskNoun) -> None:
         code = self._codes.get(key)
         if code is None:
+            return
+        if isinstance(noun.action, OpaqueAction):
+            self.tasks[key] = TaskCode(code, digest("opaque", noun.action.source.encode()), "")
             return
         assert self._identities is not None
         if isinstance(noun.action, (CommandAction, ContainerAction)):

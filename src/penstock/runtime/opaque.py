@@ -12,12 +12,19 @@ from penstock.runtime.capacity.demand import nodes_of
 
 def check_runnable(nodes: Iterable[Node], tasks: Mapping[str, Task]) -> None:
     """Raise DefinitionError if there is a node among these, or in their bodies, that penstock cannot run."""
+    problem = refusal(nodes, tasks)
+    if problem is not None:
+        raise problem
+
+
+def refusal(nodes: Iterable[Node], tasks: Mapping[str, Task]) -> DefinitionError | None:
+    """Why nodes cannot be run, for those among these, or in their bodies, that penstock cannot run."""
     found = [(node, action) for node in nodes_of(nodes, tasks) if isinstance(action := _of(node, tasks), OpaqueAction)]
     if not found:
-        return
+        return None
     node, action = found[0]
     others = ", ".join(each.id for each, _ in found[1:])
-    raise DefinitionError(
+    return DefinitionError(
         f"{node.id} is a {action.kind}, for which penstock has no counterpart, so that it cannot be run"
         f"{f'; nor can {others}' if others else ''}",
         where=str(action.location),
@@ -31,4 +38,4 @@ def _of(node: Node, tasks: Mapping[str, Task]) -> object:
     return None if task is None else task.action
 
 
-__all__ = ["check_runnable"]
+__all__ = ["check_runnable", "refusal"]

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import msgspec
 from blake3 import blake3
 
-from penstock.errors import OutputError
+from penstock.errors import LibraryMissingError, OutputError
 from penstock.ports import Blobs
 
 
@@ -87,8 +87,20 @@ def loaded(module: str) -> Any:
 
 
 def module(name: str) -> Any:
-    """A library that is needed now, imported if it is not yet."""
-    return importlib.import_module(name)
+    """A library that is needed now, imported if it is not yet. Raises LibraryMissingError, saying what to add, where it is not
+    installed."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        root = name.partition(".")[0]
+        if error.name != root:
+            raise
+    listed = "pyarrow, and the library that the table is of," if root == "pyarrow" else root
+    raise LibraryMissingError(
+        f"a value that this task is given or returns cannot be had without {root}, which is not installed where it runs",
+        remedy=f"Add {listed} to the packages of the task (`environment=[...]`, in a component of Kubeflow's "
+        "`packages_to_install=[...]`), or hand over a file or plain data.",
+    )
 
 
 def type_name(kind: Any) -> str:

@@ -36,6 +36,9 @@ _REMEMBERED = 1000
 #: codecs of which the bytes are always a pickle
 _PICKLED = frozenset({"estimator", "figure", "pickle"})
 _KINDS: dict[str, type] = {"list": list, "tuple": tuple}
+#: the attribute of a class of records with a function that says in plain data what one of them is; it is given what says the
+#: size of a file in it
+SUMMARY = "__penstock_summary__"
 
 
 class Values:
@@ -234,10 +237,19 @@ class Values:
             return False, None
         try:
             value = self._tree.peek(artifact.payload) if artifact.codec == "tree" else self.load(artifact)
+            if (summary := getattr(cast(Any, type(value)), SUMMARY, None)) is not None:
+                value = summary(value, self._taken)
             return True, jsonable(value.item() if artifact.codec == "scalar" else value)
         except (NotJsonable, NotFoundError):
             # the class of a part may not be importable where somebody only looks
             return False, None
+
+    def _taken(self, part: Any) -> int | None:
+        """How many bytes there are in a file or folder that stands in a peeked tree; None for anything else."""
+        artifact = part.argument if type(part) is Leaf else None
+        if not isinstance(artifact, Artifact) or artifact.codec != "file":
+            return None
+        return manifest_of(self._bytes(artifact)).size
 
     def addresses(self, artifact: Artifact) -> Iterator[bytes]:
         """The addresses of all blobs that an artifact needs, those of its parts included."""

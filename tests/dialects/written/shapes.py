@@ -282,3 +282,46 @@ def backup() -> int:
 @pipeline
 def fallbacks():
     return {"task": boom.options(fallback=backup)(), "value": boom.options(fallback=7)()}
+
+
+COUNT = 0
+
+
+def counted(number: int) -> int:
+    global COUNT
+    COUNT += 1
+    return number * FACTOR + COUNT
+
+
+def shown(number: int) -> str:
+    """A text
+    with a line at the margin."""
+    import colorama
+
+    return f"""{colorama.__version__}:
+{counted(number)}"""
+
+
+@task(environment=["colorama==0.4.0"])
+def seen(number: int, scale: int = 1) -> dict[str, str]:
+    return {"text": shown(number * scale)}
+
+
+@pipeline
+def environments(n: int = 2):
+    return {"text": seen(n, scale=3)["text"]}
+
+
+@pipeline
+def both(number: float):
+    return {"square": square(number), "double": add(number, number)}
+
+
+@task
+def squares(found: list[dict[str, float]]) -> list[float]:
+    return [each["square"] for each in found]
+
+
+@pipeline
+def mapped_records():
+    return squares.options(name="both.add.all")(both.map([1, 2]))

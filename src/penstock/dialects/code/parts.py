@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from penstock.dialects.code.formatting import quoted
 from penstock.model.expression import Apply, Choose, Expression, Get, Output, Sequence
 from penstock.model.expression import Mapping as MappingExpression
-from penstock.model.graph import Task
+from penstock.model.graph import Node, Task
 
 
 def port_text(task: Task | None, port: str | None) -> str:
@@ -51,6 +53,17 @@ def rewritten(expression: Expression, change: Callable[[Expression], Expression 
             return expression
 
 
+def changed(node: Node, change: Callable[[Expression], Expression | None]) -> Node:
+    """A node with the expressions that it takes changed, as by `rewritten`."""
+    bindings = {name: rewritten(each, change) for name, each in node.bindings.items()}
+    guard = None if node.guard is None else rewritten(node.guard, change)
+    each = node.each
+    if each is not None:
+        over = {name: rewritten(expression, change) for name, expression in each.over.items()}
+        each = msgspec.structs.replace(each, over=over)
+    return msgspec.structs.replace(node, bindings=bindings, guard=guard, each=each)
+
+
 def _is_dict(whole: Expression, task_of: Callable[[str], Task | None]) -> bool:
     while isinstance(whole, Get):
         whole = whole.of
@@ -60,4 +73,4 @@ def _is_dict(whole: Expression, task_of: Callable[[str], Task | None]) -> bool:
     return any(each.type.startswith("dict") for each in task.outputs if whole.port in (None, each.name))
 
 
-__all__ = ["keyed", "port_text", "rewritten"]
+__all__ = ["changed", "keyed", "port_text", "rewritten"]

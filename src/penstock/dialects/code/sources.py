@@ -16,9 +16,12 @@ from typing import Any, NamedTuple, cast
 
 from penstock.authoring.source import found_by_name, is_own, location_of
 from penstock.authoring.task import Task
-from penstock.dialects.code.adapting import adapted_text, adapts
+from penstock.dialects.code.adapting import RETURNED, Text, adapted_text, adapts, wrapped_by
+from penstock.dialects.code.attempts import alone
+from penstock.dialects.code.edits import Edits
 from penstock.dialects.code.formatting import Imports, Unwritable, literal
 from penstock.dialects.code.modules import FunctionNode, Imported, Module, free, imports_in, module_of, root_name
+from penstock.dialects.code.naming import identifier
 from penstock.dialects.foreign import imported_roots
 from penstock.errors import DefinitionError
 
@@ -26,6 +29,12 @@ from penstock.errors import DefinitionError
 SYSTEMS = frozenset({"penstock", "airflow", "airflow_client", "prefect", "kfp", "kfp_server_api", "dagster", "zenml"})
 
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
+
+#: modules of penstock that users import from, besides `penstock` itself
+_FACES = ("penstock.ml", "penstock.notifications")
+
+#: what every Python has in place of something of another system's, by `module.name`
+_PLAIN = {f"{module}.get_run_logger": ("logging", "getLogger") for module in ("prefect", "prefect.logging")}
 
 _IN_TARGET = re.compile(r"penstock_target\d*_")
 
@@ -39,6 +48,8 @@ class Rules(NamedTuple):
     own: frozenset[str] = frozenset()
     #: `module.name` -> the module and name that mean the same there
     stands: Mapping[str, tuple[str, str]] = {}
+    #: what is called in place of `penstock.current().log_metric`; empty for nothing
+    metrics: str = ""
 
 
 class Piece(NamedTuple):
@@ -157,12 +168,14 @@ class Sources:
             return ""
         if about.problem is not None:
             raise self._error(*about.problem)
-        wrapped = inspect.unwrap(function)
-        inner = self.add(wrapped, self._node)
-        self._function = function
-        self._reached.add(inner)
+        wrapped = wrapped_by(function)
         module = module_of(wrapped.__module__)
         definition = self._definition(wrapped, module)
+        inner = self.add(wrapped, self._node) if about.text is None else self._anew(module, definition, about.text)
+        if about.text is not None and not about.environment:
+            return inner
+        self._function = function
+        self._reached.add(inner)
         key = (module.module.__name__, "adapted", id(function))
         called = self._claim(f"{inner}_step", key, rename=True)
         try:
@@ -170,6 +183,41 @@ class Sources:
         except Unwritable as problem:
             raise self._error(f"has {problem} as a default", "Let its default be a plain value.") from None
         self._pieces[key] = Piece((self._rank(module), definition.lineno), called, text)
+        return called
+
+    def _anew(self, module: Module, definition: FunctionNode, about: Text) -> str:
+        """Put a function that is written anew into the file. Returns what it is called there."""
+        rank = self._rank(module)
+        key = (module.module.__name__, definition.lineno, about.text, *about.outputs)
+        if key in self._pieces:
+            return self._pieces[key].name
+        wanted = about.name or definition.name
+        called = self._claim(wanted, (module.module.__name__, definition.lineno, about.text), rename=True)
+        text, imports = f"def {called}{about.text}", about.imports
+        if ("penstock", "current") in imports and "penstock" not in self._rules.own:
+            found = alone(text, metrics=self._rules.metrics, prints=True)
+            if found is None:
+                raise self._error("records metrics in a way of its own", "Take that out, or return them.")
+            text = found.text
+            imports = (*(each for each in imports if each[0] != "penstock"), *found.imports)
+        for home, name in imports:
+            self._import(name or home, Imported(home, name))
+        returned = ""
+        if about.outputs and "penstock" not in self._rules.own:
+            returned = f"dict[str, {self.imports.name('typing', 'Any')}]"
+        elif about.outputs:
+            returned = self.reserve(f"{identifier(called).title().replace('_', '')}Outputs")
+            fields = "\n".join(f"    {name}: {kind}" for name, kind in about.outputs.items())
+            head = f"class {returned}({self.imports.name('typing', 'TypedDict')}):"
+            self._pieces[*key, "outputs"] = Piece((rank, definition.lineno), returned, f"{head}\n{fields}")
+        text = text.replace(RETURNED, returned, 1)
+        self._pieces[key] = Piece((rank, definition.lineno), called, text)
+        written = ast.parse(text).body[0]
+        for found in imports_in(written):
+            if found.root in SYSTEMS and not self._may_stay(found):
+                raise self._system(found)
+        known = {name or home for home, name in imports} | {"Any", returned}
+        self._reach(module, [name for name in free(written) if name not in known])
         return called
 
     def _definition(self, function: Any, module: Module) -> FunctionNode:
@@ -260,15 +308,34 @@ class Sources:
         text = module.text(definition)
         if own and own != called:
             text = re.sub(rf"\b{own}\b", called, text, count=1)
+        text = self._with_stands(text)
         kept: list[str] = []
         if isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             kept = [f"@{ast.unparse(each)}" for each in definition.decorator_list if not self._of_system(module, each)]
             definition = _without_decorators(definition, lambda each: self._of_system(module, each))
+        names = free(definition)
+        if (attempt := self._attempt(module, definition, names)) and (
+            without := alone(text, attempt, metrics=self._rules.metrics, prints=bool(self._rules.metrics))
+        ) is not None:
+            text = without.text
+            del names[attempt]
+            for home, name in without.imports:
+                self._import(name or home, Imported(home, name))
         self._pieces[key] = Piece((self._rank(module), definition.lineno), called, "\n".join([*kept, text]))
         for found in imports_in(definition):
-            if found.root in SYSTEMS and not self._may_stay(found):
+            if found.root in SYSTEMS and not self._may_stay(found) and self._stand(found) is None:
                 raise self._system(found)
-        self._reach(module, free(definition))
+        self._reach(module, names)
+
+    def _attempt(self, module: Module, definition: ast.stmt, names: Iterable[str]) -> str:
+        """What the function of the node itself calls `penstock.current`, where there is none; empty if it does not."""
+        function: Any = inspect.unwrap(self._function) if self._function is not None else None
+        line = getattr(getattr(function, "__code__", None), "co_firstlineno", 0)
+        if "penstock" in self._rules.own or not isinstance(definition, ast.FunctionDef):
+            return ""
+        if module.function(definition.name, line) is None:
+            return ""
+        return next((name for name in names if module.imports.get(name) == Imported("penstock", "current")), "")
 
     def _of_system(self, module: Module, decorator: ast.expr) -> bool:
         """Whether a decorator is one of penstock's or another system's."""
@@ -294,7 +361,7 @@ class Sources:
         if found.module == "__future__":
             return
         if found.root in SYSTEMS:
-            stand = self._rules.stands.get(f"{found.module}.{found.name}")
+            stand = self._stand(found)
             if stand is not None:
                 self._check_free(name, stand)
                 self.imports.name(*stand, alias=name)
@@ -309,6 +376,34 @@ class Sources:
             self.imports.name(found.module, found.name, name)
         else:
             self.imports.module(found.module, name if name != found.module.partition(".")[0] else "")
+
+    def _stand(self, found: Imported) -> tuple[str, str] | None:
+        """The module and name that stand there for something of a system's; None where nothing does."""
+        if self._may_stay(found):
+            return None
+        name = f"{found.module}.{found.name}"
+        return self._rules.stands.get(name) or _PLAIN.get(name)
+
+    def _with_stands(self, text: str) -> str:
+        """A definition in which what stands there for something of a system's is imported in its place."""
+        if not any(each in text for each in SYSTEMS):
+            return text
+        edits = Edits(text)
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.ImportFrom) or node.level:
+                continue
+            stands = [self._stand(Imported(node.module or "", each.name)) for each in node.names]
+            if not any(stands):
+                continue
+            lines: list[str] = []
+            for each, stand in zip(node.names, stands, strict=True):
+                module, name = stand or (node.module, each.name)
+                called = each.asname or each.name
+                lines.append(f"from {module} import {name}{f' as {called}' if called != name else ''}")
+            between = f"\n{' ' * node.col_offset}" if edits.begins_line(node) else "; "
+            end = (node.end_lineno or node.lineno, node.end_col_offset or 0)
+            edits.replace((node.lineno, node.col_offset), end, between.join(lines))
+        return edits.lines(1, text.count("\n") + 1)
 
     def _from_other(self, name: str, found: Imported) -> None:
         """Something from a module of the user's that needs another system: it is written out as well."""
@@ -378,7 +473,7 @@ class Sources:
         self._names[name] = meaning
 
     def _may_stay(self, found: Imported) -> bool:
-        if found.root == "penstock" and found.module != "penstock" and not found.module.startswith("penstock.ml"):
+        if found.root == "penstock" and found.module != "penstock" and not found.module.startswith(_FACES):
             return False
         return found.root in self._rules.own
 

@@ -27,6 +27,12 @@ def _find(module: ModuleType, qualname: str) -> Callable[..., Any]:
     return find(module, qualname)
 
 
+def _missing(module: str, name: str) -> Any:
+    from penstock.dialects.kfp.platforms import missing
+
+    return missing(module, name)
+
+
 def _claims(text: str) -> bool:
     from penstock.dialects.kfp.ir import claims
 
@@ -50,9 +56,11 @@ DIALECT = Dialect(
     "Kubeflow Pipelines",
     ("kfp",),
     vocabulary=_vocabulary,
+    missing=_missing,
     claims=_claims,
     execute=_execute,
     read=_read,
     find=_find,
     write=_write,
+    companions=("kubernetes", "google_cloud_pipeline_components"),
 )

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 from penstock.authoring.options.policy import read_options
 from penstock.authoring.task import Task as PenstockTask
+from penstock.dialects.code.adapting import ADAPTS, Adapts
 from penstock.dialects.kfp import contained, programs
 from penstock.dialects.kfp.calls import About, adapted, has_places
+from penstock.dialects.kfp.imported import Imported
 from penstock.dialects.kfp.interfaces import SINGLE, Interface, interface_of
 from penstock.dialects.kfp.sources import parts_of
 from penstock.dialects.kfp.stored import REMOTE, StoredArtifact
@@ -144,7 +146,10 @@ def importing(what: Importer) -> Callable[..., Any]:
     def known() -> StoredArtifact:
         return _imported(what, str(fixed))
 
-    return imported if fixed is None else known
+    found = imported if fixed is None else known
+    paths = Imported("" if fixed is None else str(fixed))
+    setattr(found, ADAPTS, Adapts(needs=("takes an artifact that is there already",), paths=paths))
+    return found
 
 
 def _imported(what: Importer, uri: str) -> StoredArtifact:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypedDict, cast
 
 from penstock.dialects.code.adapting import ADAPTS, Adapts
 from penstock.dialects.kfp.artifacts import Artifact, Metrics, PipelineTaskFinalStatus
+from penstock.dialects.kfp.files import COVERED, Files
 from penstock.dialects.kfp.interfaces import SINGLE, Interface, Role, artifact_class, parameter_type
 from penstock.dialects.kfp.stored import StoredArtifact, given, stored
 from penstock.dialects.kfp.structures import ParameterType
@@ -73,7 +74,7 @@ def adapted(
     def call(**arguments: Any) -> Any:
         return carried_out(run or function, interface, about, arguments)
 
-    setattr(call, ADAPTS, _adapts(interface, about, contained=run is not None))
+    setattr(call, ADAPTS, _adapts(function, interface, about, contained=run is not None))
     kind = inspect.Parameter.KEYWORD_ONLY
     defaults = {each.name: each.default for each in interface.inputs if each.optional}
     types = {
@@ -89,7 +90,7 @@ def adapted(
     return call
 
 
-def _adapts(interface: Interface, about: About, *, contained: bool) -> Adapts:
+def _adapts(function: Callable[..., Any], interface: Interface, about: About, *, contained: bool) -> Adapts:
     """What is said of the function for those who write pipelines."""
     needs = [f"takes {role.name!r}, {_HANDED[role.kind]}" for role in interface.roles if role.kind != "value"]
     kinds = [each.type for each in interface.outputs if each.name in interface.returned]
@@ -97,7 +98,9 @@ def _adapts(interface: Interface, about: About, *, contained: bool) -> Adapts:
     if about.asks_run:
         needs.append("is given what Kubeflow knows of a run, its name for instance")
     named = tuple(name for name in interface.returned if name != SINGLE)
-    return Adapts(dict(about.environment), contained, named, tuple(needs))
+    covered = all(role.kind in COVERED for role in interface.roles) and all(isinstance(kind, str) for kind in kinds)
+    paths = Files(function, interface, about.environment) if needs and covered and not about.asks_run else None
+    return Adapts(dict(about.environment), contained, named, tuple(needs), paths=paths)
 
 
 def _outputs_type(interface: Interface) -> Any:

@@ -1,4 +1,8 @@
-"""The compiler, as files call it: it writes a pipeline as Kubeflow's own format."""
+"""The compiler, as files call it: it writes a pipeline as Kubeflow's own format.
+
+What the top level of a file compiles is written once a run of the file begins: whoever only looks at it, or lists or
+registers what it has, and every worker, loads it as well.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,11 @@ class Compiled(NamedTuple):
 
     component: BaseComponent
     path: str
+    text: str
+
+    def put(self) -> None:
+        """Write the file, unless it says the same already."""
+        _put(Path(self.path), self.text)
 
 
 class Compiler:
@@ -43,7 +52,8 @@ class Compiler:
         type_check: bool = True,
         **_: Any,
     ) -> None:
-        """Write a pipeline, or a component, to a file. One that says the same already is left as it is.
+        """Write a pipeline, or a component, to a file: while a file is loaded, once a run of it begins. One that says the
+        same already is left as it is.
 
         Raises DefinitionError for a file name that has no format.
         """
@@ -51,8 +61,20 @@ class Compiler:
 
         made = as_component(pipeline_func)
         component = _changed(made.component, pipeline_name, pipeline_parameters)
-        _put(Path(package_path), written(component))
-        foreign.made(Compiled(made, str(package_path)))
+        compiled = Compiled(made, str(package_path), written(component))
+        _check_format(Path(package_path))
+        if foreign.loading():
+            foreign.made(compiled)
+        else:
+            compiled.put()
+
+
+def compiled_above(path: str | Path) -> str | None:
+    """What the file that is being loaded has compiled to a path; None where it has not."""
+    found = [
+        each.text for each in foreign.made_so_far() if isinstance(each, Compiled) and Path(each.path) == Path(path)
+    ]
+    return found[-1] if found else None
 
 
 def as_component(given: Any) -> BaseComponent:
@@ -80,19 +102,18 @@ def _changed(component: Component, name: str | None, parameters: Mapping[str, An
     return msgspec.structs.replace(component, inputs=inputs)
 
 
-def _put(path: Path, text: str) -> None:
-    name = path.name
-    if name.endswith((".yaml", ".yml", ".json")):
-        content = text.encode()
-    elif name.endswith(".zip"):
-        content = _zipped(text)
-    elif name.endswith((".tar.gz", ".tgz")):
-        content = _tarred(text)
-    else:
+def _check_format(path: Path) -> None:
+    if not path.name.endswith((".yaml", ".yml", ".json", ".zip", ".tar.gz", ".tgz")):
         raise DefinitionError(
             f"{path} does not say in which format to compile", where=str(caller()), remedy="Call it NAME.yaml."
         )
-    # every worker loads the file as well
+
+
+def _put(path: Path, text: str) -> None:
+    if path.name.endswith(".zip"):
+        content = _zipped(text)
+    else:
+        content = text.encode() if path.name.endswith((".yaml", ".yml", ".json")) else _tarred(text)
     if not path.is_file() or path.read_bytes() != content:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -116,4 +137,4 @@ def _tarred(text: str) -> bytes:
     return gzip.compress(inner.getvalue(), mtime=0)
 
 
-__all__ = ["Compiled", "Compiler", "as_component"]
+__all__ = ["Compiled", "Compiler", "as_component", "compiled_above"]

@@ -147,6 +147,7 @@ def component(
     if embedded_artifact_path is not None or task_config_passthroughs:
         name = "embedded_artifact_path" if embedded_artifact_path is not None else "task_config_passthroughs"
         raise uncovered(f"dsl.component({name}=...)")
+    _check_kind(func)
     at = location_of(func)
     ignored = [
         Ignored(f"the component {func.__name__!r}: {name}", at, why)
@@ -169,6 +170,24 @@ def component(
     )
     made = python_component(func, interface_of(func), python, ignored=ignored)
     _write(made, output_component_file)
+    return made
+
+
+def _check_kind(func: Callable[..., Any]) -> None:
+    """Raise NotCoveredError for what the first version once called a component: a function that makes a container."""
+    if "ContainerOp" in getattr(getattr(func, "__code__", None), "co_names", ()):
+        raise uncovered(
+            f"dsl.component of {func.__name__}(), which returns a dsl.ContainerOp,",
+            "Take the decorator away, and call the function in the pipeline.",
+        )
+
+
+def former_component(func: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """See `kfp.v2.dsl.component`, of the first version: its components take arguments by position as well."""
+    if func is None:
+        return functools.partial(former_component, **options)
+    made = component(func, **options)
+    made.legacy = True
     return made
 
 
@@ -371,6 +390,7 @@ __all__ = [
     "component",
     "container_component",
     "create_component_from_func",
+    "former_component",
     "func_to_container_op",
     "function_source",
     "importer",

@@ -34,6 +34,7 @@ def _refused(name: str, remedy: str) -> Callable[..., PipelineTask]:
 
 
 _VOLUME = "Files go between tasks as artifacts; take volumes out of the file."
+_SECRET = "Set the secret as a variable where penstock runs, and let the component write the file that it needs of it."
 _VARIABLE = "Set the variable where penstock runs, or with task.set_env_variable(...)."
 
 add_node_selector = _kept("add_node_selector")
@@ -51,7 +52,7 @@ empty_dir_mount = _refused("empty_dir_mount", _VOLUME)
 add_ephemeral_volume = _refused("add_ephemeral_volume", _VOLUME)
 mount_pvc = _refused("mount_pvc", _VOLUME)
 use_config_map_as_volume = _refused("use_config_map_as_volume", _VOLUME)
-use_secret_as_volume = _refused("use_secret_as_volume", _VOLUME)
+use_secret_as_volume = _refused("use_secret_as_volume", _SECRET)
 use_config_map_as_env = _refused("use_config_map_as_env", _VARIABLE)
 use_field_path_as_env = _refused("use_field_path_as_env", _VARIABLE)
 use_secret_as_env = _refused("use_secret_as_env", _VARIABLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any, NamedTuple, cast
 
 from penstock.authoring.source import caller
@@ -11,8 +12,9 @@ from penstock.dialects.kfp.placeholders import input_value
 from penstock.dialects.kfp.refusing import uncovered
 from penstock.dialects.kfp.structures import Component, Constant, Container, Input, Output, Source, Text
 from penstock.dialects.kfp.tasks import PipelineTask
-from penstock.dialects.kfp.tracing import current_trace, kubernetes_name
+from penstock.dialects.kfp.tracing import current_trace, kubernetes_name, tracing
 from penstock.errors import DefinitionError
+from penstock.model.graph import Ignored
 
 #: copies a file of the container to where outputs are taken from, once the program has ended
 _COPY = 'cp -r {path} "{place}"'
@@ -29,12 +31,19 @@ class InputArgumentPath(NamedTuple):
 class PipelineConf:
     """What is said of a whole pipeline of the first version; none of it has an effect here."""
 
+    def __init__(self, said: str = "") -> None:
+        self._said = said
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self
+        return PipelineConf(name)
 
-    def __call__(self, *_: Any, **__: Any) -> PipelineConf:
+    def __call__(self, *args: Any, **options: Any) -> PipelineConf:
+        trace = tracing()
+        if trace is not None:
+            given = ", ".join([*map(repr, args), *(f"{name}={each!r}" for name, each in options.items())])
+            trace.ignored.append(Ignored(f"PipelineConf.{self._said}({given})", caller(), "there is no cluster"))
         return self
 
 
@@ -129,6 +138,34 @@ def _listed(value: Any) -> list[Any]:
     return list(cast("Sequence[Any]", value)) if isinstance(value, (list, tuple)) else [value]
 
 
+class PipelineExecutionMode(Enum):
+    """Which engine a file of the first version is compiled for; it is the same here."""
+
+    V1_LEGACY = "V1_LEGACY"
+    V2_COMPATIBLE = "V2_COMPATIBLE"
+    V2_ENGINE = "V2_ENGINE"
+
+
+def _named_type(name: str, kind: type) -> Any:
+    """A type of the first version, `Integer()`, as the Python type that annotations say the same with."""
+
+    def kind_of(_: type, *__: Any, **___: Any) -> type:
+        return kind
+
+    return type(name, (), {"__new__": kind_of})
+
+
+Integer = _named_type("Integer", int)
+Float = _named_type("Float", float)
+Bool = _named_type("Bool", bool)
+List = _named_type("List", list)
+Dict = _named_type("Dict", dict)
+String = GCSPath = GCRPath = GCPRegion = GCPProjectID = LocalPath = URI = _named_type("String", str)
+VOLUME_MODE_RWO = ["ReadWriteOnce"]
+VOLUME_MODE_RWM = ["ReadWriteMany"]
+VOLUME_MODE_ROM = ["ReadOnlyMany"]
+
+
 def ResourceOp(*_: Any, **__: Any) -> Any:
     raise uncovered("dsl.ResourceOp", "It makes objects of Kubernetes, which is not there.")
 
@@ -141,22 +178,33 @@ def graph_component(func: Callable[..., Any]) -> Callable[..., Any]:
     raise uncovered("dsl.graph_component", "Make it a @dsl.pipeline, and call that.")
 
 
-def use_gcp_secret(*_: Any, **__: Any) -> Callable[[PipelineTask], PipelineTask]:
-    raise uncovered("use_gcp_secret", "Put credentials where penstock runs.")
-
-
 def python_component(*_: Any, **__: Any) -> Any:
     raise uncovered("dsl.python_component", "Use kfp.components.create_component_from_func.")
 
 
 __all__ = [
+    "Bool",
     "ContainerOp",
+    "Dict",
+    "Float",
+    "GCPProjectID",
+    "GCPRegion",
+    "GCRPath",
+    "GCSPath",
     "InputArgumentPath",
+    "Integer",
+    "List",
+    "LocalPath",
     "PipelineConf",
+    "PipelineExecutionMode",
     "ResourceOp",
+    "String",
+    "URI",
+    "VOLUME_MODE_ROM",
+    "VOLUME_MODE_RWM",
+    "VOLUME_MODE_RWO",
     "VolumeOp",
     "get_pipeline_conf",
     "graph_component",
     "python_component",
-    "use_gcp_secret",
 ]

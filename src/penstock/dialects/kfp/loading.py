@@ -9,6 +9,7 @@ from urllib.request import urlopen
 
 from penstock.authoring.files import named_file
 from penstock.authoring.source import caller, calling_module
+from penstock.dialects.kfp.compiling import compiled_above
 from penstock.dialects.kfp.components import YamlComponent
 from penstock.errors import DefinitionError
 
@@ -24,6 +25,9 @@ def load_component_from_text(text: str) -> YamlComponent:
 def load_component_from_file(file_path: str | Path) -> YamlComponent:
     """See `kfp.components.load_component_from_file`. A relative path starts from the folder of the file that names it, or
     else from the working folder."""
+    compiled = compiled_above(file_path)
+    if compiled is not None:
+        return _loaded(compiled, str(file_path))
     path = named_file(str(file_path))
     if path is None or not path.is_file():
         raise DefinitionError(f"there is no file {file_path} to load a component from", where=str(caller()))

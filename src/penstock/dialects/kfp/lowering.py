@@ -18,6 +18,7 @@ from penstock.authoring.ref import Ref, expression_of, is_open
 from penstock.authoring.task import Task as PenstockTask
 from penstock.dialects.kfp.actions import Action, action_of
 from penstock.dialects.kfp.calls import About, typed
+from penstock.dialects.kfp.programs import variable
 from penstock.dialects.kfp.sources import parts_of, sources_in, takes_item
 from penstock.dialects.kfp.structures import (
     Branches,
@@ -268,7 +269,11 @@ class Lowering:
         if not action.plain:
             return False
         arguments = {name: self.values.of(source) for name, source in task.arguments.items() if name not in varying}
-        fixed = action.arranged(arguments)
+        # the command of a container has names of its own for inputs, and need not use all of them
+        over = {variable(name): each for name, each in over.items()}
+        if not over.keys() <= action.task.shape.parameters.keys():
+            return False
+        fixed = {name: each for name, each in action.arranged(arguments).items() if name not in over}
         ref: Any = action.task.partial(**fixed).map(**over)
         self._note(task, action, ref, building, listed=True)
         return True

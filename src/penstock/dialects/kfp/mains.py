@@ -4,9 +4,16 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from pathlib import Path
 from types import FunctionType, ModuleType
 
+from penstock.authoring.source import nearby
+from penstock.model.graph import Ignored
+from penstock.model.place import Location
+
+_RECURRING = "create_recurring_run"
+_WHY = "loading the file does not call it; what the top level of a file calls becomes a trigger"
 #: the methods that are given the function of a pipeline
 _METHODS = frozenset({"compile", "create_run_from_pipeline_func", "from_pipeline_func"})
 
@@ -24,6 +31,20 @@ def pipelines_of_main(module: ModuleType) -> dict[str, FunctionType]:
     }
 
 
+def recurring_elsewhere(module: ModuleType, lines: Collection[int]) -> list[Ignored]:
+    """The recurring runs in the text of a file besides those on some lines, which loading it has come by."""
+    path = Path(getattr(module, "__file__", None) or "")
+    source = path.read_text(errors="replace") if path.suffix == ".py" and path.is_file() else ""
+    if f".{_RECURRING}(" not in source:
+        return []
+    calls = [each for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Call)]
+    return [
+        Ignored(f"{ast.unparse(each.func)}(...)", Location(nearby(str(path)), each.lineno), _WHY)
+        for each in calls
+        if isinstance(each.func, ast.Attribute) and each.func.attr == _RECURRING and each.lineno not in lines
+    ]
+
+
 def _named(source: str) -> set[str]:
     if not any(f".{method}(" in source for method in _METHODS):
         return set()
@@ -35,4 +56,4 @@ def _named(source: str) -> set[str]:
     return found
 
 
-__all__ = ["pipelines_of_main"]
+__all__ = ["pipelines_of_main", "recurring_elsewhere"]

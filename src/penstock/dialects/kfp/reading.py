@@ -14,12 +14,13 @@ from penstock.dialects.foreign import made_in
 from penstock.dialects.kfp.actions import function_of, importing, is_plain_python, settings_ignored
 from penstock.dialects.kfp.calls import About
 from penstock.dialects.kfp.client import Planned
-from penstock.dialects.kfp.compiling import as_component
+from penstock.dialects.kfp.compiling import Compiled, as_component
 from penstock.dialects.kfp.components import BaseComponent
 from penstock.dialects.kfp.local import LocalTask
 from penstock.dialects.kfp.lowering import alone, body_of, exit_of
-from penstock.dialects.kfp.mains import pipelines_of_main
+from penstock.dialects.kfp.mains import pipelines_of_main, recurring_elsewhere
 from penstock.dialects.kfp.structures import Component, Graph, Importer, Python, Task
+from penstock.dialects.uncovered import unused
 from penstock.errors import NotCoveredError
 from penstock.model.graph import Ignored
 from penstock.model.work import Imported
@@ -34,13 +35,16 @@ def read(module: ModuleType, make: Maker) -> Reading:
     found = components_in(module)
     graphs = {name: each for name, each in found.items() if isinstance(each.component.implementation, Graph)}
     planned = [each for each in made_in(module) if isinstance(each, Planned)]
+    elsewhere = recurring_elsewhere(module, {each.location.line for each in planned})
     chosen = _outermost(graphs)
     # first those that are meant where the file alone is named
     ordered = {name: graphs[name] for name in [*chosen, *graphs]} or found
     pipelines: dict[str, Composition[..., Any]] = {}
     for name, each in ordered.items():
         function = body_of(each.component, name, module.__name__, _address(module, name))
-        pipelines[name] = make(function, name, Settings(), tuple(_ignored(each, made_in(module))))
+        noted = tuple(dict.fromkeys((*_ignored(each, made_in(module)), *elsewhere, *unused(vars(module).values()))))
+        made = pipelines[name] = make(function, name, Settings(), noted)
+        made.beginnings = tuple(known.put for known in made_in(module) if isinstance(known, Compiled))
     return Reading(
         pipelines, _triggers(planned, graphs, pipelines, made_in(module)), chosen[0] if len(chosen) == 1 else ""
     )

@@ -37,7 +37,7 @@ class Uncovered:
 notebook_component = Uncovered(
     "dsl.notebook_component", "Run the notebook in a component: jupyter nbconvert --execute."
 )
-run_notebook = Uncovered("dsl.run_notebook")
+run_notebook = Uncovered("dsl.run_notebook", "Run the notebook in a component: jupyter nbconvert --execute.")
 CreatePVC = Uncovered("kubernetes.CreatePVC", "Files go between tasks as artifacts; take volumes out of the file.")
 DeletePVC = Uncovered("kubernetes.DeletePVC", "Files go between tasks as artifacts; take volumes out of the file.")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from penstock.dialects.kfp.artifacts import SYSTEM, Artifact
 
@@ -15,7 +16,9 @@ REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]*://")
 
 @dataclass(frozen=True)
 class StoredArtifact:
-    """An artifact that a task has made."""
+    """An artifact that a task has made: one value, of which its fields are no outputs of their own."""
+
+    one: ClassVar[bool] = True
 
     #: `system.Dataset`
     type: str
@@ -27,6 +30,12 @@ class StoredArtifact:
     content: Path | None = None
     #: where in `content` its path leads, if that is a folder with more beside it: `model` beside `model.pkl`
     inside: str = ""
+
+    def __penstock_summary__(self, size_of: Callable[[Any], int | None]) -> dict[str, Any]:
+        """What it is, for people: its class and its name, and what there is of a size in bytes, an address, metadata."""
+        told = {"size": size_of(self.content), "uri": self.uri, "metadata": self.metadata}
+        known = {name: value for name, value in told.items() if value not in (None, "", {})}
+        return {"type": self.type.removeprefix("system."), "name": self.name, **known}
 
     @property
     def path(self) -> str:

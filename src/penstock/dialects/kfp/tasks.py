@@ -50,8 +50,17 @@ class Outputs(dict[str, Channel]):
         self._task = task
 
     def __missing__(self, name: str) -> Channel:
+        # the first version also has them by names as Python writes them
+        plain = next((each for each in self if each != name and _as_name(each) == name), None)
+        if plain is not None:
+            return self[plain]
         told = ", ".join(self) or "none"
         raise DefinitionError(f"{self._task} has no output {name!r}; its outputs are: {told}", where=str(caller()))
+
+
+def _as_name(text: str) -> str:
+    """What the first version makes of the name of an output: `Model file` is `model_file`."""
+    return re.sub(r"\W+", "_", text).strip("_").lower()
 
 
 class PipelineTask:
@@ -223,7 +232,47 @@ class PipelineTask:
 
     def add_env_variable(self, variable: Any) -> Self:
         """Of the first version: something with a `name` and a `value`."""
+        if variable.value is None:
+            from penstock.dialects.kfp import refusing
+
+            raise refusing.uncovered(
+                f"add_env_variable({variable.name!r}) without a value",
+                f"Set {variable.name} where penstock runs, or with task.set_env_variable(...).",
+            )
         return self.set_env_variable(variable.name, variable.value)
+
+    def apply(self, change: Any) -> Any:
+        """Of the first version: let a function say something of the task."""
+        found = change(self)
+        return self if found is None else found
+
+    @property
+    def execution_options(self) -> _ExecutionOptions:
+        """Of the first version: `task.execution_options.caching_strategy.max_cache_staleness = "P0D"`."""
+        return _ExecutionOptions(self)
+
+    @property
+    def container(self) -> Self:
+        """Of the first version: itself, which is asked the same."""
+        return self
+
+    def _for_a_pod(self, what: str, *given: Any) -> Self:
+        return self.ignore(f"{what}({', '.join(map(repr, given))})", "there are no pods")
+
+    def add_pod_label(self, name: str, value: str) -> Self:
+        return self._for_a_pod("add_pod_label", name, value)
+
+    def add_pod_annotation(self, name: str, value: str) -> Self:
+        return self._for_a_pod("add_pod_annotation", name, value)
+
+    def add_toleration(self, tolerations: Any) -> Self:
+        return self._for_a_pod("add_toleration", tolerations)
+
+    def add_affinity(self, affinity: Any) -> Self:
+        return self._for_a_pod("add_affinity", affinity)
+
+    def set_image_pull_policy(self, policy: str) -> Self:
+        return self._for_a_pod("set_image_pull_policy", policy)
 
     def set_container_image(self, name: Any) -> Self:
         self._need()
@@ -249,6 +298,28 @@ class PipelineTask:
         """Keep something that only a platform knows."""
         known = {**self.settings.platforms.get(platform, {}), name: value}
         return self._change(platforms={**self.settings.platforms, platform: known})
+
+
+class _ExecutionOptions:
+    """What the first version calls how a task is run: whether it is taken from the cache."""
+
+    def __init__(self, task: PipelineTask) -> None:
+        self.__dict__["_task"] = task
+
+    @property
+    def caching_strategy(self) -> _ExecutionOptions:
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        from penstock.dialects.kfp import refusing
+
+        task: PipelineTask = self.__dict__["_task"]
+        if name != "max_cache_staleness":
+            raise refusing.unknown(f"execution_options.{name}")
+        if value == "P0D":
+            task.set_caching_options(False)
+        elif value is not None:
+            task.ignore(f"max_cache_staleness={value!r}", "results are kept until they are collected")
 
 
 def check_fits(component: Component, wanted: Input, value: Any) -> None:

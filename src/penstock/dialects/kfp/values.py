@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -157,7 +158,8 @@ def taken(rows: list[Any], key: str | None = None) -> list[Any]:
 
 def worded(value: Any) -> str:
     """A value as Kubeflow writes it into text."""
-    return as_text(value)
+    # all that it needs is here, so that it can be written into other files
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 __all__ = ["Values", "plucked", "taken", "worded"]

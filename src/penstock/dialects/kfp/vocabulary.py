@@ -46,7 +46,11 @@ _DSL = {
         "ContainerOp",
         "InputArgumentPath",
         "PipelineConf",
+        "PipelineExecutionMode",
         "ResourceOp",
+        "VOLUME_MODE_ROM",
+        "VOLUME_MODE_RWM",
+        "VOLUME_MODE_RWO",
         "VolumeOp",
         "get_pipeline_conf",
         "graph_component",
@@ -73,6 +77,8 @@ _COMPONENTS = {
         "load_component_from_url",
     ),
 }
+_OLD_TYPES = ("Bool", "Dict", "Float", "GCPProjectID", "GCPRegion", "GCRPath", "GCSPath", "Integer", "List", "LocalPath",
+              "String", "URI")  # fmt: skip
 _KUBERNETES = (
     "add_ephemeral_volume",
     "add_node_affinity",
@@ -112,8 +118,18 @@ def vocabulary() -> Mapping[str, Mapping[str, str]]:
     # as the first files of the second version import the first
     former = {"kfp.deprecated": whole, "kfp.deprecated.dsl": dsl, "kfp.deprecated.compiler": compiler}
     status = _homes({"artifacts": ("PipelineTaskFinalStatus",)})
+    platforms = {
+        "kfp.gcp": ("use_gcp_secret", "use_preemptible_nodepool", "use_tpu", "add_gpu_toleration"),
+        "kfp.onprem": ("mount_pvc", "use_k8s_secret"),
+        "kfp.aws": ("use_aws_secret",),
+        "kfp.azure": ("use_azure_secret",),
+    }
     return {
         **former,
+        **{name: _homes({"platforms": names}) for name, names in platforms.items()},
+        "kfp.dsl.types": _homes({"legacy": _OLD_TYPES}),
+        "kubernetes.client": {},
+        "kubernetes.client.models": {},
         "kfp.deprecated.components": components | status,
         "kfp": whole,
         "kfp.dsl": dsl,
@@ -131,7 +147,7 @@ def vocabulary() -> Mapping[str, Mapping[str, str]]:
         "kfp.local": _homes({"local": ("DockerRunner", "SubprocessRunner", "init")}),
         "kfp.kubernetes": kubernetes,
         "kfp.v2": {},
-        "kfp.v2.dsl": dsl,
+        "kfp.v2.dsl": {**dsl, "component": f"{_HOME}.components:former_component"},
         "kfp.v2.compiler": compiler,
         "kfp.v2.components": components,
     }

@@ -10,6 +10,8 @@ import msgspec
 
 from penstock.authoring.pipeline import Definition
 from penstock.dialects import Account, Export, Written
+from penstock.dialects.code.attempts import noted
+from penstock.dialects.code.paths import with_paths
 from penstock.dialects.kfp import structures as kfp
 from penstock.dialects.kfp.writing_programs import TYPES
 from penstock.dialects.kfp.writing_shapes import parameter_form
@@ -31,8 +33,10 @@ def written(export: Export) -> Written:
     if own is not None:
         accounts = tuple(Account(node.id, "exact") for node in export.definition.graph.nodes)
         return Written(module_of(own, export.definition.graph.description), (*accounts, *_whole(export)))
+    export = with_paths(export)
     component, accounts = compiled(export.definition)
-    return Written(module_of(component, export.definition.graph.description), (*accounts, *_whole(export)))
+    text = module_of(component, export.definition.graph.description)
+    return noted(Written(text, (*accounts, *_whole(export))), export, metrics=True)
 
 
 def _own(definition: Definition) -> kfp.Component | None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from penstock.dialects.code.formatting import block, broken
 from penstock.dialects.code.naming import identifier
+from penstock.dialects.kfp.interfaces import SINGLE
 from penstock.dialects.kfp.structures import ArtifactType, Component, Input, Output, ParameterType, Python, Source
 from penstock.dialects.portable.forms import FILES, Form, element_of, holds_whole_numbers
 from penstock.dialects.portable.programs import Program
@@ -26,6 +27,8 @@ TYPES: Mapping[Form, ParameterType] = {
     "list": "LIST",
     "dict": "STRUCT",
 }
+#: what logs metrics inside of a component
+METRICS = "metrics.log_metric"
 _NAMES: Mapping[str, str] = {"json": "str", "pickle": "Input[Artifact]", "path": "Input[Artifact]"}
 _BUILTIN = re.compile(r"(int|float|bool|str|list|dict)(\[[\w\[\], .]*\])?$")
 
@@ -79,7 +82,10 @@ def component(
     name: str, program: Program, given: Mapping[str, Given], form: Form, ports: Mapping[str, Form], task: Task | None
 ) -> Component:
     """A program as a component; `ports` are its outputs where it has several."""
-    source = _own(name, program, given, form, ports) or _wrapped(name, program, given, form, ports, task)
+    logs = any(f"{METRICS}(" in each for each in program.definitions)
+    source = (None if logs else _own(name, program, given, form, ports)) or _wrapped(
+        name, program, given, form, ports, task
+    )
     environment = None if task is None else task.environment
     image = f"python:{environment.python}" if environment is not None and environment.python else None
     return Component(
@@ -91,7 +97,7 @@ def component(
             () if environment is None else environment.requirements,
         ),
         tuple(Input(key, each.kind, listed=each.collected and each.form in FILES) for key, each in given.items()),
-        outputs_of(form, ports),
+        (*outputs_of(form, ports), *([Output("metrics", ArtifactType("system.Metrics"))] if logs else [])),
         location=Location("", 0),
     )
 
@@ -152,19 +158,21 @@ def _wrapped(
         lines += _decoded(key, each)
     if form == "json" or "json" in ports.values() or any("json.loads" in line for line in lines):
         imports.module("json")
-    if form == "pickle" or any("pickle." in line for line in lines):
+    if "pickle" in (form, *ports.values()) or any("pickle." in line for line in lines):
         imports.module("pickle")
     if any("Path(" in line for line in lines):
         imports.name("pathlib", "Path")
-    if form == "path":
+    if "path" in (form, *ports.values()):
         imports.module("shutil")
     if any("whole(" in line for line in lines):
         definitions.insert(0, _WHOLE)
     lines += program.lines
     lines += _returned(program.value, form, ports, task)
     parameters = [f"{key}: {each.annotation}" for key, each in given.items()]
-    if form in FILES and not ports:
-        parameters.append("result: Output[Artifact]")
+    files = [key for key, each in ports.items() if each in FILES] if ports else ["result"] if form in FILES else []
+    parameters += [f"{each}: Output[Artifact]" for each in files]
+    if any(f"{METRICS}(" in each for each in definitions):
+        parameters.append("metrics: Output[Metrics]")
     head = broken([f"def {name}({', '.join(parameters)}){_annotated(form, ports)}:"])
     inside: list[str] = []
     classes = [name for each in definitions for name in re.findall(r"^class[ \t]+(\w+)", each, re.MULTILINE)]
@@ -180,8 +188,11 @@ def _wrapped(
 
 def _annotated(form: Form, ports: Mapping[str, Form]) -> str:
     if ports:
-        listed = ", ".join(f'("{name}", {_NAMES.get(each, each)})' for name, each in ports.items())
-        return f' -> NamedTuple("Outputs", [{listed}])'
+        values = {name: each for name, each in ports.items() if each not in FILES}
+        if [*values] == [SINGLE]:
+            return f" -> {_NAMES.get(values[SINGLE], values[SINGLE])}"
+        listed = ", ".join(f'("{name}", {_NAMES.get(each, each)})' for name, each in values.items())
+        return f' -> NamedTuple("Outputs", [{listed}])' if values else ""
     return "" if form == "none" or form in FILES else f" -> {_NAMES.get(form, form)}"
 
 
@@ -207,18 +218,33 @@ def _decoded(key: str, given: Given) -> list[str]:
 def _returned(value: str, form: Form, ports: Mapping[str, Form], task: Task | None) -> list[str]:
     if ports:
         lines = [] if value == "value" else [f"value = {value}"]
-        parts = [_encoded(_part(task, name, number), each) for number, (name, each) in enumerate(ports.items())]
-        return [*lines, f"return ({', '.join(parts)}{',' if len(parts) == 1 else ''})"]
+        parts: list[str] = []
+        for number, (name, each) in enumerate(ports.items()):
+            part = _part(task, name, number)
+            if each in FILES:
+                lines += _left(part, each, name)
+            else:
+                parts.append(_encoded(part, each))
+        if parts and [each for each in ports if ports[each] not in FILES] == [SINGLE]:
+            return [*lines, f"return {parts[0]}"]
+        return [*lines, f"return ({', '.join(parts)}{',' if len(parts) == 1 else ''})"] if parts else lines
     match form:
         case "none":
             return [] if value in ("value", "None") else [value]
         case "pickle":
-            return ['with open(result.path, "wb") as file:', f"    pickle.dump({value}, file)"]
+            return _left(value, form, "result")
         case "path":
             lines = [] if value == "value" else [f"value = {value}"]
-            return [*lines, "(shutil.copytree if value.is_dir() else shutil.copyfile)(value, result.path)"]
+            return [*lines, *_left("value", form, "result")]
         case _:
             return [f"return {_encoded(value, form)}"]
+
+
+def _left(value: str, form: Form, output: str) -> list[str]:
+    """The lines that leave a value in the file of an output."""
+    if form == "pickle":
+        return [f'with open({output}.path, "wb") as file:', f"    pickle.dump({value}, file)"]
+    return [f"(shutil.copytree if {value}.is_dir() else shutil.copyfile)({value}, {output}.path)"]
 
 
 def _encoded(text: str, form: Form) -> str:
@@ -244,4 +270,4 @@ def function_name(text: str) -> str:
     return identifier(text.rpartition("/")[2]).lower()
 
 
-__all__ = ["TYPES", "Given", "component", "function_name", "outputs_of"]
+__all__ = ["METRICS", "TYPES", "Given", "component", "function_name", "outputs_of"]

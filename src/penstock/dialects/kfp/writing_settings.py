@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from penstock.dialects.kfp.structures import Resources, Retry, TaskSettings
+from penstock.dialects.portable.backoff import backoff_of
 from penstock.model.graph import Node
 from penstock.model.policy import Policy
 
@@ -16,16 +17,23 @@ def settings_of(node: Node) -> TaskSettings:
         caching=None if policy.cache else False,
         retry=_retry(policy),
         resources=_resources(policy),
+        platforms=_platforms(policy),
     )
+
+
+def _platforms(policy: Policy) -> dict[str, dict[str, int]]:
+    """What is said to Kubernetes alone: how long an attempt may take."""
+    limit = policy.timeouts.attempt
+    return {} if limit is None else {"kubernetes": {"activeDeadlineSeconds": math.ceil(limit)}}
 
 
 def _retry(policy: Policy) -> Retry | None:
     retries = policy.retries
     if not retries.count:
         return None
-    first = retries.delays[0] if retries.delays else 0.0
-    longest = 3600.0 if retries.cap is None else min(retries.cap, 3600.0)
-    return Retry(retries.count, float(math.ceil(first)), retries.factor, longest)
+    waits = backoff_of(retries)
+    longest = 3600.0 if waits.longest is None else min(waits.longest, 3600.0)
+    return Retry(retries.count, float(math.ceil(waits.first)), waits.factor, longest)
 
 
 def _resources(policy: Policy) -> Resources:
@@ -49,11 +57,15 @@ def changes(node: Node) -> list[str]:
     """What of a node Kubeflow does not do in the same way."""
     policy = node.policy
     retries, timeouts, caching = policy.retries, policy.timeouts, policy.caching
+    waits = backoff_of(retries) if retries.count else None
     told = {
         "every failure is repeated, whatever the exception": retries.count and (retries.on or retries.never),
-        "the waits between attempts follow the first, without chance": retries.count
-        and (retries.jitter or len(retries.delays) > 1),
-        "there is no time limit": (timeouts.attempt, timeouts.total, timeouts.queue) != (None, None, None),
+        "the waits between attempts follow the first": waits is not None and not waits.exact,
+        "the waits between attempts are rounded up to whole seconds": waits is not None and waits.first % 1,
+        "the waits between attempts are not changed by chance": waits is not None and retries.jitter and waits.first,
+        "there is no limit of time for all attempts": timeouts.total is not None,
+        "there is no limit for the time in the queue": timeouts.queue is not None,
+        "the time limit is rounded up to whole seconds": timeouts.attempt is not None and timeouts.attempt % 1,
         "nobody is told of a missed deadline": policy.deadline is not None,
         "the priority is left out": policy.priority,
         "how many run at once is not limited": policy.resources.pools or policy.concurrency is not None,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-import msgspec
-
-from penstock.dialects.code.parts import rewritten
 from penstock.dialects.kfp import structures as kfp
 from penstock.dialects.portable.forms import FILES, Form, form_of
 from penstock.model.expression import Apply, Constant, Expression, Output, parts
 from penstock.model.expression import Mapping as MappingExpression
 from penstock.model.expression import Sequence as SequenceExpression
-from penstock.model.graph import Node
 
 #: forms of values that Kubeflow compares
 SCALARS = ("int", "float", "bool", "str")
@@ -35,16 +31,6 @@ def whole(expression: Expression) -> Iterator[str]:
         yield expression.node
     for each in parts(expression):
         yield from whole(each)
-
-
-def changed(node: Node, part: Callable[[Expression], Expression | None]) -> Node:
-    bindings = {name: rewritten(each, part) for name, each in node.bindings.items()}
-    guard = None if node.guard is None else rewritten(node.guard, part)
-    each = node.each
-    if each is not None:
-        over = {name: rewritten(expression, part) for name, expression in each.over.items()}
-        each = msgspec.structs.replace(each, over=over)
-    return msgspec.structs.replace(node, bindings=bindings, guard=guard, each=each)
 
 
 def parameter_form(type: str) -> Form:
@@ -119,7 +105,6 @@ __all__ = [
     "SCALARS",
     "as_it_is",
     "base",
-    "changed",
     "constant",
     "flat",
     "form_of_expression",

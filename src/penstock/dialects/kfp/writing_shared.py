@@ -9,6 +9,7 @@ from penstock.authoring.pipeline import Definition
 from penstock.dialects import Account
 from penstock.dialects.code.sources import Rules
 from penstock.dialects.kfp import structures as kfp
+from penstock.dialects.kfp.writing_programs import METRICS
 from penstock.dialects.portable.programs import Writing
 
 
@@ -17,7 +18,7 @@ class Shared:
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
-        self.writing = Writing(definition, Rules("Kubeflow Pipelines", frozenset({"kfp"})))
+        self.writing = Writing(definition, Rules("Kubeflow Pipelines", frozenset({"kfp"}), metrics=METRICS))
         self.accounts: list[Account] = []
         self._names: set[str] = set()
         self._components: dict[Any, kfp.Component] = {}

@@ -9,17 +9,16 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from penstock.dialects import Account
-from penstock.dialects.code.parts import rewritten
+from penstock.dialects.code.parts import changed, rewritten
 from penstock.dialects.kfp import structures as kfp
 from penstock.dialects.kfp.writing_containers import container
-from penstock.dialects.kfp.writing_programs import Given, component, function_name
+from penstock.dialects.kfp.writing_programs import METRICS, Given, component, function_name
 from penstock.dialects.kfp.writing_settings import changes, settings_of
 from penstock.dialects.kfp.writing_shapes import (
     OPERATORS,
     SCALARS,
     as_it_is,
     base,
-    changed,
     constant,
     flat,
     form_of_expression,
@@ -31,6 +30,7 @@ from penstock.dialects.kfp.writing_shapes import (
     whole,
 )
 from penstock.dialects.kfp.writing_shared import Shared
+from penstock.dialects.portable.attached import functions_lost
 from penstock.dialects.portable.forms import FILES, Form, element_of, form_of
 from penstock.dialects.portable.programs import Operand, Program, is_simple, skip_lost
 from penstock.dialects.portable.rows import rows, rows_program
@@ -47,6 +47,7 @@ from penstock.model.expression import (
     Outcome,
     Output,
     Parameter,
+    describe,
     references,
 )
 from penstock.model.expression import Mapping as MappingExpression
@@ -123,7 +124,7 @@ class Steps:
         if node.join not in ("all_success", "all_done", "always"):
             raise self.refuse(
                 node,
-                f"starts by the rule {node.join!r}",
+                f"starts by the rule {node.join if isinstance(node.join, str) else describe(node.join)!r}",
                 "There are all_success, and all_done for tasks that take no result.",
             )
 
@@ -329,6 +330,8 @@ class Steps:
             program = self.shared.writing.program(node, bound, self.nodes)
             given = self.arguments(program.operands)
             form, ports = self._outputs(node)
+            if "metrics" in (*given, *ports) and any(f"{METRICS}(" in each for each in program.definitions):
+                raise self.refuse(node, "logs metrics, and has a value called metrics", "Give that another name.")
             made = component(function_name(noun.name), program, given, form, ports, noun)
             arguments = {key: each.source for key, each in given.items()}
         settings = settings_of(node)
@@ -340,8 +343,8 @@ class Steps:
         return kfp.Task(name, self.shared.component(made), arguments, after, settings, node.location)
 
     def _account(self, node: Node, noun: Task) -> None:
-        lost = skip_lost(noun)
-        changed = [*changes(node), *([lost] if lost else [])]
+        told = [*changes(node), *functions_lost(self.shared.writing.definition, node), skip_lost(noun)]
+        changed = [each for each in told if each]
         kind = "a pipeline" if isinstance(noun.action, PipelineAction) else "a component"
         how = "; ".join(changed) or kind
         self.shared.accounts.append(Account(f"{self.prefix}{node.id}", "changed" if changed else "equivalent", how))
@@ -376,9 +379,14 @@ class Steps:
             f"output_{each.name}" if each.name[:1].isdigit() else each.name: form_of(each.type) for each in noun.outputs
         }
         if node.id in self.wholes:
+            if "path" in ports.values():
+                raise self.refuse(
+                    node, "hands on several outputs as a whole, and one is a file", "Hand them on singly."
+                )
             return ("dict" if noun.record == "dict" and not FILES & {*ports.values()} else "pickle"), {}
-        if FILES & {*ports.values()}:
-            raise self.refuse(node, "has several outputs, and one is no plain value", "Return it alone.")
+        taken = next((name for name, each in ports.items() if each in FILES and name in node.bindings), None)
+        if taken is not None:
+            raise self.refuse(node, f"has an input and an output {taken!r}", "Give one of them another name.")
         return "json", ports
 
     def _record(self, node: Node, task: kfp.Task, *, collected: bool = False) -> None:

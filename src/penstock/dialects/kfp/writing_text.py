@@ -71,7 +71,7 @@ class _Module:
         self.imports = Imports()
         self.parts: list[str] = []
         self._known: dict[int, tuple[kfp.Component, str]] = {}
-        self._names = {"dsl", "compiler", "kfp"}
+        self._names = {"dsl", "compiler", "kfp", "kubernetes"}
 
     def name(self, wanted: str) -> str:
         base = identifier(wanted)
@@ -314,9 +314,10 @@ class _Body:
             line = call(called, given)
         settings = list(self._settings(task))
         variable = self.variables[task.name]
-        if kept or settings or task.name in self.used:
+        platform = self._platform(task, variable)
+        if kept or settings or platform or task.name in self.used:
             line = f"{variable} = {line}"
-        return [line, *(f"{variable}.{each}" for each in settings)]
+        return [line, *(f"{variable}.{each}" for each in settings), *platform]
 
     def _importer(self, task: kfp.Task, what: kfp.Importer) -> str:
         uri = task.arguments.get("uri", what.uri)
@@ -346,12 +347,21 @@ class _Body:
             yield f"set_container_image({quoted(settings.image)})"
         if settings.ignore_upstream_failure:
             yield "ignore_upstream_failure()"
-        if settings.platforms:
+
+    def _platform(self, task: kfp.Task, variable: str) -> list[str]:
+        """What is said to a platform alone."""
+        said = {(name, key): value for name, each in task.settings.platforms.items() for key, value in each.items()}
+        limit = said.pop(("kubernetes", "activeDeadlineSeconds"), None)
+        if said:
             raise DefinitionError(
                 f"{task.name!r} cannot be written for Kubeflow Pipelines: it has settings of "
-                f"{', '.join(settings.platforms)} alone",
+                f"{', '.join(dict.fromkeys(name for name, _ in said))} alone",
                 remedy="Write it as a compiled pipeline, or take them out.",
             )
+        if limit is None:
+            return []
+        self.module.imports.name("kfp", "kubernetes")
+        return [f"kubernetes.set_timeout({variable}, {limit})"]
 
     # Values.
 

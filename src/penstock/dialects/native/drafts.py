@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from penstock.authoring.pipeline import Composition
 from penstock.authoring.source import location_of
 from penstock.authoring.task import Task as AuthoredTask
 from penstock.dialects.code.formatting import block, quoted
@@ -86,6 +87,22 @@ def definition_around(location: Location) -> str:
     return ""
 
 
+def pipeline_at(location: Location, name: str) -> Composition[..., Any] | None:
+    """The pipeline of a name that the module of a line has at its top level."""
+    file = str(Path(location.file).resolve())
+    module = next((each for each in list(sys.modules.values()) if getattr(each, "__file__", None) == file), None)
+    found: list[Any] = [] if module is None else list(vars(module).values())
+    pipelines: list[Composition[..., Any]] = [each for each in found if isinstance(each, Composition)]
+    return next((each for each in pipelines if each.name == name), None)
+
+
+def body_of(name: str, location: Location) -> Location:
+    """Where the body of a pipeline is that asks for a value in a line, which may be that of a function that it calls, or of
+    another pipeline; that line itself where the body is not to be had."""
+    found = pipeline_at(location, name)
+    return location if found is None else location_of(getattr(found, "fn", found.function))
+
+
 def tasks_around(location: Location) -> dict[str, AuthoredTask[..., Any]]:
     """The tasks that the function around a line calls by their names, of those that its module has at its top level."""
     text = definition_around(location)
@@ -125,4 +142,14 @@ def _leaves(expression: Expression) -> Iterator[Expression]:
         yield from _leaves(part)
 
 
-__all__ = ["definition_around", "draft_body", "draft_task", "source_of", "statement_at", "taken", "tasks_around"]
+__all__ = [
+    "body_of",
+    "definition_around",
+    "draft_body",
+    "draft_task",
+    "pipeline_at",
+    "source_of",
+    "statement_at",
+    "taken",
+    "tasks_around",
+]

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from penstock.dialects.code.expressions import OVER_REFS, python
 from penstock.dialects.code.formatting import Imports, Unwritable, call, literal
-from penstock.dialects.code.parts import port_text
+from penstock.dialects.code.parts import port_text, rewritten
 from penstock.errors import DefinitionError
 from penstock.model.expression import (
     Apply,
@@ -20,6 +20,7 @@ from penstock.model.expression import (
     Outcome,
     Output,
     Parameter,
+    Sequence,
 )
 from penstock.model.graph import Task
 from penstock.model.run import ENDED, FRUITFUL
@@ -60,12 +61,36 @@ class Refs:
     def text(self, expression: Expression) -> str:
         """An expression as text. Raises DefinitionError for one that refs do not have."""
         try:
-            return python(_rewritten(expression), self._leaf, self._imports, OVER_REFS)
+            return python(_rewritten(rewritten(expression, self._joined)), self._leaf, self._imports, OVER_REFS)
         except Unwritable as problem:
             raise DefinitionError(
                 f"{self.node!r} is given {problem}, which cannot be written as Python",
                 remedy="Make it in a task, and pass on its result.",
             ) from None
+
+    def _joined(self, expression: Expression) -> Expression | None:
+        """Text with texts in it, put together: refs do not go into a text before there is a value."""
+        match expression:
+            case Apply("mod", (Constant(form), Sequence(items))) if isinstance(form, str):
+                pieces = [each.replace("%%", "%") for each in form.split("%s")]
+                if len(pieces) != len(items) + 1 or not all(map(self._is_text, items)):
+                    return None
+                pairs = zip(items, map(Constant, pieces[1:]), strict=True)
+                listed = [Constant(pieces[0]), *(each for pair in pairs for each in pair)]
+                kept = [each for each in listed if each != Constant("")]
+                whole = kept[0]
+                for each in kept[1:]:
+                    whole = Apply("add", (whole, each))
+                return whole
+            case _:
+                return None
+
+    def _is_text(self, expression: Expression) -> bool:
+        if not isinstance(expression, Output):
+            return False
+        task = self._task_of(expression.node)
+        types = [each.type for each in task.outputs if expression.port in (None, each.name)] if task is not None else []
+        return types == ["str"]
 
     def _leaf(self, expression: Expression) -> str:
         match expression:

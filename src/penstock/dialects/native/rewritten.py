@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.authoring.pipeline import Composition
 from penstock.authoring.task import Task
 from penstock.dialects.code.formatting import block, call, docstring, keywords, quoted
 from penstock.dialects.code.sources import Sources
+from penstock.dialects.native.drafts import pipeline_at
 from penstock.errors import DefinitionError
 from penstock.model.place import Location
 
@@ -19,23 +19,14 @@ if TYPE_CHECKING:
 
 def rewritten(writer: Writer, sources: Sources, location: Location) -> list[str] | None:
     """The lines of the body of the pipeline of a writer, and in the file all that they call; None where that cannot be."""
-    flow = _flow_at(location, writer.graph.name)
-    if flow is None:
+    flow = pipeline_at(location, writer.graph.name)
+    if flow is None or not hasattr(flow, "native_source"):
         return None
     try:
         with sources.whole():
             return _Texts(writer, sources).main(flow)
     except DefinitionError:
         return None
-
-
-def _flow_at(location: Location, name: str) -> Any:
-    """The pipeline of a name in the module of a line that can say its own text."""
-    file = str(Path(location.file).resolve())
-    module = next((each for each in list(sys.modules.values()) if getattr(each, "__file__", None) == file), None)
-    found: list[Any] = [] if module is None else list(vars(module).values())
-    pipelines: list[Any] = [each for each in found if isinstance(each, Composition)]
-    return next((each for each in pipelines if hasattr(each, "native_source") and each.name == name), None)
 
 
 class _Texts:

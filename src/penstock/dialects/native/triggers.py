@@ -57,7 +57,7 @@ def _timetable(timetable: Timetable, imports: Imports) -> str:
     if timetable.jitter:
         narrowing["jitter"] = number(timetable.jitter)
     if timetable.start is not None:
-        narrowing["start"] = _moment(timetable.start, zone)
+        narrowing["start"] = _moment(_begun(timetable.start, timetable.schedule), zone)
     if timetable.end is not None:
         narrowing["end"] = _moment(timetable.end, zone)
     if timetable.logical != "tick":
@@ -87,6 +87,12 @@ def _schedule(schedule: Schedule, narrowing: Mapping[str, str], imports: Imports
 
 def _zone_of(schedule: Schedule) -> str:
     return schedule.zone if isinstance(schedule, (Cron, Recurrence)) else "UTC"
+
+
+def _begun(start: float, schedule: Schedule) -> float:
+    """A start that lets the same ticks be; of a time just after a tick, the second after it."""
+    to_minutes = isinstance(schedule, Cron) and len(schedule.expression.split()) == 5
+    return start // 60 * 60 + 1 if to_minutes and 0 < start % 60 < 1 else start
 
 
 def _moment(seconds: float, zone: str) -> str:

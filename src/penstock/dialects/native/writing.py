@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
-from penstock.authoring.options.hooks import EVENTS, PIPELINE_EVENTS, Attached
+from penstock.authoring.options.hooks import EVENTS, PIPELINE_EVENTS, Attached, Hooks
 from penstock.authoring.task import Task as AuthoredTask
 from penstock.dialects import Account, Export, Written
-from penstock.dialects.code.annotations import CAUSES, annotation, default
+from penstock.dialects.code.annotations import annotation
 from penstock.dialects.code.formatting import (
     Imports,
     Unwritable,
@@ -22,12 +22,15 @@ from penstock.dialects.code.formatting import (
     quoted,
 )
 from penstock.dialects.code.naming import identifier, variables
+from penstock.dialects.code.paths import with_paths
 from penstock.dialects.code.scopes import scopes_of
 from penstock.dialects.code.sources import Rules, Sources
 from penstock.dialects.native.bodies import Body
 from penstock.dialects.native.calls import wait_text
-from penstock.dialects.native.drafts import definition_around, draft_body, draft_task, source_of, tasks_around
+from penstock.dialects.native.drafts import body_of, definition_around, draft_body, draft_task, source_of, tasks_around
+from penstock.dialects.native.hooks import hooks_text
 from penstock.dialects.native.options import environment_text, policy_options
+from penstock.dialects.native.parameters import Parameters, parameters_of
 from penstock.dialects.native.programs import program
 from penstock.dialects.native.refs import Refs
 from penstock.dialects.native.repeats import repeated
@@ -35,8 +38,8 @@ from penstock.dialects.native.rewritten import rewritten
 from penstock.dialects.native.triggers import trigger_text
 from penstock.errors import DefinitionError
 from penstock.model.action import CommandAction, ContainerAction, PythonAction
-from penstock.model.expression import Expression, Input, Parameter, describe, parts
-from penstock.model.graph import Node, ParameterPort, PipelineAction, Task
+from penstock.model.expression import Expression, Input, describe, parts
+from penstock.model.graph import Node, PipelineAction, Task
 from penstock.model.place import Location
 from penstock.model.policy import Policy
 
@@ -48,8 +51,7 @@ _RULES = Rules(
         f"{module}.{name}": stand
         for module in ("airflow.exceptions", "airflow.sdk.exceptions", "airflow.sdk")
         for name, stand in (("AirflowSkipException", _SKIP), ("AirflowFailException", _FAIL))
-    }
-    | {f"{module}.get_run_logger": ("logging", "getLogger") for module in ("prefect", "prefect.logging")},
+    },
 )
 #: of tasks that wait, without saying so
 _UNCACHED = Policy(cache=False)
@@ -59,7 +61,7 @@ def write(export: Export) -> Written:
     """A pipeline as penstock's own Python. Raises DefinitionError for one that is dynamic, and for what has no source."""
     if not export.draft:
         export.whole()
-    writer = Writer(export)
+    writer = Writer(with_paths(export))
     text = writer.text()
     return Written(text, tuple(writer.accounts))
 
@@ -99,6 +101,12 @@ class Writer:
         self._problems: dict[str, DefinitionError] = {}
         #: and what is called in its place
         self._drafted: dict[str, str] = {}
+        #: node, or empty for the pipeline -> hooks that penstock has no form for
+        self._lost: dict[str, dict[str, None]] = {}
+        #: keys of tasks whose hooks are options of the task
+        self._hooked: set[str] = set()
+        #: the same of those that it has in other words
+        self._others: dict[str, dict[str, None]] = {}
         #: whether its body is not its graph written down, but its own text (see `rewriting`)
         self._rewritten = False
 
@@ -117,7 +125,7 @@ class Writer:
             if isinstance(task.action, PipelineAction):
                 self._names[key] = self._sources.reserve(identifier(task.name))
         self._name_tasks()
-        name = self._sources.reserve(identifier(self.graph.name))
+        name = self._pipeline_name()
         main = self._pipeline(name)
         triggers = self._trigger_lines(name)
         if self._sources.future:
@@ -132,6 +140,11 @@ class Writer:
         ]
         self._account()
         return module_text(self.imports, found)
+
+    def _pipeline_name(self) -> str:
+        wanted = identifier(self.graph.name)
+        name = self._sources.reserve(wanted)
+        return name if name == wanted else self._sources.reserve(f"{wanted}_pipeline")
 
     # Tasks.
 
@@ -202,7 +215,23 @@ class Writer:
             raise DefinitionError(f"{node.id!r} has {problem} among its options") from None
         if task.environment is not None:
             options["environment"] = environment_text(task.environment, self.imports)
-        return options
+        return options | self._shared_hooks(key)
+
+    def _shared_hooks(self, key: str) -> dict[str, str]:
+        """The hooks that all nodes of a task have, as options of the task."""
+        nodes = [(body, node.id) for (body, _), node in self._nodes.items() if node.task == key]
+        try:
+            with self._sources.whole():
+                found = [
+                    self._hooks(self.definition.attached.get(each, Attached()).hooks, EVENTS, each[1]) for each in nodes
+                ]
+        except DefinitionError:
+            # it is told of the nodes that have them
+            return {}
+        if any(each != found[0] for each in found):
+            return {}
+        self._hooked.add(key)
+        return found[0]
 
     def task_name(self, key: str) -> str:
         """What a task is called in the file. Raises DefinitionError for one that cannot be written."""
@@ -243,10 +272,8 @@ class Writer:
             base, policy = first[1].policy, node.policy
             options |= policy_options(policy, base, self.imports)
         attached = self.definition.attached.get((body, node.id), Attached())
-        for event in EVENTS:
-            functions = getattr(attached.hooks, event)
-            if functions:
-                options[f"on_{event}"] = self._functions(functions, node.id)
+        if node.task not in self._hooked:
+            options |= self._hooks(attached.hooks, EVENTS, node.id)
         if attached.retry_if is not None:
             options["retry_if"] = self._sources.add(attached.retry_if, node.id, "retry_if")
         if attached.cache_key is not None:
@@ -263,9 +290,18 @@ class Writer:
         refs.node = node.id
         return refs.text(node.fallback.value)
 
-    def _functions(self, functions: tuple[Any, ...], node: str) -> str:
-        names = [self._sources.add(each, node, "hook") for each in functions]
-        return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+    def _hooks(self, hooks: Hooks, events: Iterable[str], node: str) -> dict[str, str]:
+        """The hooks of a node, or of the pipeline, as options."""
+        options: dict[str, str] = {}
+        for event in events:
+            found = hooks_text(getattr(hooks, event), node or self.graph.name, self._sources)
+            if found.text:
+                options[f"on_{event}"] = found.text
+            for what in found.lost:
+                self._lost.setdefault(node, {})[f"on_{event} is left out: {what}"] = None
+            for what in found.others:
+                self._others.setdefault(node, {})[what] = None
+        return options
 
     # Pipelines.
 
@@ -283,15 +319,19 @@ class Writer:
         else:
             own = rewritten(self, self._sources, graph.dynamic_at)
             self._rewritten = own is not None
-            lines = self._dynamic(name, graph.dynamic_at) if own is None else own
+            at = graph.dynamic_at
+            lines = self._dynamic(name, at, body_of(graph.name, at)) if own is None else own
         decorator = self.imports.name("penstock", "pipeline")
-        parameters = self._parameters()
+        wanted = Parameters(self.definition, self._nodes.values(), self.imports, self._sources)
+        parameters = wanted.texts()
+        self.accounts += wanted.accounts
         head = f"@{call(decorator, keywords(options)) if options else decorator}"
         about = broken(docstring(graph.description))
         return [head, f"def {name}({', '.join(parameters)}):", *block([*about, *lines])]
 
-    def _dynamic(self, name: str, location: Location) -> list[str]:
-        """The body of a pipeline, or of a part of it, whose graph is not known as a whole: its source as a comment."""
+    def _dynamic(self, name: str, location: Location, body: Location) -> list[str]:
+        """The body of a pipeline, or of a part of it, whose graph is not known as a whole: its source, which has a line at
+        `body`, as a comment."""
         problem = DefinitionError(
             f"{name} uses the value of something that has yet to run, so that its body is to be written by you",
             where=str(location),
@@ -299,10 +339,10 @@ class Writer:
             "an if, and in a loop, over what other tasks return.",
         )
         known = {id(task.function) for task in self.definition.functions.values()}
-        for called, task in tasks_around(location).items():
+        for called, task in tasks_around(body).items():
             if id(task.function) not in known:
                 self._mention(called, task)
-        return draft_body(name, problem, definition_around(location))
+        return draft_body(name, problem, definition_around(body))
 
     def _mention(self, called: str, task: AuthoredTask[..., Any]) -> None:
         """Put a task into the file that a body which is to be written calls."""
@@ -370,11 +410,7 @@ class Writer:
             nodes = {node.id: node for node in graph.nodes}
             found = [body.handler(nodes[each]) for each in handlers]
             options["on_exit"] = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
-        for event in PIPELINE_EVENTS:
-            functions = getattr(settings.hooks, event)
-            if functions:
-                options[f"on_{event}"] = self._functions(functions, graph.name)
-        return options
+        return options | self._hooks(settings.hooks, PIPELINE_EVENTS, "")
 
     def _outer_names(self) -> set[str]:
         return {*self._names.values(), *self._drafted.values()} | set(self.imports.bound) | set(_RESERVED)
@@ -382,50 +418,6 @@ class Writer:
     def _task_in(self, nodes: tuple[Node, ...]) -> Any:
         known = {node.id: self.graph.task_of(node) for node in nodes if node.task not in self._problems}
         return known.get
-
-    def _parameters(self) -> list[str]:
-        found: list[str] = []
-        optional = False
-        for port in self.graph.parameters:
-            text = self._parameter(port)
-            if "=" in text:
-                optional = True
-            elif optional and "*" not in found:
-                # what comes after a parameter with a default needs none, if it is given by name
-                found.insert(0, "*")
-            found.append(text)
-        return found
-
-    def _parameter(self, port: ParameterPort) -> str:
-        kind = annotation(port.type, self.imports)
-        if kind is None:
-            kind = self._own_type(port.type)
-        if kind is None:
-            self.accounts.append(
-                Account("", "changed", f"the parameter {port.name} was a {port.type}, which the file does not have")
-            )
-        noted = f"{port.name}: {kind}" if kind and kind != "Any" else port.name
-        if port.required:
-            return noted
-        value = default(port, self.imports)
-        if value is None and isinstance(port.default, str) and port.default.startswith(CAUSES):
-            self.imports.name("penstock", port.default.partition("(")[0])
-            value = port.default
-        if kind == "Secret":
-            value = f"Secret({quoted(str(port.default))})"
-        return f"{noted} = {value}" if ":" in noted else f"{noted}={value}"
-
-    def _own_type(self, text: str) -> str | None:
-        """The name of a class of the user's that the functions know."""
-        if text == "Secret":
-            return self.imports.name("penstock", "Secret")
-        if not text.isidentifier():
-            return None
-        for task in self.definition.functions.values():
-            found = getattr(task.function, "__globals__", {}).get(text)
-            if isinstance(found, type):
-                return self._sources.reach(task.function, text, task.name)
-        return None
 
     # Bodies.
 
@@ -487,7 +479,7 @@ class Writer:
             self.imports,
         )
         if action.dynamic:
-            lines = self._dynamic(name, action.location)
+            lines = self._dynamic(name, action.location, action.location)
         else:
             lines = Body(self, action.nodes, refs, node.task).lines(action.result, frozenset())
         shown = {names[each.name]: each.type for each in task.inputs if each.name in names}
@@ -517,11 +509,14 @@ class Writer:
                     Account("", "changed", f"the trigger {trigger.name} is left out: it asks functions that it names")
                 )
                 continue
-            name = self._sources.reserve(identifier(trigger.name or "trigger"))
+            wanted = identifier(trigger.name or "trigger")
+            name = self._sources.reserve(f"{wanted}_schedule" if wanted == pipeline else wanted)
             lines.append(f"{name} = {text}")
         return lines
 
     def _account(self) -> None:
+        self.accounts += [Account("", "changed", why) for why in self._lost.get("", ())]
+        self.accounts += [Account("", "equivalent", what) for what in self._others.get("", ())]
         for (body, name), node in self._nodes.items():
             shown = f"{self.graph.tasks[body].name}/{name}" if body else name
             draft = self._drafts.get((body, name))
@@ -537,6 +532,10 @@ class Writer:
             elif node.final and node.join != "all_done" and isinstance(node.join, str):
                 how = "it does not run in a run that is being cancelled"
                 self.accounts.append(Account(shown, "changed", how))
+            elif name in self._lost:
+                self.accounts.append(Account(shown, "changed", "; ".join(self._lost[name])))
+            elif name in self._others:
+                self.accounts.append(Account(shown, "equivalent", "; ".join(self._others[name])))
             else:
                 self.accounts.append(Account(shown, "exact"))
 
@@ -559,10 +558,8 @@ def _inputs(action: PipelineAction) -> list[str]:
 
 
 def _uses_parameters(action: PipelineAction) -> bool:
-    def reads(expression: Expression) -> bool:
-        return isinstance(expression, Parameter) or any(map(reads, parts(expression)))
-
-    return any(reads(each) for node in action.nodes for each in node.expressions()) or reads(action.result)
+    found = (each for node in action.nodes for each in node.expressions())
+    return any(any(parameters_of(each)) for each in (*found, action.result))
 
 
 #: names of penstock's that the file may use

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from typing import Literal
+from typing import Any, Literal
 
 #: `json`: as JSON text, of a type that is not known; `pickle`: in a file; `path`: the file or folder itself; `none`:
 #: there is no value
@@ -11,7 +12,14 @@ Form = Literal["int", "float", "bool", "str", "list", "dict", "json", "pickle", 
 #: those that go as files
 FILES: frozenset[Form] = frozenset({"pickle", "path"})
 
-_SCALARS: dict[str, Form] = {"int": "int", "float": "float", "bool": "bool", "str": "str", "None": "none"}
+_SCALARS: dict[str, Form] = {
+    "int": "int",
+    "float": "float",
+    "bool": "bool",
+    "str": "str",
+    "None": "none",
+    "NoneType": "none",
+}
 _WORDS = re.compile(r"[A-Za-z_][\w.]*")
 #: names of types whose values JSON holds as they are
 _PLAIN = frozenset({"int", "float", "bool", "str", "None", "list", "dict", "Any", "object", "List", "Dict", "Literal"})
@@ -23,6 +31,8 @@ def form_of(annotation: str) -> Form:
     text = annotation.replace("typing.", "").strip()
     if text in _SCALARS:
         return _SCALARS[text]
+    if (listed := choices(text)) and all(isinstance(each, str) for each in listed):
+        return "str"
     if text in ("Path", "pathlib.Path", "PosixPath"):
         return "path"
     words = [each.rpartition(".")[2] for each in _WORDS.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", text))]
@@ -33,6 +43,15 @@ def form_of(annotation: str) -> Form:
     if "|" not in text and words and words[0] in ("dict", "Dict"):
         return "dict"
     return "json"
+
+
+def choices(annotation: str) -> list[Any]:
+    """The values that a type lists: of `Literal["a", "b"]`; none where it lists none."""
+    listed = re.fullmatch(r"(?:typing\.)?Literal\[(.+)\]", annotation.strip())
+    try:
+        return [] if listed is None else list(ast.literal_eval(f"[{listed[1]}]"))
+    except (SyntaxError, ValueError):
+        return []
 
 
 def element_of(annotation: str) -> str:
@@ -52,4 +71,4 @@ def holds_whole_numbers(annotation: str) -> bool:
     )
 
 
-__all__ = ["FILES", "Form", "element_of", "form_of", "holds_whole_numbers"]
+__all__ = ["FILES", "Form", "choices", "element_of", "form_of", "holds_whole_numbers"]

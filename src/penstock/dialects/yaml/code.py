@@ -19,13 +19,20 @@ from typing import Any, NamedTuple, cast
 
 from penstock.authoring.decorated import Decorated
 from penstock.authoring.kinds.conversion import nearest
+from penstock.authoring.options.settings import Settings
+from penstock.authoring.pipeline import Composition
 from penstock.authoring.source import DIALECT, location_of, nearby
 from penstock.authoring.task import Task
-from penstock.dialects.recognition import dialect_of, function_in, loader_of
+from penstock.dialects import Reading
+from penstock.dialects.code.adapting import ADAPTS, Adapts, adapts
+from penstock.dialects.recognition import dialect_of, function_in, loader_of, named
 from penstock.errors import PenstockError
+from penstock.model.graph import Ignored
 from penstock.model.work import Imported
 
 _STATE = "__penstock_state__"
+#: the attribute of the function of a pipeline that has the names of what it returns
+RETURNS = "__penstock_returns__"
 #: how the name of a file ends that functions may be named in; those of data are in the dialect of another system
 _FILES = (".py", ".yaml", ".yml", ".json")
 
@@ -48,6 +55,8 @@ class Code:
 
     def named(self, reference: str) -> Any:
         """What `module:name` or `file.py:name` stands for. Raises Missing."""
+        if reference.endswith(_FILES):
+            return self._only_pipeline(self._module(reference), reference)
         place, colon, name = reference.rpartition(":")
         if not colon or not place or not name:
             raise Missing(f"{reference!r} names no function", "Write module:function, or file.py:function.")
@@ -63,6 +72,14 @@ class Code:
                 f"{self.beside.name}.",
             )
         return self._in(_loaded(self.beside), name, self.beside.name)
+
+    def _only_pipeline(self, module: ModuleType, place: str) -> Composition[..., Any]:
+        found, main = pipelines_of(module)
+        if len(found) == 1 or main in found:
+            return found[main] if main in found else next(iter(found.values()))
+        if not found:
+            raise Missing(f"there is no pipeline in {place}", f"Name a function in it: {place}:function.")
+        raise Missing(f"{place} has several pipelines: {', '.join(found)}", f"Write {place}:{next(iter(found))}.")
 
     def _module(self, place: str) -> ModuleType:
         if place.endswith(_FILES):
@@ -82,6 +99,8 @@ class Code:
 
     def _in(self, module: ModuleType, name: str, place: str) -> Any:
         if getattr(module, DIALECT, ""):
+            if name in (pipelines := pipelines_of(module)[0]):
+                return pipelines[name]
             try:
                 return function_in(module, Imported(module.__name__, name, module.__file__, getattr(module, DIALECT)))
             except AttributeError:
@@ -94,6 +113,39 @@ class Code:
                 raise Missing(f"there is no function {name!r} in {place}{near}", remedy)
             found = getattr(found, each)
         return found
+
+
+#: where a module that is written for another system keeps its pipelines, once they are read
+_PIPELINES = "__penstock_parts__"
+
+
+def pipelines_of(module: ModuleType) -> tuple[Mapping[str, Composition[..., Any]], str]:
+    """The pipelines of a module, by name, and which of them is meant where none is named. Raises Missing."""
+    name = getattr(module, DIALECT, "")
+    if not name:
+        values = {key: cast("Composition[..., Any]", each) for key, each in vars(module).items() if _composes(each)}
+        return {key: each for key, each in values.items() if each.function.__module__ == module.__name__}, ""
+    if _PIPELINES not in vars(module):
+        read = named(name).read
+        try:
+            reading = Reading({}) if read is None else read(module, _part)
+        except PenstockError as error:
+            place = nearby(str(module.__file__))
+            raise Missing(f"the pipelines of {place} cannot be told: {error.what}", error.remedy or "") from None
+        vars(module)[_PIPELINES] = (reading.pipelines, reading.main)
+    return cast("tuple[Mapping[str, Composition[..., Any]], str]", vars(module)[_PIPELINES])
+
+
+def _composes(value: object) -> bool:
+    return isinstance(value, Composition)
+
+
+def _part(
+    function: Callable[..., Any], name: str, settings: Settings | None = None, ignored: tuple[Ignored, ...] = ()
+) -> Composition[..., Any]:
+    made = Composition(function, name, settings)
+    made.ignored = ignored
+    return made
 
 
 def _callables(holder: object) -> list[str]:
@@ -215,12 +267,6 @@ def _shown(node: ast.Return) -> Returned:
 # Variables of the environment.
 
 
-#: the attribute of a function that holds the variables that it is called with
-_VARIABLES = "__penstock_variables__"
-#: that of the function itself
-_PLAIN = "__penstock_plain__"
-
-
 def with_variables(function: Callable[..., Any], variables: Mapping[str, str]) -> Callable[..., Any]:
     """A function that finds variables in the environment of its process while it runs."""
     given = tuple(sorted(variables.items()))
@@ -244,19 +290,21 @@ def with_variables(function: Callable[..., Any], variables: Mapping[str, str]) -
     plain: Any = call
     plain.__signature__ = inspect.signature(function)
     plain.location = location_of(function)
-    setattr(call, _VARIABLES, given)
-    setattr(call, _PLAIN, function)
+    setattr(call, ADAPTS, Adapts(environment=dict(given), wraps=function))
     return call
 
 
 def variables_of(function: Any) -> Mapping[str, str]:
     """The variables that a function is called with."""
-    return dict(getattr(function, _VARIABLES, ()))
+    about = adapts(function)
+    # those of other systems do more besides
+    return {} if about is None or about.wraps is None else about.environment
 
 
 def without_variables(function: Any) -> Any:
     """The function that variables were given to."""
-    return getattr(function, _PLAIN, function)
+    about = adapts(function)
+    return function if about is None or about.wraps is None else about.wraps
 
 
 def plain_function(found: Any) -> tuple[Callable[..., Any], Mapping[str, Any], Task[..., Any] | None]:

@@ -12,6 +12,7 @@ from penstock.authoring.options.hooks import Attached
 from penstock.authoring.options.settings import Settings, settings_of
 from penstock.authoring.task import Task
 from penstock.dialects.yaml.code import Code, Missing
+from penstock.dialects.yaml.composed import Used, said_of_runs
 from penstock.dialects.yaml.inputs import read_value
 from penstock.dialects.yaml.literals import read_literal
 from penstock.dialects.yaml.names import Names
@@ -56,6 +57,8 @@ class Document(NamedTuple):
     settings: Settings
     schedules: tuple[Scheduled, ...]
     ignored: tuple[Ignored, ...]
+    #: stages that are whole pipelines
+    used: tuple[Used, ...] = ()
 
     @property
     def signature(self) -> inspect.Signature:
@@ -103,6 +106,12 @@ class _Reading:
             self._whole.refuse("there are no stages", "Write stages: and below it - name: first.")
         nodes, names = stages.read(listed, Names({}, annotations))
         name = self._name(about)
+        for each in stages.used:
+            self._ignored += [ignored for ignored in each.pipeline.ignored if ignored not in self._ignored]
+            said = said_of_runs(each.pipeline.settings)
+            if said:
+                what = f"the stage {each.node!r}: {', '.join(said)} of the pipeline {each.pipeline.name}"
+                self._ignored.append(Ignored(what, each.location, "what is said of a run is said by the one around it"))
         notifications = read_notifications(fields["notifications"], self._find) if "notifications" in fields else {}
         return Document(
             name=name,
@@ -118,6 +127,7 @@ class _Reading:
             settings=self._settings(about, part, notifications),
             schedules=tuple(read_schedules(fields["schedule"], name, self._find)) if "schedule" in fields else (),
             ignored=tuple(self._ignored),
+            used=tuple(stages.used),
         )
 
     def _about(self, fields: Fields) -> Fields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -85,7 +85,7 @@ def write_notification(hook: Any) -> dict[str, Any] | None:
         if isinstance(hook, made):
             fields = dict(_fields(cast(msgspec.Struct, hook)))
             value = fields.pop(alone)
-            listed = cast("list[Any]", value) if isinstance(value, list) else []
+            listed = cast("Sequence[Any]", value) if isinstance(value, (list, tuple)) else ()
             if len(listed) == 1:
                 value = listed[0]
             return {kind: {alone: value, **fields} if fields else value}

@@ -9,14 +9,15 @@ from types import ModuleType
 from typing import Any, cast
 
 from penstock.authoring.building import Building, required_building
-from penstock.authoring.ref import Ref, expression_of
+from penstock.authoring.ref import Ref
 from penstock.authoring.triggers.trigger import Trigger
 from penstock.dialects import Maker, Reading
-from penstock.dialects.yaml.code import identifier
+from penstock.dialects.yaml.code import RETURNS, identifier
+from penstock.dialects.yaml.composed import place
 from penstock.dialects.yaml.document import Document, read_document
 from penstock.dialects.yaml.source import text_of
 from penstock.errors import DefinitionError
-from penstock.model.expression import Constant, Mapping, Parameter
+from penstock.model.expression import Constant, Expression, Mapping
 
 _DOCUMENT = "__penstock_document__"
 _CLAIMED = re.compile(r"""^["']?(?:pipelines?|stages?)["']?\s*:""", re.MULTILINE)
@@ -44,6 +45,10 @@ def find(module: ModuleType, key: str) -> Callable[..., Any]:
 
 def read(module: ModuleType, make: Maker) -> Reading:
     """The pipeline of a file, and its triggers."""
+    if _DOCUMENT not in vars(module):
+        raise DefinitionError(
+            f"{Path(str(module.__file__)).name} is a part of itself", remedy="Take it out of its own stages."
+        )
     document = cast(Document, vars(module)[_DOCUMENT])
     pipeline = make(_body(document, module.__name__), document.name, document.settings, document.ignored)
     triggers: dict[str, Trigger] = {}
@@ -59,20 +64,12 @@ def _body(document: Document, module: str) -> Any:
 
     def body(**parameters: Any) -> Any:
         build = required_building(document.name)
-        for name, value in parameters.items():
-            if isinstance(value, Ref) and expression_of(value) == Parameter(name):
-                continue
+        if any(build.blocks.groups):
             raise DefinitionError(
-                f"the pipeline {document.name} of {document.location.file} cannot be a part of another one",
-                remedy="Run it by itself.",
+                f"the pipeline {document.name} of {document.location.file} cannot be called inside another one",
+                remedy="Give it options that make it a part of its own, such as after=; or name it in a stage: uses: FILE.",
             )
-        catalogue = build.catalogue
-        catalogue.tasks.update(document.tasks)
-        catalogue.functions.update(document.functions)
-        catalogue.attached.update(document.attached)
-        catalogue.predicates.update(document.predicates)
-        build.nodes.update({node.id: node for node in document.nodes})
-        return _result(document, build)
+        return _result(place(document, build, parameters), build)
 
     body.__name__ = body.__qualname__ = identifier(document.name)
     body.__module__ = module
@@ -81,15 +78,17 @@ def _body(document: Document, module: str) -> Any:
     named.__signature__ = document.signature
     named.__annotations__ = {each.name: each.kind for each in document.parameters}
     named.location = document.location
+    if isinstance(document.result, Mapping):
+        setattr(named, RETURNS, tuple(document.result.items))
     return body
 
 
-def _result(document: Document, build: Building) -> Any:
-    if document.result == Constant(None):
+def _result(result: Expression, build: Building) -> Any:
+    if result == Constant(None):
         return None
-    if isinstance(document.result, Mapping):
-        return {name: Ref(each, build) for name, each in document.result.items.items()}
-    return Ref(document.result, build)
+    if isinstance(result, Mapping):
+        return {name: Ref(each, build) for name, each in result.items.items()}
+    return Ref(result, build)
 
 
 __all__ = ["claims", "execute", "find", "read"]

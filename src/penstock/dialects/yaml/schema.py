@@ -75,7 +75,8 @@ def _work() -> dict[str, Any]:
     return {
         "uses": _TEXT
         | {
-            "description": "The function: module:function or file.py:function. Without it, the one of the stage's own name."
+            "description": "The function: module:function or file.py:function. Without it, the one of the stage's own name. "
+            "Or a whole pipeline: module:pipeline, other.yaml."
         },
         "run": _either(
             _TEXT, {"type": "array", "items": _LABEL}, about="Lines for the shell, or a program and its arguments."

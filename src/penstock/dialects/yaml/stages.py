@@ -8,15 +8,18 @@ from typing import Any, NamedTuple, TypeGuard, cast
 
 import msgspec
 
+from penstock.authoring.bodies import typed_value
 from penstock.authoring.decorated import check_name
 from penstock.authoring.kinds.conversion import nearest
 from penstock.authoring.options.caching import cache_key
 from penstock.authoring.options.hooks import Attached, attached
+from penstock.authoring.pipeline import Composition
 from penstock.authoring.ref import Ref
 from penstock.authoring.task import Task
 from penstock.authoring.wiring import check_wiring
 from penstock.dialects.yaml import policies, programs
 from penstock.dialects.yaml.code import variables_of
+from penstock.dialects.yaml.composed import Used
 from penstock.dialects.yaml.filling import Need, filled
 from penstock.dialects.yaml.inputs import Find, expression_in, read_expression, read_value
 from penstock.dialects.yaml.literals import tag_of
@@ -24,7 +27,7 @@ from penstock.dialects.yaml.names import Known, Names
 from penstock.dialects.yaml.policies import Options, policy_from, read_policy
 from penstock.dialects.yaml.source import Fields, Part
 from penstock.dialects.yaml.structs import read_struct
-from penstock.dialects.yaml.tasks import WORK, Made, Tasks
+from penstock.dialects.yaml.tasks import WORK, Made, Tasks, known_body
 from penstock.errors import DefinitionError
 from penstock.model.expression import Constant, Expression, Item, Mapping, Output, references
 from penstock.model.graph import RULES, Each, Fallback, Loop, Node, PipelineAction, Port, Wait, ordered
@@ -79,6 +82,8 @@ class Stages:
         self.functions: dict[str, Task[..., Any]] = {}
         self.attached: dict[tuple[str, str], Attached] = {}
         self.predicates: dict[str, Any] = {}
+        #: stages that are whole pipelines
+        self.used: list[Used] = []
         self._shared: dict[Any, str] = {}
 
     def read(self, parts: list[Part], base: Names, body: str = "") -> tuple[tuple[Node, ...], Names]:
@@ -124,7 +129,9 @@ class Stages:
         declared = self._declared(fields)
         if "stages" in fields:
             noun = Noun(name, PipelineAction((), part.location), (), (Port("result", required=False),))
-            made: Made | None = Made(noun, known=Known(noun))
+            result = fields.get("result")
+            names = list(result.fields()) if result is not None and result.is_mapping else []
+            made: Made | None = Made(noun, known=known_body(noun, names))
             made = self._make.changed(made, fields["task"]) if "task" in fields else made
         else:
             made = self._make.make(name.rpartition("/")[2], part, fields, declared)
@@ -204,6 +211,8 @@ class Stages:
             asynchronous = draft.made.task is not None and draft.made.task.asynchronous
             policy = policy_from(part, options, asynchronous=asynchronous)
         self._attach(draft, options, body)
+        if draft.made.pipeline is not None:
+            self.used.append(Used(draft.made.pipeline, body, draft.id, draft.key, part.location))
         join = self._join(fields["join"], names) if "join" in fields else "all_success"
         node = Node(
             draft.id,
@@ -288,10 +297,13 @@ class Stages:
         for name, (text, offset, where) in made.texts.items():
             expression = expression_in(where, text, offset, names)
             found[name] = expression or Constant(None)
-        if made.task is None or draft.lost:
+        if (made.task is None and made.pipeline is None) or draft.lost:
             return found
         found = self._fill(draft, drafts, names, found, spread=each is not None and each.spread is not None)
-        self._check_types(draft, drafts, found)
+        if made.pipeline is None:
+            self._check_types(draft, drafts, found)
+        else:
+            self._check_values(draft, made.pipeline, found)
         kinds = {port.kind for port in made.noun.inputs}
         ports = [port.name for port in made.noun.inputs]
         mapped = fields["map"].fields() if implied and each is not None and fields["map"].is_mapping else {}
@@ -304,6 +316,19 @@ class Stages:
             return found
         found = _with_keywords(found, made.noun.inputs)
         return {name: found[name] for name in sorted(found, key=lambda name: _place_of(name, ports, list(found)))}
+
+    def _check_values(self, draft: Draft, pipeline: Composition[..., Any], found: MappingOf[str, Expression]) -> None:
+        """Note values that are not of the types of a pipeline's parameters."""
+        if draft.part.problems.found:
+            # what could not be read stands for nothing
+            return
+        given = draft.fields["inputs"].fields() if "inputs" in draft.fields else {}
+        for name, expression in found.items():
+            if isinstance(expression, Constant) and name in pipeline.signature.kinds:
+                try:
+                    typed_value(pipeline, name, expression.value)
+                except DefinitionError as error:
+                    given.get(name, draft.part).refuse(error.what, error.remedy or "")
 
     def _check_types(self, draft: Draft, drafts: list[Draft], found: MappingOf[str, Expression]) -> None:
         """Note what can never be of the type that the function declares."""
@@ -430,6 +455,9 @@ class Stages:
                 return Fallback(None, value or Constant(None))
             made = self._make.make(draft.id, part, fields, [port.name for port in draft.made.noun.inputs])
             return None if made is None else Fallback(self._key_of(made, fields))
+        if made is not None and made.pipeline is not None:
+            part.refuse("a fallback is a function, a command or a value, and no pipeline")
+            return None
         return None if made is None else Fallback(self._key_of(made, {}))
 
     def _attach(self, draft: Draft, options: MappingOf[str, Any], body: str) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from penstock.authoring.options.environments import environment_of
 from penstock.authoring.options.policy import read_options
+from penstock.authoring.pipeline import Composition
 from penstock.authoring.task import Task
-from penstock.dialects.yaml.code import Code, Missing, plain_function, returned, with_variables
+from penstock.dialects.yaml.code import RETURNS, Code, Missing, plain_function, returned, with_variables
 from penstock.dialects.yaml.literals import read_literal
 from penstock.dialects.yaml.names import JSON, Known
 from penstock.dialects.yaml.programs import Programs
@@ -19,7 +20,8 @@ from penstock.dialects.yaml.source import Fields, Part
 from penstock.dialects.yaml.structs import read_struct
 from penstock.errors import DefinitionError
 from penstock.model.action import ApprovalAction, CommandAction, ContainerAction, Environment, OpaqueAction
-from penstock.model.graph import Port
+from penstock.model.expression import Mapping as Mapped
+from penstock.model.graph import PipelineAction, Port
 from penstock.model.graph import Task as Noun
 
 #: keys of a stage that say what it does; one of them at most
@@ -40,6 +42,8 @@ class Made(NamedTuple):
     known: Known | None = None
     #: input -> the expression that a text of the stage has for it, its place in the text, and the text
     texts: Mapping[str, tuple[str, int, Part]] = {}
+    #: the pipeline, of what is one
+    pipeline: Composition[..., Any] | None = None
 
 
 class Tasks:
@@ -94,6 +98,8 @@ class Tasks:
                 return None
             else:
                 found = self._code.named(reference)
+            if isinstance(found, Composition):
+                return self._part(name, cast("Composition[..., Any]", found), part, fields)
             function, base, known = plain_function(found)
         except Missing as missing:
             (given or part).refuse(str(missing), missing.remedy)
@@ -114,6 +120,18 @@ class Tasks:
             noun = msgspec.structs.replace(noun, environment=environment)
         made = Made(noun, task, base, known_of(noun, task))
         return self._with_outputs(made, function, fields["outputs"]) if "outputs" in fields else made
+
+    def _part(self, name: str, pipeline: Composition[..., Any], part: Part, fields: Fields) -> Made:
+        """A whole pipeline, whose nodes are put in its place once the graph is made."""
+        for key in ("outputs", "environment"):
+            if key in fields:
+                fields[key].refuse(
+                    f"{name} is a pipeline, which says its {key} itself", "Take it out, or say it in that pipeline."
+                )
+        inputs = tuple(Port(each.name, each.type, each.required) for each in pipeline.parameters)
+        noun = Noun(name, PipelineAction((), part.location), inputs, (Port("result", required=False),))
+        keys = getattr(pipeline.function, RETURNS, None) or returned(pipeline.function).keys
+        return Made(noun, known=known_body(noun, keys), pipeline=pipeline)
 
     def _environment(self, fields: Fields) -> tuple[Environment | None, dict[str, str]]:
         """The Python environment of a function, and variables."""
@@ -209,12 +227,20 @@ def known_of(noun: Noun, task: Task[..., Any] | None) -> Known:
         returns = task.outputs.annotation
         keys = returned(task.function).keys if noun.record is None else ()
         return Known(noun, JSON if returns is Any and keys else returns, keys=keys)
+    if isinstance(noun.action, PipelineAction):
+        return known_body(noun, noun.action.result.items if isinstance(noun.action.result, Mapped) else ())
     reads_json = isinstance(noun.action, (CommandAction, ContainerAction)) and noun.record is None
     return Known(noun, JSON if reads_json and [port.type for port in noun.outputs] == ["Any"] else Any)
+
+
+def known_body(noun: Noun, names: Collection[str]) -> Known:
+    """A body that results in a dict with these keys; in something else, where there are none."""
+    aliases = dict(zip(names, names, strict=True))
+    return Known(noun, JSON if aliases else Any, aliases=aliases)
 
 
 def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
-__all__ = ["WORK", "Made", "Tasks", "known_of"]
+__all__ = ["WORK", "Made", "Tasks", "known_body", "known_of"]

@@ -171,7 +171,7 @@ def _notifications(definition: Definition, accounts: list[Account]) -> dict[str,
                     Account("", "changed", f"the hook on_{event} {called} has no name that a file could have")
                 )
         if written:
-            found[f"on_{event}"] = written
+            found[f"on_{event}"] = written[0] if len(written) == 1 else written
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from penstock.errors import DefinitionError
 from penstock.model.graph import Ignored, ignored_document
 from penstock.model.run import item_id
 from penstock.runtime.explaining.reason import Reason
@@ -25,6 +26,7 @@ State = Literal[
     "cached",
     "skipped",
     "empty",
+    "opaque",
 ]
 
 #: rows that a notebook shows
@@ -184,6 +186,8 @@ class Plan:
         self.dropped, self.new = list(dropped), list(new)
         #: what the file says, where it is written for another system, and what has no effect
         self.ignored = ignored
+        #: why a run is refused, of a pipeline with what no run can have; None where it is not
+        self.refusal: DefinitionError | None = None
         self.counts: Counter[State] = Counter()
         for task in tasks:
             self.counts.update(task.counts)
@@ -247,6 +251,7 @@ class Plan:
             "waits_for": list(self.waits_for),
             "error": self.failure or None,
             "ignored": ignored_document(self.ignored),
+            **({} if self.refusal is None else {"refused": _told(self.refusal)}),
         }
 
     def __repr__(self) -> str:
@@ -276,6 +281,7 @@ WORDS: Mapping[State, str] = {
     "would_fail": "bound to fail",
     "upstream_failed": "not reached",
     "cancelled": "cancelled",
+    "opaque": "opaque",
 }
 
 
@@ -294,6 +300,10 @@ def _row(task: PlannedTask) -> str:
     return (
         f"<tr><td>{html.escape(task.id)}</td><td>{task.state.replace('_', ' ')}</td><td>{html.escape(told)}</td></tr>"
     )
+
+
+def _told(error: DefinitionError) -> dict[str, str | None]:
+    return {"message": error.what, "where": error.where, "remedy": error.remedy}
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from penstock.authoring.dynamic import Question
 from penstock.kernel.state import Frame, NodeProgress, Phase
-from penstock.model.action import ApprovalAction
+from penstock.model.action import ApprovalAction, OpaqueAction
 from penstock.model.event import Fault
 from penstock.model.expression import references
 from penstock.model.graph import Task
@@ -29,7 +29,7 @@ _STATES: dict[int, State] = {
     Phase.CANCELLED: "cancelled",
 }
 #: states that leave a body open; what says most of several, first
-_OPEN: tuple[State, ...] = ("would_run", "asks", "waits", "unknown")
+_OPEN: tuple[State, ...] = ("would_run", "asks", "waits", "opaque", "unknown")
 _FIRST: tuple[State, ...] = (
     *_OPEN,
     "would_fail",
@@ -151,6 +151,10 @@ class States:
 
     def _state(self, progress: NodeProgress, phase: int) -> State:
         state = _STATES.get(phase, "unknown")
+        if state not in ("would_run", "unknown"):
+            return state
+        if isinstance(self._run.tasks[progress.node.task].action, OpaqueAction):
+            return "opaque"
         return "waits" if state == "would_run" and progress.node.wait is not None else state
 
     def _of_body(self, progress: NodeProgress, phase: int, inner: Sequence[PlannedTask]) -> State:
@@ -162,6 +166,8 @@ class States:
     def _note(self, progress: NodeProgress, state: State) -> str:
         if state == "asks":
             return _question(self._run.tasks[progress.node.task])
+        if state == "opaque":
+            return _kind(self._run.tasks[progress.node.task])
         if state == "waits":
             return "it waits for what is outside"
         if state == "empty":
@@ -224,6 +230,11 @@ def _frames(nodes: Iterable[NodeProgress]) -> dict[str, list[Frame]]:
 
 def _question(task: Task) -> str:
     return task.action.question if isinstance(task.action, ApprovalAction) else ""
+
+
+def _kind(task: Task) -> str:
+    action = task.action
+    return f"{action.kind} of {action.dialect}, which no run can have" if isinstance(action, OpaqueAction) else ""
 
 
 __all__ = ["States"]

@@ -10,7 +10,7 @@ import msgspec
 from penstock.errors import NotFoundError, StoreError
 from penstock.model.action import ApprovalAction
 from penstock.model.generation import earlier_id, is_earlier, origin_of, root_of
-from penstock.model.graph import from_json
+from penstock.model.graph import from_json, ignored_document
 from penstock.model.run import AttemptRecord, NodeState, Provenance, RunRecord, RunState, timestamp
 from penstock.model.value import Argument, Artifact
 from penstock.ports import LoggedAttachment, LoggedMetric, Store
@@ -57,6 +57,7 @@ def run_document(store: Store, values: Values, run: RunRecord) -> dict[str, Any]
         "outputs": {name: _output_document(argument, values) for name, argument in run.outputs.items()},
         "metrics": metrics_document(_in_order(cells, logged.metrics), cells),
         "tasks": [tasks[cell] for cell in sorted(tasks, key=lambda cell: cells.position(*cell))],
+        "ignored": ignored_document(store.provenance(run.run_id).ignored),
         "artifacts": [
             _attachment_document(attached, values, cells) for attached in _in_order(cells, logged.attachments)
         ],
