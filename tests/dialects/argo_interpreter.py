@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,8 @@ class Expression:
                 self.take()
             # of a map that is nil, expressions have nothing; what is not there is only nil where it is not used
             found = found.get(key) if isinstance(found, Mapping) else None
-        assert not run or found is not None, f"{token} is not there"
+        if run and found is None:
+            raise KeyError(f"{token} is not there")
         return found
 
     def listed(self, end: str, run: bool) -> list[Any]:
@@ -150,6 +151,11 @@ class Workflow:
         #: how every task ended, in the order of the ends
         self.ended: list[tuple[str, str]] = []
         self.count = 0
+        #: seconds that attempts have been put off for, by template; nobody waits for them here
+        self.waits: dict[str, list[float]] = {}
+        for each in spec.get("arguments", {}).get("parameters", []):
+            value = self.scope["workflow"]["parameters"][each["name"]]
+            assert value in each.get("enum", [value]), f"{each['name']} may not be {value}"
 
     def run(self) -> Any:
         """The result of the workflow, or None. Raises Failed."""
@@ -180,19 +186,22 @@ class Workflow:
         for name, path in scope["inputs"]["artifacts"].items():
             (home / "inputs" / name).symlink_to(path)
         script = template["script"]
-        env = {each["name"]: self.text(each["value"], scope) for each in script.get("env", [])}
+        assert "{{" not in script["source"], "it would be filled in"
+        env = {
+            each["name"]: self.text(each["value"], scope) if "value" in each else "secret"
+            for each in script.get("env", [])
+        }
         source = script["source"].replace("/tmp/", f"{home}/")
-        limit = int(template.get("retryStrategy", {}).get("limit", 0))
-        why = ""
-        for _ in range(limit + 1):
+        number = 0
+        while True:
             done = subprocess.run(
                 [sys.executable, "-I", "-c", source], env=env, capture_output=True, text=True, timeout=60, check=False
             )
             if done.returncode == 0:
                 break
-            why = done.stderr
-        else:
-            raise Failed(why)
+            number += 1
+            if not self.again(template, number, done.returncode):
+                raise Failed(done.stderr)
         outputs: dict[str, Any] = {"parameters": {}, "artifacts": {}}
         for each in template.get("outputs", {}).get("parameters", []):
             path = each["valueFrom"]["path"].replace("/tmp/", f"{home}/")
@@ -201,29 +210,80 @@ class Workflow:
             outputs["artifacts"][each["name"]] = Path(each["path"].replace("/tmp/", f"{home}/"))
         return outputs
 
+    def again(self, template: Mapping[str, Any], failed: int, code: int) -> bool:
+        """Whether a script is run once more, of which so many attempts have failed."""
+        strategy = template.get("retryStrategy")
+        if strategy is None or failed > int(strategy.get("limit", 1000)):
+            return False
+        last = {"lastRetry": {"exitCode": str(code), "status": "Failed"}}
+        if "expression" in strategy and Expression(strategy["expression"], last).value() is not True:
+            return False
+        backoff = strategy.get("backoff", {"duration": "0"})
+        wait = seconds(backoff["duration"]) * int(backoff.get("factor", 1)) ** (failed - 1)
+        waits = self.waits.setdefault(template["name"], [])
+        waits.append(min(wait, seconds(backoff.get("cap", "1000h"))))
+        return sum(waits) <= seconds(backoff.get("maxDuration", "1000h"))
+
     # Graphs.
 
     def dag(self, template: Mapping[str, Any], scope: dict[str, Any]) -> dict[str, Any]:
         tasks: dict[str, Any] = {}
         scope = {**scope, "tasks": tasks}
-        waiting = {task["name"]: task for task in template["dag"]["tasks"]}
-        followed = set()
+        assert template.get("parallelism", 1) > 0
+        listed = {task["name"]: task for task in template["dag"]["tasks"]}
+        assert not any("continueOn" in task for task in listed.values()) or not any(map(self.names, listed.values()))
+        followed = {name for task in listed.values() for name in self.names(task)}
+        targets = template["dag"].get("target", "").split() or [name for name in listed if name not in followed]
+        waiting = {name: listed[name] for name in self.needed(targets, listed)}
         while waiting:
             ready = [name for name, task in waiting.items() if self.names(task) <= set(tasks)]
             assert ready, f"nothing can start: {list(waiting)}"
             for name in ready:
                 task = waiting.pop(name)
-                followed |= self.names(task)
                 tasks[name] = self.task(task, scope)
                 self.ended.append((name, tasks[name]["status"]))
-        deciding = template["dag"].get("target", "").split() or [name for name in tasks if name not in followed]
-        if any(tasks[name]["status"] == "Failed" for name in deciding):
+        failed = self.failed(listed, tasks)
+        if any(name in failed and not listed[name].get("continueOn", {}).get("failed") for name in targets):
             raise Failed(next(each["why"] for each in tasks.values() if each["status"] == "Failed"))
+        return self.outputs(template, scope)
+
+    def needed(self, targets: Iterable[str], listed: Mapping[str, Any]) -> list[str]:
+        """The targets of a DAG and all before them, in the order of the file: nothing else is run."""
+        found: set[str] = set()
+        rest = list(targets)
+        while rest:
+            name = rest.pop()
+            if name not in found:
+                found.add(name)
+                rest += self.names(listed[name])
+        return [name for name in listed if name in found]
+
+    def failed(self, listed: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[str]:
+        """What counts as failed: what was left out has the phase of what is before it."""
+        found: set[str] = set()
+        for name, each in tasks.items():
+            inherits = each["status"] in ("Skipped", "Omitted") and self.names(listed[name]) & found
+            if each["status"] == "Failed" or inherits:
+                found.add(name)
+        return found
+
+    def outputs(self, template: Mapping[str, Any], scope: dict[str, Any]) -> dict[str, Any]:
         outputs: dict[str, Any] = {"parameters": {}, "artifacts": {}}
         for each in template.get("outputs", {}).get("parameters", []):
             source = each["valueFrom"]
             told = f"{{{{={source['expression']}}}}}" if "expression" in source else source["parameter"]
-            outputs["parameters"][each["name"]] = self.text(told, scope)
+            try:
+                outputs["parameters"][each["name"]] = self.text(told, scope)
+            except KeyError:
+                if "default" not in source:
+                    raise Failed(f"{told} is not there") from None
+                outputs["parameters"][each["name"]] = source["default"]
+        for each in template.get("outputs", {}).get("artifacts", []):
+            try:
+                outputs["artifacts"][each["name"]] = self.place(each["from"], scope)
+            except KeyError:
+                if not each.get("optional"):
+                    raise Failed(f"{each['from']} is not there") from None
         return outputs
 
     def names(self, task: Mapping[str, Any]) -> set[str]:
@@ -292,6 +352,7 @@ class Workflow:
         if text.startswith("{{="):
             found = Expression(text[3:-2], scope).value()
             return found if isinstance(found, str) else json.dumps(found)
+        assert "{{" not in re.sub(r"\{\{[\w.-]+\}\}", "", text), "what is not filled in is refused"
         return re.sub(r"\{\{([\w.-]+)\}\}", lambda match: self.looked_up(match[1], scope), text)
 
     def place(self, text: str, scope: Mapping[str, Any]) -> Any:
@@ -302,6 +363,12 @@ class Workflow:
         for key in path.split("."):
             found = found[key]
         return json.dumps(found) if isinstance(found, dict) else found
+
+
+def seconds(text: str) -> float:
+    """A length of time as Argo reads it."""
+    number, unit = re.fullmatch(r"([0-9.]+)(ms|s|m|h)?", text).groups()  # pyright: ignore[reportOptionalMemberAccess]
+    return float(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}[unit]
 
 
 def _aggregated(values: list[str]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from penstock import choose, container, failed, on_exit, otherwise, pipeline, repeat, task, when
+from penstock import choose, container, failed, on_exit, otherwise, pipeline, repeat, task, wait, when
 
 SCALE = 2
 
@@ -139,3 +141,104 @@ def keyed(n: int = 3) -> dict[str, int]:
 @pipeline
 def contained(n: int = 3) -> str:
     return container("alpine:3", "echo {n} is a number", name="say")(n=n)
+
+
+# How things are run.
+
+
+@task(retries=3, retry_delay=[1, 2, 4], retry_on=(OSError, json.JSONDecodeError))
+def fetch(path: str) -> str:
+    if path == "/nowhere":
+        return Path(path).read_text()
+    raise ValueError(f"what about {path}?")
+
+
+@task(retries=2, retry_delay=0.5, never_retry_on=ValueError)
+def parse(text: str) -> Any:
+    return json.loads(text)
+
+
+@task(cache_for="1h", version="2")
+def keep_it(x: int) -> int:
+    return x + 1
+
+
+@task(pools={"gpu": 1}, secrets={"TOKEN": "env:TOKEN"}, concurrency=1, gpu=1, timeout=1.5, total_timeout=60)
+def limited() -> str:
+    return "limited"
+
+
+@task
+def braces(name: str) -> dict[str, str]:
+    """Has {{ in it."""
+    # {{ here too
+    return {"f": f"{{{name}}}", "plain": "{{inputs.parameters.name}}", "raw": r"{{=x}}", "both": f"{{{{{name!r}"}
+
+
+@task
+def label(kind: str, n: int) -> str:
+    return f"{kind} {n}"
+
+
+@pipeline
+def picky(path: str = "/nowhere") -> str:
+    return fetch(path)
+
+
+@pipeline
+def unread(text: str = "{") -> object:
+    return parse(text)
+
+
+@pipeline(concurrency=2)
+def policies(kind: Literal["small", "large"] = "small", x: int = 2) -> str:
+    keep_it(x)
+    limited()
+    return label(kind, x)
+
+
+@pipeline
+def bounded(n: int = 4) -> dict[str, object]:
+    """Items, and bodies, of which so many are under way at once."""
+    squares = square.options(max_parallel=2).map(load(n))
+    found = inner.options(max_parallel=1).map([1, 2], y=[3, 4])
+    with when(squares[0] > 100):
+        none = square.options(max_parallel=2, name="none").map([5, 6])
+    return {"squares": squares, "found": found, "none": none}
+
+
+@pipeline
+def tolerant(n: int = 3) -> dict[str, object]:
+    """Failures that decide nothing, of tasks and of items, and what follows them."""
+    lost = boom.options(decides=False)()
+    after_it = step(lost)
+    far = step.options(name="far")(after_it)
+    told = rescue.options(join="all_done", after=[lost])()
+    odd = check.options(decides=False).map(load(n))
+    summed = total(odd)
+    return {"far": far, "told": told, "summed": summed, "chosen": choose(after_it, n)}
+
+
+@task
+def check(x: int) -> int:
+    if x == 1:
+        raise ValueError("odd")
+    return x
+
+
+@wait(poll=10, backoff=2, longest=15, timeout=3600)
+def arrived(path: str) -> bool:
+    file = Path(path)
+    count = int(file.read_text()) if file.exists() else 0
+    file.write_text(str(count + 1))
+    return count >= 2
+
+
+@pipeline
+def patient(path: str = "/tmp/arrived") -> bool:
+    return arrived(path)
+
+
+@pipeline
+def braced(name: str = "x") -> dict[str, str]:
+    return braces(name)

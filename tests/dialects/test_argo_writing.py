@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,11 @@ import pytest
 import yaml
 from argo_interpreter import Expression, Failed, Workflow
 
-from penstock import approval, pipeline, task
+from penstock import approval, container, exit_code, pipeline, task
 from penstock.dialects import Export, Written
 from penstock.dialects.argo import write
 from penstock.errors import DefinitionError
-from penstock.model.schedule import Cron, Timetable
+from penstock.model.schedule import Cron, Every, Timetable, Together
 from penstock.model.trigger import Limits, Trigger
 
 
@@ -41,7 +39,7 @@ def test_scripts_give_what_penstock_gives(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["wide", "nested"])
+@pytest.mark.parametrize("name", ["wide", "nested", "bounded", "tolerant", "braced"])
 def test_fan_outs_branches_bodies_and_loops_give_what_penstock_gives(name: str, tmp_path: Path) -> None:
     one = getattr(argo_pipelines, name)
     assert Workflow(document(one), tmp_path).run() == own(one, tmp_path)
@@ -71,9 +69,19 @@ def test_handlers_of_the_exit_and_limits_have_fields_of_their_own(tmp_path: Path
     assert total["script"]["resources"]["requests"] == {"cpu": "2", "memory": "1Gi"}
 
 
-def test_a_container_that_writes_text_is_refused() -> None:
-    with pytest.raises(DefinitionError, match=r"'say' cannot be written for Argo Workflows: .* is read as text"):
-        written(argo_pipelines.contained)
+def test_a_container_hands_text_on_as_it_is() -> None:
+    made = document(argo_pipelines.contained)
+    said = template(made, "say")
+    assert said["container"]["args"] == ['( echo "$input_n" is a number\n) | tee /tmp/result']
+    assert said["outputs"]["parameters"] == [{"name": "result", "valueFrom": {"path": "/tmp/result"}}]
+    assert 'say = os.environ["input_say"]' in template(made, "result")["script"]["source"]
+
+    @pipeline
+    def told() -> int:
+        return container("alpine:3", "exit {code}", name="say", outputs={"code": exit_code()})(code="0")["code"]
+
+    with pytest.raises(DefinitionError, match=r"'say' cannot be written for Argo Workflows: .*'code' is read as int"):
+        written(told)
 
 
 def test_a_schedule_makes_a_cron_workflow() -> None:
@@ -119,63 +127,160 @@ def test_expressions_are_read_as_argo_reads_them() -> None:
     assert Expression(text, scope).value() == "y"
 
 
-_CHECK = """
-import json, sys
-from hera.workflows.models import CronWorkflow, Workflow
-from pydantic import BaseModel
+def template(made: dict[str, Any], name: str) -> dict[str, Any]:
+    spec = made["spec"].get("workflowSpec", made["spec"])
+    return next(each for each in spec["templates"] if each["name"] == name)
 
-def strict(kind, seen):
-    # fields that are not known are refused, at every depth
-    if not isinstance(kind, type) or not issubclass(kind, BaseModel):
-        for each in getattr(kind, "__args__", ()):
-            strict(each, seen)
-    elif kind not in seen:
-        seen.add(kind)
-        kind.model_config["extra"] = "forbid"
-        for field in kind.model_fields.values():
-            strict(field.annotation, seen)
-        for each in reversed(list(seen)):
-            pass
 
-known = set()
-for kind in (Workflow, CronWorkflow):
-    strict(kind, known)
-for _ in range(12):
-    for each in known:
-        each.model_rebuild(force=True)
-try:
-    Workflow.model_validate({"metadata": {}, "spec": {"templates": [{"name": "a", "script": {"imagee": "x", "image": "x", "source": ""}}]}})
-    sys.exit("unknown fields are not refused")
-except ValueError:
-    pass
-for document in json.load(sys.stdin):
-    (CronWorkflow if document["kind"] == "CronWorkflow" else Workflow).model_validate(document)
-print("fine")
-"""
+def changes(one: Any, *triggers: Trigger) -> dict[str, str]:
+    return {each.node: each.how for each in written(one, *triggers).accounts if each.grade == "changed"}
 
 
 @pytest.mark.slow
-def test_manifests_fit_the_models_of_hera_with_unknown_fields_refused(peer: Callable[[str], Path]) -> None:
-    limits = task(pools={"gpu": 1}, secrets={"TOKEN": "env:TOKEN"}, concurrency=1, gpu=1)(
-        argo_pipelines.rescue.function
-    )
-    kept = task(cache_for="1h", retries=3, retry_delay=2)(argo_pipelines.square.function)
+def test_only_some_failures_are_repeated(tmp_path: Path) -> None:
+    repeated = Workflow(document(argo_pipelines.picky), tmp_path / "repeated")
+    with pytest.raises(Failed, match="FileNotFoundError"):
+        repeated.run()
+    assert repeated.waits == {"fetch": [1.0, 2.0, 4.0]}
+    other = Workflow(document(argo_pipelines.picky), tmp_path / "other", path="/else")
+    with pytest.raises(Failed, match="ValueError: what about /else"):
+        other.run()
+    assert other.waits == {}
+    never = Workflow(document(argo_pipelines.unread), tmp_path / "never")
+    with pytest.raises(Failed, match="JSONDecodeError"):
+        never.run()
+    assert never.waits == {}
 
-    @pipeline(concurrency=2)
-    def limited() -> str:
-        kept(2)
-        return limits()
 
-    names = ("wide", "nested", "empty", "rescuing", "leaving")
-    texts = [written(getattr(argo_pipelines, name)).text for name in names]
-    source = Timetable(Cron("0 3 * * *", "Europe/Berlin"))
-    texts += [written(limited).text, written(argo_pipelines.leaving, Trigger(name="nightly", source=source)).text]
-    done = subprocess.run(
-        [peer("hera"), "-c", _CHECK],
-        input=json.dumps([yaml.safe_load(each) for each in texts]),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.stdout.strip() == "fine", done.stderr[-3000:] + json.dumps(done.stdout)
+@pytest.mark.slow
+def test_a_wait_starts_anew_each_time(tmp_path: Path) -> None:
+    workflow = Workflow(document(argo_pipelines.patient), tmp_path, path=str(tmp_path / "count"))
+    assert workflow.run() is True
+    assert workflow.waits == {"arrived": [10.0, 15.0]}
+
+
+def test_attempts_are_said_as_argo_says_them() -> None:
+    made = document(argo_pipelines.picky)
+    assert template(made, "fetch")["retryStrategy"] == {
+        "limit": "3",
+        "retryPolicy": "Always",
+        "expression": "asInt(lastRetry.exitCode) != 64",
+        "backoff": {"duration": "1s", "factor": "2"},
+    }
+    assert template(document(argo_pipelines.unread), "parse")["retryStrategy"]["backoff"] == {"duration": "500ms"}
+    assert template(document(argo_pipelines.patient), "arrived")["retryStrategy"] == {
+        "retryPolicy": "OnFailure",
+        "expression": "asInt(lastRetry.exitCode) == 75",
+        "backoff": {"duration": "10s", "factor": "2", "cap": "15s", "maxDuration": "3600s"},
+    }
+    assert changes(argo_pipelines.picky) == changes(argo_pipelines.patient) == {}
+
+
+def test_waits_that_argo_cannot_say_are_told() -> None:
+    @task(retries=3, retry_delay=2, backoff=1.5, retry_jitter=0.1, timeout=0.5, retry_if=lambda error: True)
+    def shaky() -> int:
+        return 1
+
+    @pipeline
+    def shaken() -> int:
+        return shaky()
+
+    told = changes(shaken)["shaky"].split("; ")
+    assert told == [
+        "the waits between attempts grow by a whole factor",
+        "the waits between attempts are not changed by chance",
+        "the time limit is rounded up to whole seconds",
+        "every failure is repeated, whatever retry_if says",
+    ]
+
+
+def test_what_is_kept_is_kept_by_code_and_inputs() -> None:
+    made = document(argo_pipelines.policies)
+    memoize = template(made, "keep-it")["memoize"]
+    assert re.fullmatch(r"keep-it-[0-9a-f]{8}-\{\{=sprig\.sha256sum\(inputs\.parameters\.x\)\}\}", memoize["key"])
+    assert memoize["maxAge"] == "3600s"
+    parameters = made["spec"]["arguments"]["parameters"]
+    assert parameters[0] == {"name": "kind", "value": "small", "enum": ["small", "large"]}
+    assert changes(argo_pipelines.policies) == {"limited": "the time limit is rounded up to whole seconds"}
+
+
+def test_items_at_once_are_limited_by_a_template_of_their_own() -> None:
+    made = document(argo_pipelines.bounded)
+    assert template(made, "square-each")["parallelism"] == 2
+    assert template(made, "inner-each")["parallelism"] == 1
+    assert changes(argo_pipelines.bounded) == {}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "crons"),
+    [
+        (Cron("0 3 * * 1,7"), ["0 3 * * 1,0"]),
+        (Every(900), ["*/15 * * * *"]),
+        (Every(21600), ["0 */6 * * *"]),
+        (Together((Cron("@daily"), Cron("0 12 * * MON-FRI"))), ["@daily", "0 12 * * MON-FRI"]),
+        (Cron("0 0 L * *"), None),
+        (Cron("0 0 0 * * *"), None),
+        (Cron("0 0 * * 5-7"), None),
+        (Every(420), None),
+        (Every(900, anchor=60), None),
+    ],
+)
+def test_schedules_are_cron_expressions_of_argos_or_left_out(schedule: Any, crons: list[str] | None) -> None:
+    trigger = Trigger(name="now", source=Timetable(schedule))
+    made = document(argo_pipelines.empty, trigger)
+    assert made["kind"] == ("Workflow" if crons is None else "CronWorkflow")
+    assert made["spec"].get("schedules") == crons
+    assert ("" in changes(argo_pipelines.empty, trigger)) is (crons is None)
+
+
+def test_runs_that_wait_for_each_other_have_a_lock() -> None:
+    trigger = Trigger(name="now", source=Timetable(Cron("@hourly")), limits=Limits(at_most=1, missed="none"))
+    spec = document(argo_pipelines.empty, trigger)["spec"]
+    assert (spec["concurrencyPolicy"], spec.get("startingDeadlineSeconds")) == ("Allow", None)
+    assert spec["workflowSpec"]["synchronization"] == {"mutexes": [{"name": "empty"}]}
+
+
+def test_a_trigger_that_asks_when_a_run_starts_is_refused() -> None:
+    trigger = Trigger(name="now", source=Timetable(Cron("@hourly")), parameters={"n": "{logical_time:%H}"})
+    with pytest.raises(DefinitionError, match=r"the trigger 'now' gives 'n' .* filled in when a run starts"):
+        written(argo_pipelines.empty, trigger)
+
+
+def test_names_are_those_that_kubernetes_takes() -> None:
+    one = argo_pipelines.square.options(name="1st_try")
+    other = argo_pipelines.square.options(name="x" * 200)
+
+    @pipeline
+    def named(n: int = 1) -> None:
+        other(one(n))
+
+    @pipeline
+    def größer(größe: int = 1) -> int:
+        return argo_pipelines.square(größe)
+
+    @pipeline(name="a-pipeline-with-a-name-that-is-longer-than-those-of-schedules-may-be")
+    def long() -> int:
+        return argo_pipelines.square(1)
+
+    with pytest.raises(DefinitionError, match="the name of a CronWorkflow has up to 52 characters"):
+        written(long, Trigger(name="now", source=Timetable(Cron("@hourly"))))
+    names = [each["name"] for each in document(named)["spec"]["templates"][0]["dag"]["tasks"]]
+    assert names == ["task-1st-try", "x" * 100]
+    with pytest.raises(DefinitionError, match="the parameter 'größe' has a name that Kubernetes does not take"):
+        written(größer)
+
+
+@pytest.mark.slow
+def test_braces_and_large_values_that_argo_would_not_take_are_refused() -> None:
+    @pipeline
+    def templated() -> dict[str, Any]:
+        return container("alpine:3", "docker inspect -f '{{{{.Id}}}}' x > out.json", name="say", outputs=dict)()
+
+    @pipeline
+    def heavy(text: str = "a" * 1_000_000) -> str:
+        return argo_pipelines.join(text, 1)
+
+    with pytest.raises(DefinitionError, match=r"templates\[say\].* has two braces, which Argo takes"):
+        written(templated)
+    with pytest.raises(DefinitionError, match="a cluster takes up to 1,000,000"):
+        written(heavy)

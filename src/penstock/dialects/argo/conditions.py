@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from penstock.dialects.argo.values import Value, text
@@ -44,22 +44,22 @@ class Unsaid(Exception):
 
 
 class Conditions:
-    """Writes conditions; `value_of` says where a value is to be had, and `task_of` what a node is called."""
+    """Writes conditions; `value_of` says where a value is to be had, and `status_of` how a node ended."""
 
-    def __init__(self, value_of: Callable[[Expression], Value], task_of: Callable[[str], str]) -> None:
-        self._value_of, self._task_of = value_of, task_of
+    def __init__(self, value_of: Callable[[Expression], Value], status_of: Callable[[str], str]) -> None:
+        self._value_of, self._status_of = value_of, status_of
 
     def truth(self, expression: Expression) -> str:
         """Whether a value counts as true, as Python has it."""
         match expression:
             case Apply("not", (inner,)):
-                return f"!({self.truth(inner)})"
+                return f"!({bare(self.truth(inner))})"
             case Apply("and" | "or" as name, (left, right)):
                 return f"({self.truth(left)} {_SYMBOLS[name]} {self.truth(right)})"
             case Apply(name) if name in _TRUTHS:
                 return self.value(expression)
             case Ended(node, states):
-                return f"tasks['{self._task_of(node)}'].status in [{', '.join(map(text, _statuses(states)))}]"
+                return f"{self._status_of(node)} in [{', '.join(map(text, _statuses(states)))}]"
             case Constant(value):
                 return str(bool(value)).lower()
             case _:
@@ -130,6 +130,17 @@ class Conditions:
         return f"jsonpath({found.path}, {text('$' + ''.join(keys))})"
 
 
+def bare(text: str) -> str:
+    """An expression without parentheses around the whole of it."""
+    depth, quoted = 0, False
+    for number, each in enumerate(text):
+        quoted ^= each == "'" and text[number - 1 : number] != "\\"
+        depth += 0 if quoted else {"(": 1, ")": -1}.get(each, 0)
+        if depth == 0:
+            return bare(text[1:-1]) if number and number == len(text) - 1 else text
+    return text
+
+
 def _constant(value: Any) -> str:
     if isinstance(value, str):
         return text(value)
@@ -192,12 +203,16 @@ class Waiting:
         names = [self._task_of(each) for each in found]
         return " || ".join(f"{name}.Failed || {name}.Errored" for name in names)
 
+    def _left_out(self, node: str) -> str:
+        name = self._task_of(node)
+        return f"({name}.Succeeded || {name}.Skipped || {name}.Omitted)"
+
     def done(self, node: str) -> str:
         name = self._task_of(node)
         return f"({' || '.join(f'{name}.{each}' for each in ('Succeeded', 'Failed', 'Errored', 'Skipped', 'Omitted'))})"
 
-    def of(self, node: Node) -> str:
-        """The whole condition; empty for a task that waits for nothing."""
+    def of(self, node: Node, skipped: Collection[str] = ()) -> str:
+        """The whole condition; empty for a task that waits for nothing. Of what it needs, some may be skipped."""
         ups = node.upstream()
         if not ups:
             return ""
@@ -207,7 +222,7 @@ class Waiting:
             return _all([found, *(self.done(each) for each in rest)])
         match node.join:
             case "all_success":
-                return self._all_succeeded(node, ups)
+                return self._all_succeeded(node, ups, skipped)
             case "all_failed":
                 return _all([self.failed(each) for each in ups])
             case "all_skipped":
@@ -228,9 +243,12 @@ class Waiting:
             case _:
                 return _all([self.done(each) for each in ups])
 
-    def _all_succeeded(self, node: Node, ups: tuple[str, ...]) -> str:
+    def _all_succeeded(self, node: Node, ups: tuple[str, ...], skipped: Collection[str]) -> str:
         needed = node.requirements()
-        parts = [_any([self.succeeded(each) for each in names]) for names in needed]
+        parts = [
+            _any([self._left_out(each) if each in skipped else self.succeeded(each) for each in names])
+            for names in needed
+        ]
         parts = [f"({part})" if len(names) > 1 else part for part, names in zip(parts, needed, strict=True)]
         known = {name for names in needed for name in names}
         return _all([*parts, *(self.done(each) for each in ups if each not in known)])
@@ -270,4 +288,4 @@ def _any(parts: list[str]) -> str:
     return " || ".join(dict.fromkeys(parts))
 
 
-__all__ = ["Conditions", "Unsaid", "Waiting"]
+__all__ = ["Conditions", "Unsaid", "Waiting", "bare"]

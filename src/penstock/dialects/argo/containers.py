@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from penstock.dialects.argo.scripts import RESULT, inputs_of
-from penstock.dialects.argo.values import Value
+from penstock.dialects.argo.values import Value, text
 from penstock.dialects.portable.programs import is_simple
 from penstock.model.action import ContainerAction
-from penstock.model.graph import Node
+from penstock.model.graph import Node, Task
 from penstock.model.template import pieces
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def container(dag: Dag, node: Node, action: ContainerAction) -> tuple[dict[str, 
             made = dag.helper(f"{node.id} {name}", node, program)
             given[name] = _plain(Value(f"tasks['{made}'].outputs.parameters['result']", "json"))
         elif (value := getattr(expression, "value", None)) is not None:
-            given[name] = Value(f"'{value}'", "text", computed=True)
+            given[name] = Value(text(str(value)), "text", computed=True)
         else:
             given[name] = _plain(dag.value(expression))
     body: dict[str, Any] = {"image": action.image}
@@ -39,10 +39,10 @@ def container(dag: Dag, node: Node, action: ContainerAction) -> tuple[dict[str, 
     if command.shell:
         body["command"] = ["sh", "-ec"]
         body["args"] = [_filled(command.shell, {name: f'"$input_{name}"' for name in given})]
-        body["env"] = [{"name": f"input_{name}", "value": text} for name, text in shown.items()]
+        body["env"] = [{"name": f"input_{name}", "value": shown_as} for name, shown_as in shown.items()]
     elif command.argv:
         body["args"] = [_filled(word, shown) for word in command.argv]
-    env = [{"name": name, "value": _filled(text, shown)} for name, text in command.environment.items()]
+    env = [{"name": name, "value": _filled(each, shown)} for name, each in command.environment.items()]
     if env:
         body["env"] = [*body.get("env", []), *env]
     if command.folder:
@@ -52,6 +52,14 @@ def container(dag: Dag, node: Node, action: ContainerAction) -> tuple[dict[str, 
     if outputs:
         template["outputs"] = outputs
     return template, given
+
+
+def is_text(task: Task, output: str) -> bool:
+    """Whether an output is text as a container leaves it, and not JSON."""
+    if not isinstance(task.action, ContainerAction):
+        return False
+    catch = task.action.command.catches.get(output)
+    return catch is not None and catch.read == "text"
 
 
 def _plain(value: Value) -> Value:
@@ -66,10 +74,16 @@ def _filled(template: str, values: dict[str, str]) -> str:
 
 
 def _outputs(dag: Dag, node: Node, action: ContainerAction, body: dict[str, Any]) -> dict[str, Any]:
-    catches = action.command.catches
+    catches = action.command.catches if node.id in dag.read else {}
     parameters: list[dict[str, Any]] = []
     for name, catch in catches.items():
-        if catch.read not in ("json", "int", "float") or catch.source == "exit_code":
+        if catch.read == "text" and node.each is not None:
+            raise dag.refuse(
+                node.id,
+                f"is a container that is fanned out, and whose output {name!r} is read as text",
+                'Let it write JSON: outputs=dict, or file("metrics.json", "json").',
+            )
+        if catch.read not in ("json", "int", "float", "text") or catch.source == "exit_code":
             raise dag.refuse(
                 node.id,
                 f"is a container whose output {name!r} is read as {catch.read}",
@@ -90,4 +104,4 @@ def _outputs(dag: Dag, node: Node, action: ContainerAction, body: dict[str, Any]
     return {"parameters": parameters} if parameters else {}
 
 
-__all__ = ["container"]
+__all__ = ["container", "is_text"]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from msgspec.structs import replace
 
 from penstock.authoring.pipeline import Definition
 from penstock.dialects import Account
-from penstock.dialects.argo.conditions import Conditions, Unsaid, Waiting
-from penstock.dialects.argo.containers import container
+from penstock.dialects.argo.attempts import asks_again
+from penstock.dialects.argo.conditions import Conditions, Unsaid, Waiting, bare
+from penstock.dialects.argo.containers import container, is_text
+from penstock.dialects.argo.enclosing import STATUS, Tolerance, enclosed
 from penstock.dialects.argo.scripts import arguments_of, changes, container_fields, inputs_of, policy_fields, script
 from penstock.dialects.argo.values import Value, text
 from penstock.dialects.code.sources import Rules
+from penstock.dialects.portable.attached import functions_lost
 from penstock.dialects.portable.forms import FILES, Form, element_of, form_of
 from penstock.dialects.portable.programs import Operand, Program, Writing, is_simple, skip_lost
 from penstock.dialects.portable.rows import rows, rows_program
@@ -39,6 +42,19 @@ from penstock.model.graph import Each, Node, PipelineAction, Task
 from penstock.model.place import Location
 
 _SCALAR = ("int", "float", "bool")
+#: characters of a name, of the 128 that there may be, so that some can be added
+LONGEST = 100
+
+
+def name_of(wanted: str, taken: Collection[str]) -> str:
+    """A name for a task or a template that no other has: letters, digits and hyphens, with a letter in front."""
+    base = re.sub(r"[^A-Za-z0-9]+", "-", wanted)[:LONGEST].strip("-") or "task"
+    base = f"task-{base}" if base[0].isdigit() else base
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f"{base}-{count}"
+    return name
 
 
 class Manifest:
@@ -53,11 +69,7 @@ class Manifest:
 
     def name(self, wanted: str) -> str:
         """A name for a template that no other has."""
-        base = re.sub(r"[^A-Za-z0-9]+", "-", wanted).strip("-") or "task"
-        name, count = base, 1
-        while name in self._names:
-            count += 1
-            name = f"{base}-{count}"
+        name = name_of(wanted, self._names)
         self._names.add(name)
         return name
 
@@ -74,42 +86,75 @@ class Manifest:
 
 class Dag:
     """One graph. `inputs` are the values that a body is given, by name; `prefix` is before the ids of its nodes in
-    messages and accounts."""
+    messages and accounts, and `outcome` is what it results in."""
 
     def __init__(
-        self, manifest: Manifest, nodes: tuple[Node, ...], inputs: Mapping[str, Value] | None = None, prefix: str = ""
+        self,
+        manifest: Manifest,
+        nodes: tuple[Node, ...],
+        inputs: Mapping[str, Value] | None = None,
+        prefix: str = "",
+        outcome: Expression | None = None,
     ) -> None:
         self.manifest, self.prefix = manifest, prefix
+        self.outcome: Expression = outcome or Constant(None)
         self.inputs: Mapping[str, Value] = {} if inputs is None else inputs
         self.nodes = {node.id: node for node in nodes}
         self.names: dict[str, str] = {}
         self.tasks: list[dict[str, Any]] = []
         for node in nodes:
             self._name(node.id)
+        expressions = [self.outcome, *(each for node in nodes for each in node.expressions())]
+        #: the nodes whose values are taken somewhere
+        self.read = {name for each in expressions for name in references(each)}
+        self.tolerance = Tolerance(self.nodes)
         self.waiting = Waiting(self.nodes, self.names.__getitem__, self._may_be_empty)
-        self.conditions = Conditions(self.value, self.names.__getitem__)
+        self.conditions = Conditions(self.value, self.status)
 
     def _name(self, wanted: str) -> str:
-        base = re.sub(r"[^A-Za-z0-9]+", "-", wanted).strip("-") or "task"
-        name, count = base, 1
-        while name in self.names.values():
-            count += 1
-            name = f"{base}-{count}"
-        self.names[wanted] = name
+        name = self.names[wanted] = name_of(wanted, self.names.values())
         return name
 
     def template(self, name: str, *, stop: bool) -> dict[str, Any]:
         """The DAG as a template, with all its tasks written."""
         for node in self.nodes.values():
             self.add(node)
+        self._current = None
         dag: dict[str, Any] = {"tasks": self.tasks}
         if not stop:
             dag["failFast"] = False
         lenient = [node for node in self.nodes.values() if node.join != "all_success" or node.final]
-        if lenient:
+        if lenient or self.tolerance.aside:
             # else only the last tasks would decide how it ended
-            dag["target"] = " ".join(task["name"] for task in self.tasks)
+            aside = {self.names[node] for node in self.tolerance.aside}
+            dag["target"] = " ".join(task["name"] for task in self.tasks if task["name"] not in aside)
+        self._dag = dag
         return {"name": name, **inputs_of(self.inputs), "dag": dag}
+
+    def result(self) -> dict[str, Any]:
+        """Where the result of the DAG comes from, of which the template has been written."""
+        result = self.outcome
+        if isinstance(result, Constant):
+            return {"expression": text(json.dumps(result.value))}
+        missing = {"default": "null"} if any(map(self.may_be_skipped, references(result))) else {}
+        plain = isinstance(result, Choose) and all(map(is_simple, result.options))
+        if plain or isinstance(result, (Output, Input, Parameter)):
+            value = self.value(result)
+            if value.mode == "json":
+                told = value.argument
+                return {"parameter": told, **missing} if told[2] != "=" else {"expression": told[3:-2], **missing}
+        program = self.manifest.writing.computation("result", result, self.nodes)
+        name = self.helper("result", None, program, lenient=_is_listed(result))
+        if "target" in self._dag:
+            self._dag["target"] += f" {name}"
+        return {"parameter": f"{{{{tasks.{name}.outputs.parameters.result}}}}", **missing}
+
+    def status(self, node: str) -> str:
+        """How a node ended, as an expression of Argo's."""
+        name = self.names[node]
+        if node in self.tolerance.enclosed:
+            return f"tasks['{name}'].outputs.parameters['{STATUS}']"
+        return f"tasks['{name}'].status"
 
     # Values.
 
@@ -178,7 +223,8 @@ class Dag:
             raise self.refuse(
                 node.id, f"has an output {port!r} that is no plain value", "Return it alone, or as JSON-able values."
             )
-        found = Value(f"tasks['{name}'].outputs.parameters['{port or 'result'}']", "json", form)
+        mode = "text" if is_text(self.task_of(node), port or "result") else "json"
+        found = Value(f"tasks['{name}'].outputs.parameters['{port or 'result'}']", mode, form)
         if node.fallback is None and self._current is not None and self._may_be_missing(node):
             return found._replace(unless=(f"tasks['{name}'].status == 'Succeeded'", "null"))
         return found
@@ -202,9 +248,20 @@ class Dag:
     def _may_be_empty(self, node: str) -> bool:
         """Whether a fan-out may have no items at all; Argo then says that it was skipped."""
         each = self.nodes[node].each
-        if each is None or self.nodes[node].guard is not None:
+        if each is None or self.nodes[node].guard is not None or self._is_enclosed(self.nodes[node]):
             return False
         return not all(isinstance(over, Constant) and over.value for over in each.over.values())
+
+    def _is_enclosed(self, node: Node) -> bool:
+        limited = node.each is not None and node.each.max_parallel is not None
+        return limited or node.id in self.tolerance.enclosed
+
+    def may_be_skipped(self, name: str) -> bool:
+        """Whether a node may not run, though nothing that decides failed."""
+        node = self.nodes[name]
+        if node.guard is not None or not node.decides:
+            return True
+        return node.join not in ("all_done", "always") and any(map(self.may_be_skipped, node.upstream()))
 
     def _chosen(self, options: tuple[Expression, ...]) -> Value:
         if not all(is_simple(each) for each in options):
@@ -219,7 +276,7 @@ class Dag:
             names = list(references(option))
             value = self._option(option)
             modes.add(value.mode)
-            tests = " && ".join(f"tasks['{self.names[name]}'].status == 'Succeeded'" for name in names) or "true"
+            tests = " && ".join(f"{self.status(name)} == 'Succeeded'" for name in names) or "true"
             path = f"({tests} ? {value.path} : {path})"
         if len(modes) > 1 or modes & {"file"}:
             raise self.refuse(
@@ -255,31 +312,43 @@ class Dag:
         loop: dict[str, Any] = {}
         waits = self.waiting.of(node)
         condition, decider = self._condition(node)
+        apart = self._is_enclosed(node)
         if decider:
             waits = " && ".join(each for each in (waits, f"{decider}.Succeeded") if each)
         if node.each is not None:
-            loop, extra = self._fan(node, condition)
+            loop, extra = self._fan(node, condition, folded=not apart)
             waits = " && ".join(each for each in (waits, f"{extra}.Succeeded" if extra else "") if each)
         template, arguments, waited = self._call(node)
         waits = " && ".join(each for each in (waits, *(f"{name}.Succeeded" for name in waited)) if each)
         task |= {"template": template, **arguments}
+        if apart:
+            task, loop = enclosed(self, node, task, loop), {}
         if waits:
-            task["depends"] = waits
-        if condition is not None and node.each is None:
-            task["when"] = f"{{{{={condition}}}}}"
+            task["depends"] = bare(waits)
+        if condition is not None and (node.each is None or apart):
+            task["when"] = f"{{{{={bare(condition)}}}}}"
         self.tasks.append({**task, **loop})
 
     def _condition(self, node: Node) -> tuple[str | None, str]:
         """The condition of a node, and the task that decides it where Argo's expressions cannot say it."""
-        if node.guard is None:
-            return None, ""
-        try:
-            return self.conditions.truth(node.guard), ""
-        except Unsaid:
-            whole = Apply("not", (Apply("not", (node.guard,)),))
-            program = self.manifest.writing.computation(node.id, whole, self.nodes, node)
-            name = self.helper(f"{node.id} check", node, program)
-            return f"tasks['{name}'].outputs.parameters['result'] == 'true'", name
+        tests = [self._succeeded(name) for name in node.upstream() if self._is_awaited(node, name)]
+        decider = ""
+        if node.guard is not None:
+            try:
+                tests.append(self.conditions.truth(node.guard))
+            except Unsaid:
+                whole = Apply("not", (Apply("not", (node.guard,)),))
+                program = self.manifest.writing.computation(node.id, whole, self.nodes, node)
+                decider = self.helper(f"{node.id} check", node, program)
+                tests.append(f"tasks['{decider}'].outputs.parameters['result'] == 'true'")
+        return " && ".join(tests) or None, decider
+
+    def _is_awaited(self, node: Node, name: str) -> bool:
+        """Whether a node does not run where another one failed whose failure decides nothing."""
+        return name in self.tolerance.enclosed and node.join == "all_success"
+
+    def _succeeded(self, name: str) -> str:
+        return f"{self.status(name)} in ['Succeeded', 'Skipped']"
 
     def _call(self, node: Node) -> tuple[str, dict[str, Any], list[str]]:
         """The template of a node, the arguments that it is called with, and the tasks that compute some of them."""
@@ -290,18 +359,20 @@ class Dag:
             made = container(self, node, noun.action)
             template, given = made
         else:
-            program = self.manifest.writing.program(node, self._bindings(node, noun), self.nodes)
+            asked = replace(node, wait=None) if asks_again(node) else node
+            program = self.manifest.writing.program(asked, self._bindings(node, noun), self.nodes)
             given = self.given(program.operands)
             ports = tuple(each.name for each in noun.outputs) if noun.record is not None else ()
             ports = tuple(each for each in ports if form_of(_port(noun, each)) not in FILES)
             form = self.form(Output(node.id))
-            template = script(noun.name, program, given, form, ports, noun)
-        self._account(node, noun)
+            form = "unread" if form == "none" and node.id not in self.read else form
+            template = script(noun.name, program, given, form, ports, noun, node)
+        self._account(node, noun, template)
         kind = "script" if "script" in template else "container"
         fields = container_fields(node.policy)
         env = template[kind].get("env", []) + fields.pop("env", [])
         template[kind] = {**template[kind], **fields, **({"env": env} if env else {})}
-        template |= policy_fields(node, node.policy)
+        template |= policy_fields(node, template)
         return self.manifest.add(template), arguments_of(given), []
 
     def _bindings(self, node: Node, noun: Task) -> dict[str, Expression]:
@@ -311,17 +382,23 @@ class Dag:
         given = {port.name: Item(port.name) for port in noun.inputs if port.name in self._items}
         return {**given, **{name: each for name, each in node.bindings.items() if name != node.each.spread}}
 
-    def _account(self, node: Node, noun: Task) -> None:
-        lost = skip_lost(noun)
-        changed = [*changes(node), *([lost] if lost else [])]
+    def _account(self, node: Node, noun: Task, template: dict[str, Any]) -> None:
+        attached = functions_lost(self.manifest.definition, node)
+        told = [*changes(node, template), *attached, skip_lost(noun), self._decision_lost(node)]
+        changed = [each for each in told if each]
         kind = "container" if isinstance(noun.action, ContainerAction) else "script"
         how = f"a {kind} template" if not changed else "; ".join(changed)
         self.manifest.accounts.append(Account(f"{self.prefix}{node.id}", "changed" if changed else "equivalent", how))
 
+    def _decision_lost(self, node: Node) -> str:
+        return "its failure is a failure of the workflow" if node.id in self.tolerance.lost else ""
+
     # Fan-outs.
 
-    def _fan(self, node: Node, condition: str | None) -> tuple[dict[str, Any], str]:
-        """What a task says of its items, and the task that lists them, if there is one."""
+    def _fan(self, node: Node, guard: str | None, *, folded: bool) -> tuple[dict[str, Any], str]:
+        """What a task says of its items, and the task that lists them, if there is one. `folded`: there are none where the
+        guard does not hold."""
+        condition = guard if folded else None
         each = node.each
         assert each is not None
         if each.failure_threshold:
@@ -362,7 +439,7 @@ class Dag:
                 if condition is None:
                     return {"withParam": value.argument}, ""
                 return {"withParam": f"{{{{={condition} ? {path} : '[]'}}}}"}, ""
-        return self._computed(node, each, condition)
+        return self._computed(node, each, guard)
 
     def _is_dict(self, source: Expression) -> bool:
         if not isinstance(source, (Output, Parameter, Input)):
@@ -382,16 +459,29 @@ class Dag:
         self._items |= {key: Value(f"item['{key}']", "json") for key in each.over}
         return {"withParam": f"{{{{tasks.{name}.outputs.parameters.result}}}}"}, name
 
-    def helper(self, wanted: str, node: Node | None, program: Program, guarded: str | None = None) -> str:
-        """Add a task that computes something for another. Returns its name."""
+    def helper(
+        self, wanted: str, node: Node | None, program: Program, guarded: str | None = None, *, lenient: bool = False
+    ) -> str:
+        """Add a task that computes something for another, or for the result. Returns its name. `lenient`: of what was
+        skipped it takes null."""
+        if node is not None and guarded is None and any(isinstance(each.source, Item) for each in program.operands):
+            raise self.refuse(node.id, "takes what is computed of each item", "Let the task that it calls compute it.")
         name = self._name(wanted)
         given = self.given(program.operands)
+        skipped: set[str] = set()
+        if lenient:
+            for operand in program.operands:
+                names = [each for each in references(operand.source) if self.may_be_skipped(each)]
+                value = given[operand.name]
+                if names and isinstance(operand.source, Output) and value.mode != "file":
+                    skipped.update(names)
+                    given[operand.name] = value._replace(unless=(f"{self.status(names[0])} == 'Succeeded'", "null"))
         template = self.manifest.add(script(wanted, program, given, "json", ()))
         task: dict[str, Any] = {"name": name, "template": template, **arguments_of(given)}
         if node is None:
             bindings = {operand.name: operand.source for operand in program.operands}
             node = Node(wanted, "", bindings, Location("", 0))
-        waits = self.waiting.of(node)
+        waits = self.waiting.of(node, skipped)
         if waits:
             task["depends"] = waits
         if guarded is not None:
@@ -434,12 +524,13 @@ class Dag:
             made = self.helper(f"{node.id} {name}", node, program)
             waited.append(made)
             given[name] = Value(f"tasks['{made}'].outputs.parameters['result']", "json")
-        template = body_template(self.manifest, noun, action, given, f"{self.prefix}{node.id}/")
-        grade = "equivalent"
-        changed = changes(node)
-        self.manifest.accounts.append(
-            Account(f"{self.prefix}{node.id}", "changed" if changed else grade, "; ".join(changed) or "a DAG template")
-        )
+        template = body_template(self.manifest, node.task, action, given, f"{self.prefix}{node.id}/")
+        attached = functions_lost(self.manifest.definition, node)
+        changed = [each for each in (*changes(node, {}), *attached, self._decision_lost(node)) if each]
+        if (node.policy.timeouts.attempt, node.policy.timeouts.total) != (None, None):
+            changed.append("there is no limit of time for a DAG template")
+        how = "; ".join(changed) or "a DAG template"
+        self.manifest.accounts.append(Account(f"{self.prefix}{node.id}", "changed" if changed else "equivalent", how))
         if node.loop is not None:
             from penstock.dialects.argo.loops import looped
 
@@ -451,30 +542,19 @@ class Dag:
 
 
 def body_template(
-    manifest: Manifest, noun: Task, action: PipelineAction, given: Mapping[str, Value], prefix: str
+    manifest: Manifest, body: str, action: PipelineAction, given: Mapping[str, Value], prefix: str
 ) -> str:
-    """The DAG template of a body. Returns its name."""
-    dag = Dag(manifest, action.nodes, given, prefix)
-    template = dag.template(noun.name, stop=False)
-    template["outputs"] = {"parameters": [{"name": "result", "valueFrom": result_of(dag, action.result)}]}
+    """The DAG template of a body, which is that of a task with this key. Returns its name."""
+    dag = Dag(manifest, action.nodes, given, prefix, action.result)
+    template = dag.template(manifest.writing.tasks[body].name, stop=False)
+    template["outputs"] = {"parameters": [{"name": "result", "valueFrom": dag.result()}]}
     return manifest.add(template)
 
 
-def result_of(dag: Dag, result: Expression) -> dict[str, Any]:
-    """Where the result of a DAG comes from."""
-    if isinstance(result, Constant):
-        return {"expression": text(json.dumps(result.value))}
-    if isinstance(result, (Output, Input, Parameter)):
-        value = dag.value(result)
-        if value.mode == "json":
-            return {"parameter": value.argument} if value.argument[2] != "=" else {"expression": value.argument[3:-2]}
-    program = dag.manifest.writing.computation("result", result, dag.nodes)
-    name = dag.helper("result", None, program)
-    template = dag.manifest.templates
-    assert template
-    if "target" in template[-1].get("dag", {}):
-        template[-1]["dag"]["target"] += f" {name}"
-    return {"parameter": f"{{{{tasks.{name}.outputs.parameters.result}}}}"}
+def _is_listed(result: Expression) -> bool:
+    """Whether a result holds values as they are, which may be missing."""
+    items = result.items.values() if isinstance(result, Mapped) else getattr(result, "items", ())
+    return bool(items) and all(isinstance(each, Choose) or is_simple(each) for each in items)
 
 
 def _listed(over: Mapping[str, Expression], known: list[dict[str, Any]]) -> tuple[list[Any], dict[str, Value]]:
@@ -499,4 +579,4 @@ def _kind(value: Value) -> str:
     return "artifacts" if value.mode == "file" else "parameters"
 
 
-__all__ = ["Dag", "Manifest", "body_template", "result_of"]
+__all__ = ["Dag", "Manifest", "body_template"]

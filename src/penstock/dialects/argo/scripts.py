@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
+from penstock.dialects.argo.attempts import NOT_YET, asks_again, attempts, duration, is_picky, lost, picking
+from penstock.dialects.argo.braces import hidden
 from penstock.dialects.argo.values import Value, decoding
 from penstock.dialects.code.formatting import broken, module_text
 from penstock.dialects.portable.forms import FILES, Form
@@ -23,14 +26,18 @@ def script(
     name: str,
     program: Program,
     given: Mapping[str, Value],
-    form: Form,
+    form: Form | Literal["unread"],
     ports: tuple[str, ...],
     task: Task | None = None,
+    node: Node | None = None,
 ) -> dict[str, Any]:
-    """The template of a program, which reads its operands and leaves its value in a file."""
+    """The template of a program, which reads its operands and leaves its value in a file, unless nobody reads it."""
     imports = program.imports
-    path = imports.name("pathlib", "Path")
-    if form not in FILES or ports or any(value.mode in ("json", "each") for value in given.values()):
+    writes = form != "unread" or bool(ports)
+    path = "Path"
+    if writes or any(value.mode == "file" for value in given.values()):
+        path = imports.name("pathlib", "Path")
+    if (writes and form not in FILES) or ports or any(value.mode in ("json", "each") for value in given.values()):
         imports.module("json")
     if any(value.mode != "file" for value in given.values()):
         imports.module("os")
@@ -38,10 +45,10 @@ def script(
         imports.module("pickle")
     lines = _installing(task, imports)
     lines += [decoding(operand, value) for operand, value in given.items()]
-    lines += program.lines
-    if program.value != "value":
-        lines.append(f"value = {program.value}")
-    if form == "pickle":
+    lines += _working(program, node, read=writes)
+    if form == "unread":
+        pass
+    elif form == "pickle":
         lines.append(f'{path}("{RESULT}").write_bytes(pickle.dumps(value))')
     elif form == "path":
         shutil = imports.module("shutil")
@@ -53,7 +60,7 @@ def script(
     image = IMAGE
     if task is not None and task.environment is not None and task.environment.python:
         image = f"python:{task.environment.python}-slim"
-    source = module_text(imports, [*program.definitions, "\n".join(broken(lines))])
+    source = hidden(module_text(imports, [*program.definitions, "\n".join(broken(lines))]))
     body: dict[str, Any] = {"image": image, "command": ["python"]}
     env = [
         {"name": f"input_{key}", "value": f"{{{{inputs.parameters.{key}}}}}"}
@@ -63,7 +70,21 @@ def script(
     if env:
         body["env"] = env
     body["source"] = source
-    return {"name": name, **inputs_of(given), "script": body, "outputs": _outputs(form, ports)}
+    outputs = _outputs(form, ports)
+    return {"name": name, **inputs_of(given), "script": body, **({"outputs": outputs} if outputs else {})}
+
+
+def _working(program: Program, node: Node | None, *, read: bool) -> list[str]:
+    """The lines that come to the value."""
+    lines = [*program.lines]
+    read = read or (node is not None and node.wait is not None)
+    if program.value != "value":
+        lines.append(f"value = {program.value}" if read else program.value)
+    if node is not None and is_picky(node.policy):
+        lines = picking(lines, node.policy, program.imports)
+    if node is not None and asks_again(node):
+        lines += ["if not value:", f"    raise SystemExit({NOT_YET})"]
+    return lines
 
 
 def _installing(task: Task | None, imports: Any) -> list[str]:
@@ -101,7 +122,9 @@ def arguments_of(given: Mapping[str, Value]) -> dict[str, Any]:
     return {"arguments": found} if found else {}
 
 
-def _outputs(form: Form, ports: tuple[str, ...]) -> dict[str, Any]:
+def _outputs(form: Form | Literal["unread"], ports: tuple[str, ...]) -> dict[str, Any]:
+    if form == "unread" and not ports:
+        return {}
     parameters = [{"name": port, "valueFrom": {"path": f"{RESULT}-{port}"}} for port in ports]
     if form in FILES:
         found: dict[str, Any] = {"artifacts": [{"name": "result", "path": RESULT}]}
@@ -109,24 +132,10 @@ def _outputs(form: Form, ports: tuple[str, ...]) -> dict[str, Any]:
     return {"parameters": [{"name": "result", "valueFrom": {"path": RESULT}}, *parameters]}
 
 
-def policy_fields(node: Node, policy: Policy) -> dict[str, Any]:
-    """What a template says of how it is run."""
-    found: dict[str, Any] = {}
-    retries = policy.retries
-    if retries.count:
-        strategy: dict[str, Any] = {"limit": str(retries.count), "retryPolicy": "Always"}
-        first = retries.delays[0] if retries.delays else 0.0
-        if first or retries.factor != 1.0:
-            strategy["backoff"] = {"duration": f"{math.ceil(first)}s"}
-            if retries.factor != 1.0:
-                strategy["backoff"]["factor"] = f"{retries.factor:g}"
-            if retries.cap is not None:
-                strategy["backoff"]["cap"] = f"{math.ceil(retries.cap)}s"
-        found["retryStrategy"] = strategy
-    if policy.timeouts.attempt is not None:
-        found["activeDeadlineSeconds"] = math.ceil(policy.timeouts.attempt)
-    if policy.timeouts.total is not None:
-        found["timeout"] = f"{math.ceil(policy.timeouts.total)}s"
+def policy_fields(node: Node, template: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template of a node says of how it is run, besides what is there already."""
+    policy = node.policy
+    found = attempts(node, picky="script" in template and is_picky(policy))
     locks: dict[str, Any] = {}
     if policy.concurrency == 1:
         locks["mutexes"] = [{"name": node.task.rstrip("'")}]
@@ -136,25 +145,33 @@ def policy_fields(node: Node, policy: Policy) -> dict[str, Any]:
         locks.setdefault("semaphores", []).append(_semaphore(pool))
     if locks:
         found["synchronization"] = locks
-    if policy.cache and (policy.caching.lifetime is not None or policy.caching.version):
-        found["memoize"] = _memoize(node, policy)
+    if is_kept(node, template):
+        found["memoize"] = _memoize(node, template)
     return found
+
+
+def is_kept(node: Node, template: Mapping[str, Any]) -> bool:
+    """Whether Argo can keep results as the policy has it: by what it is given, which then are no files."""
+    policy = node.policy
+    wanted = policy.cache and (policy.caching.lifetime is not None or policy.caching.version)
+    return bool(wanted) and not policy.caching.keyed and "artifacts" not in template.get("inputs", {})
 
 
 def _semaphore(key: str) -> dict[str, Any]:
     return {"configMapKeyRef": {"name": POOLS, "key": key}}
 
 
-def _memoize(node: Node, policy: Policy) -> dict[str, Any]:
-    name = node.task.rstrip("'")
-    key = f"{name}-{policy.caching.version}-" if policy.caching.version else f"{name}-"
-    found: dict[str, Any] = {
-        "key": f"{key}{{{{=sprig.sha256sum(toJson(inputs.parameters))}}}}",
-        "cache": {"configMap": {"name": f"{name}-cache".replace("_", "-").lower()}},
-    }
-    if policy.caching.lifetime is not None:
-        found["maxAge"] = f"{math.ceil(policy.caching.lifetime)}s"
-    return found
+def _memoize(node: Node, template: Mapping[str, Any]) -> dict[str, Any]:
+    caching = node.policy.caching
+    name = re.sub(r"[^A-Za-z0-9]+", "-", node.task).strip("-") or "task"
+    code = hashlib.sha256(f"{caching.version}\n{template.get('script', template.get('container'))}".encode())
+    inputs = [each["name"] for each in template.get("inputs", {}).get("parameters", ())]
+    values = " + '|' + ".join(f"inputs.parameters.{each}" for each in inputs if each not in caching.ignored)
+    # letters, digits and hyphens are all that may be in a key
+    key = f"{name}-{code.hexdigest()[:8]}" + (f"-{{{{=sprig.sha256sum({values})}}}}" if values else "")
+    # it is always asked for; empty for any time
+    lifetime = "" if caching.lifetime is None else duration(caching.lifetime)
+    return {"key": key, "maxAge": lifetime, "cache": {"configMap": {"name": f"{name}-cache".lower()}}}
 
 
 def container_fields(policy: Policy) -> dict[str, Any]:
@@ -189,28 +206,20 @@ def _bytes(count: int) -> str:
     return str(count)
 
 
-def changes(node: Node) -> list[str]:
+def changes(node: Node, template: Mapping[str, Any]) -> list[str]:
     """What of a node's policy Argo does not do in the same way."""
     policy = node.policy
-    found: list[str] = []
-    if policy.retries.count and (policy.retries.on or policy.retries.never):
-        found.append("every failure is repeated, whatever the exception")
-    if policy.retries.count and (policy.retries.jitter or len(policy.retries.delays) > 1):
-        found.append("the waits between attempts follow the first, without chance")
-    if policy.timeouts.queue is not None:
-        found.append("there is no limit for the time in the queue")
+    found = lost(node, picky="script" in template and is_picky(policy))
     if policy.deadline is not None:
         found.append("nobody is told of a missed deadline")
     if policy.priority:
         found.append("the priority is left out")
     if any(amount != 1 for amount in policy.resources.pools.values()):
         found.append("a pool is taken once, whatever the amount")
-    if not node.decides:
-        found.append("its failure is a failure of the workflow")
-    if node.wait is not None:
-        found.append("it holds its container while it waits")
-    if node.each is not None and node.each.max_parallel is not None:
-        found.append("the number of items at once is not limited")
+    if policy.resources.memory_cap:
+        found.append("it is repeated with as much memory as before")
+    if policy.cache and policy.caching.lifetime is not None and not is_kept(node, template):
+        found.append("its results are not kept")
     return found
 
 

@@ -33,7 +33,8 @@ class Value(NamedTuple):
             condition, instead = self.unless
             return f"{{{{={condition} ? {self.path} : {text(instead)}}}}}"
         if self.computed:
-            return f"{{{{={self.path}}}}}"
+            constant = re.fullmatch(r"'([^'\\]*)'", self.path)
+            return constant[1] if constant else f"{{{{={self.path}}}}}"
         plain = re.sub(r"\['([^']+)'\]", r".\1", self.path)
         return f"{{{{{plain}}}}}"
 
@@ -59,6 +60,8 @@ def decoding(name: str, value: Value) -> str:
         case "each":
             listed = f"[json.loads(each) if isinstance(each, str) else each for each in json.loads({given})]"
             keys = f"dict(zip({list(value.keys)!r}, {listed}))" if value.keys else listed
+            if value.unless is not None and value.unless[1] == "null":
+                return f'{name} = None if {given} == "null" else {keys}'
             return f"{name} = {keys}"
 
 

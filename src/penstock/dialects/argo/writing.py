@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import Any, cast
@@ -10,29 +9,39 @@ from typing import Any, cast
 import yaml
 
 from penstock.dialects import Account, Export, Written
-from penstock.dialects.argo.dags import Dag, Manifest, result_of
+from penstock.dialects.argo.braces import shown
+from penstock.dialects.argo.dags import Dag, Manifest
+from penstock.dialects.argo.schedules import as_text, scheduled
 from penstock.dialects.argo.scripts import POOLS
-from penstock.dialects.portable.forms import form_of
+from penstock.dialects.code.attempts import noted
+from penstock.dialects.code.paths import with_paths
+from penstock.dialects.portable.forms import choices
+from penstock.dialects.portable.programs import is_simple
 from penstock.errors import DefinitionError
 from penstock.model.expression import Constant, Outcome
 from penstock.model.graph import Graph, Node
-from penstock.model.schedule import Cron, Together
 from penstock.model.trigger import Trigger
+
+#: of inputs, which are parts of the names of environment variables as well
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+#: bytes; etcd keeps no more in one piece
+_LARGEST = 1_000_000
 
 
 def written(export: Export) -> Written:
     """See `penstock.dialects.argo.write`."""
+    export = with_paths(export)
     definition = export.definition
     graph = export.whole()
     manifest = Manifest(definition)
     manifest.name("main")
     exits = _exits(graph)
     nodes = tuple(node for node in graph.nodes if node not in exits)
-    dag = Dag(manifest, nodes)
+    dag = Dag(manifest, nodes, outcome=graph.result)
     main = dag.template("main", stop=graph.policy.on_failure == "stop")
     manifest.templates.append(main)
     if graph.result != Constant(None):
-        main["outputs"] = {"parameters": [{"name": "result", "valueFrom": result_of(dag, graph.result)}]}
+        main["outputs"] = {"parameters": [{"name": "result", "valueFrom": dag.result()}]}
     spec: dict[str, Any] = {"entrypoint": "main", **_arguments(graph)}
     if exits:
         spec["onExit"] = _exit_template(manifest, exits)
@@ -47,7 +56,7 @@ def written(export: Export) -> Written:
     spec["templates"] = templates
     accounts = [*manifest.accounts, *_whole(export)]
     document, more = _document(graph, spec, export.triggers)
-    return Written(_dumped(document), tuple(accounts + more))
+    return noted(Written(_checked(graph, document), tuple(accounts + more)), export)
 
 
 def _name(text: str) -> str:
@@ -60,14 +69,14 @@ def _arguments(graph: Graph) -> dict[str, Any]:
         parameter: dict[str, Any] = {"name": port.name}
         if not port.required:
             try:
-                told = json.dumps(port.default)
+                parameter["value"] = as_text(port, port.default)
             except TypeError:
                 raise DefinitionError(
                     f"{graph.name!r} cannot be written for Argo Workflows: the default of {port.name!r} is {port.default!r}",
                     remedy="Give it a default that is a plain value.",
                 ) from None
-            plain = form_of(port.type) == "str" and isinstance(port.default, str)
-            parameter["value"] = port.default if plain else told
+        if listed := choices(port.type):
+            parameter["enum"] = [as_text(port, each) for each in listed]
         found.append(parameter)
     return {"arguments": {"parameters": found}} if found else {}
 
@@ -97,9 +106,18 @@ def _exit_template(manifest: Manifest, exits: tuple[Node, ...]) -> str:
             "Let the handler take no argument.",
             str(taking.location),
         )
-    nodes = tuple(msgspec.structs.replace(node, after=(), join="all_success", final=False) for node in exits)
+    # whether they work decides nothing; where no task depends on another, the tasks themselves say so
+    alone = all(is_simple(each) for node in exits for each in node.expressions() if each is not node.join)
+    nodes = tuple(
+        msgspec.structs.replace(node, after=(), join="all_success", final=False, decides=alone or node.decides)
+        for node in exits
+    )
     dag = Dag(manifest, nodes)
     template = dag.template("on-exit", stop=False)
+    if alone:
+        for node, task in zip(exits, dag.tasks, strict=True):
+            if not node.decides:
+                task["continueOn"] = {"failed": True, "error": True}
     return manifest.add(template)
 
 
@@ -123,71 +141,54 @@ def _whole(export: Export) -> list[Account]:
 def _document(
     graph: Graph, spec: dict[str, Any], triggers: tuple[Trigger, ...]
 ) -> tuple[dict[str, Any], list[Account]]:
+    name = _name(graph.name)
     annotations = {"workflows.argoproj.io/description": graph.description} if graph.description else {}
     metadata: dict[str, Any] = {"annotations": annotations} if annotations else {}
-    accounts: list[Account] = []
-    scheduled: list[tuple[Trigger, Cron]] = []
-    for trigger in triggers:
-        crons = _crons(trigger)
-        if crons is None:
-            accounts.append(
-                Account("", "changed", f"the trigger {trigger.name!r} is left out: it is no cron expression")
-            )
-        else:
-            scheduled += [(trigger, each) for each in crons]
+    cron, accounts = scheduled(graph, spec, name, triggers)
     head = {"apiVersion": "argoproj.io/v1alpha1"}
-    if not scheduled:
-        document = {**head, "kind": "Workflow", "metadata": {"generateName": f"{_name(graph.name)}-", **metadata}}
-        return {**document, "spec": spec}, accounts
-    first = scheduled[0][0]
-    zones = {cron.zone for _, cron in scheduled}
-    if len(zones) > 1:
-        raise DefinitionError(
-            f"{graph.name!r} cannot be written for Argo Workflows: its schedules are in several time zones",
-            remedy="Write them in one time zone.",
+    if cron is None:
+        return {
+            **head,
+            "kind": "Workflow",
+            "metadata": {"generateName": f"{name}-", **metadata},
+            "spec": spec,
+        }, accounts
+    return {**head, "kind": "CronWorkflow", "metadata": {"name": name, **metadata}, "spec": cron}, accounts
+
+
+def _checked(graph: Graph, document: dict[str, Any]) -> str:
+    """The text of a manifest that a cluster takes. Raises DefinitionError."""
+
+    def refused(what: str, remedy: str) -> DefinitionError:
+        return DefinitionError(f"{graph.name!r} cannot be written for Argo Workflows: {what}", remedy=remedy)
+
+    for path, value in shown(document):
+        line = next(line for line in value.splitlines() if "{{" in line)
+        raise refused(
+            f"{path.removeprefix('spec.')} has two braces, which Argo takes for a place to fill in: {line.strip()[:80]}",
+            "Put them together where the program runs: '{' + '{'.",
         )
-    cron: dict[str, Any] = {
-        "schedules": [each.expression for _, each in scheduled],
-        "timezone": zones.pop(),
-        "concurrencyPolicy": _overlap(first),
-        "workflowSpec": _with_parameters(spec, first),
-    }
-    if not first.enabled:
-        cron["suspend"] = True
-    accounts.append(Account("", "equivalent", "the schedule is a CronWorkflow"))
-    return {**head, "kind": "CronWorkflow", "metadata": {"name": _name(graph.name), **metadata}, "spec": cron}, accounts
-
-
-def _crons(trigger: Trigger) -> list[Cron] | None:
-    timetable: Any = trigger.source
-    schedule = getattr(timetable, "schedule", None)
-    plain = schedule is not None and timetable.calendar is None and timetable.start is None and timetable.end is None
-    if plain and isinstance(schedule, Cron):
-        return [schedule]
-    if plain and isinstance(schedule, Together) and all(isinstance(each, Cron) for each in schedule.schedules):
-        return [each for each in schedule.schedules if isinstance(each, Cron)]
-    return None
-
-
-def _overlap(trigger: Trigger) -> str:
-    if trigger.limits.at_most is None:
-        return "Allow"
-    return "Replace" if trigger.limits.overlap == "cancel" else "Forbid"
-
-
-def _with_parameters(spec: dict[str, Any], trigger: Trigger) -> dict[str, Any]:
-    """The specification with the values that a trigger gives."""
-    if not trigger.parameters:
-        return spec
-    parameters = [
-        {**each, "value": _text(trigger.parameters[each["name"]])} if each["name"] in trigger.parameters else each
-        for each in spec.get("arguments", {}).get("parameters", [])
-    ]
-    return {**spec, "arguments": {"parameters": parameters}}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    for port in graph.parameters:
+        if not _NAME.fullmatch(port.name):
+            raise refused(
+                f"the parameter {port.name!r} has a name that Kubernetes does not take",
+                "Use letters without accents, digits and underscores.",
+            )
+    for template in document["spec"].get("workflowSpec", document["spec"])["templates"]:
+        given = template.get("inputs", {})
+        for each in (*given.get("parameters", ()), *given.get("artifacts", ())):
+            if not _NAME.fullmatch(each["name"]):
+                raise refused(
+                    f"the input {each['name']!r} of {template['name']!r} has a name that Kubernetes does not take",
+                    "Use letters without accents, digits and underscores.",
+                )
+    text = _dumped(document)
+    if len(text.encode()) > _LARGEST:
+        raise refused(
+            f"it has {len(text.encode()):,} bytes, and a cluster takes up to {_LARGEST:,}",
+            "Load large values in a task rather than writing them into the pipeline.",
+        )
+    return text
 
 
 class _Dumper(yaml.SafeDumper):
@@ -198,14 +199,15 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _block(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return cast(Any, dumper).represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    style = "|" if "\n" in value else '"' if "'" in value and '"' not in value and "\\" not in value else None
+    return cast(Any, dumper).represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(str, _block)
 
 
 def _dumped(document: dict[str, Any]) -> str:
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
 
 
 __all__ = ["written"]
