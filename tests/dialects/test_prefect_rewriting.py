@@ -134,7 +134,7 @@ FLOWS = {
 LEFT = {
     "caught": """
     try:
-        return step(n) + int(step(n))
+        return label(step.submit(n).result())
     except ValueError:
         return label(0)
     """,
@@ -200,9 +200,67 @@ def test_direct_calls_run_one_after_the_other(tmp_path: Path) -> None:
     assert 'value(seen("a"))\n    value(seen("b"))' in text
 
 
+ANSWERED = """
+from prefect import flow, task
+
+def tell(*about): ...
+
+@task(on_failure=[tell])
+def risky(x: int) -> int:
+    if x > 2:
+        raise ValueError(f"{x} is too large")
+    return x
+
+@flow(retries=1, on_failure=[tell])
+def answered(n: int = 3):
+    try:
+        found = risky(n)
+    except ValueError as error:
+        return f"{error}, not {risky(2)}"
+    return f"fine: {found}"
+"""
+
+
+def test_failures_are_answered_and_what_is_left_out_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "answered.py"
+    file.write_text(ANSWERED)
+    assert "    try:\n        found = value(risky(n))\n    except ValueError as error:\n" in same(
+        tmp_path, file, "answered"
+    )
+    written = exported(load_pipeline(f"{file}:answered"), "penstock", stem="it", draft=True).written
+    told = [each.how for each in written.accounts if each.grade == "changed"]
+    assert "on_failure is left out: tell, which takes what Prefect tells" in told
+    assert "answered is not repeated as a whole where it fails: give its tasks retries" in told
+    assert "the hooks of risky are left out: they take what Prefect tells" in told
+
+
 def test_what_has_no_counterpart_stays_a_comment(tmp_path: Path) -> None:
     for name in ("caught", "handed"):
         assert "raise NotImplementedError(" in converted(flow_file(tmp_path, name, LEFT[name]), name)
+
+
+STARTED = """
+from prefect.deployments import run_deployment
+
+
+@flow
+def child(n: int = 1):
+    return step(n) if step(n) > n else n
+
+
+@flow
+def parent():
+    run = run_deployment("child/nightly")
+    return run.state.result()
+"""
+
+
+def test_the_comment_shows_the_flow_itself_where_another_asks_for_a_value(tmp_path: Path) -> None:
+    file = tmp_path / "started.py"
+    file.write_text(PARTS + STARTED)
+    text = converted(file, "parent")
+    assert '#         run = run_deployment("child/nightly")\n' in text
+    assert "def child" not in text
 
 
 @pytest.mark.slow

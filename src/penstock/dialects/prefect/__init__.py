@@ -42,10 +42,19 @@ def _write(export: Export) -> Written:
     return _module("writing").write(export)
 
 
+#: the packages of Prefect's that go with it, each for another system
+_COLLECTIONS = tuple(
+    f"prefect_{each}"
+    for each in (
+        "airbyte", "aws", "azure", "bitbucket", "dask", "databricks", "dbt", "docker", "email", "fivetran", "gcp", "github",
+        "gitlab", "great_expectations", "hex", "kubernetes", "openai", "ray", "redis", "shell", "slack", "snowflake",
+        "soda_core", "sqlalchemy", "twilio",
+    )
+)  # fmt: skip
 DIALECT = Dialect(
     "prefect",
     "Prefect",
-    ("prefect", "prefect_dask", "prefect_ray"),
+    ("prefect", *_COLLECTIONS),
     _vocabulary,
     missing=_missing,
     claims=_claims,

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 from penstock.authoring.placing import Placing
 from penstock.authoring.task import Task
+from penstock.dialects.code.adapting import ADAPTS, Adapts, Text
 from penstock.dialects.prefect.context import attempt
 from penstock.dialects.prefect.futures import unwrapped
 from penstock.dialects.prefect.sessions import current_session, either_way, end_of
@@ -18,6 +19,19 @@ _NAMESPACE = UUID("0d6f4c56-6a0b-4b25-9f2b-0d6b8a2b8f11")
 def log_artifact(key: str, value: Any) -> None:
     """Log a value with the attempt at hand."""
     attempt().log_artifact(key, value)
+
+
+setattr(
+    log_artifact,
+    ADAPTS,
+    Adapts(
+        text=Text(
+            "(key: str, value: Any) -> None:\n    current().log_artifact(key, value)",
+            imports=(("penstock", "current"), ("typing", "Any")),
+            name="log_artifact",
+        )
+    ),
+)
 
 
 def _create(kind: str, key: str | None, value: Any, description: str | None = None) -> UUID:

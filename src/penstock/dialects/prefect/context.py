@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import sys
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
@@ -113,6 +116,19 @@ class _FlowRun(type):
         return flow_parameters()
 
 
+#: the name of a task and the arguments of the call whose name is being made
+_named: ContextVar[tuple[str, Mapping[str, Any]] | None] = ContextVar("penstock_prefect_named", default=None)
+
+
+def named(name: Callable[..., Any], task: str, arguments: Mapping[str, Any]) -> Any:
+    """What a function says that makes the name of a task's run. Raises what it raises."""
+    token = _named.set((task, arguments))
+    try:
+        return name(dict(arguments)) if inspect.signature(name).parameters else name()
+    finally:
+        _named.reset(token)
+
+
 class _TaskRun(type):
     """What `prefect.runtime.task_run` has."""
 
@@ -127,11 +143,15 @@ class _TaskRun(type):
 
     @property
     def task_name(cls) -> str:
-        return attempt().node
+        known = _named.get()
+        return attempt().node if known is None else known[0]
 
     @property
     def parameters(cls) -> dict[str, Any]:
-        raise not_covered("prefect.runtime.task_run.parameters", "Use the arguments of the task.")
+        known = _named.get()
+        if known is None:
+            raise not_covered("prefect.runtime.task_run.parameters", "Use the arguments of the task.")
+        return dict(known[1])
 
     @property
     def run_count(cls) -> int:
@@ -235,6 +255,7 @@ __all__ = [
     "get_logger",
     "get_run_context",
     "get_run_logger",
+    "named",
     "run_id",
     "tags",
     "task_run",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.authoring.source import caller
 from penstock.dialects.foreign import made
 from penstock.dialects.prefect.noting import check_known, ignored, not_covered
 from penstock.dialects.prefect.schedules import Planned, schedules_of
+from penstock.dialects.prefect.sessions import either_way
 from penstock.model.graph import Ignored
 
 if TYPE_CHECKING:
@@ -54,15 +55,23 @@ class Deployment:
         self.enabled = not options.get("paused")
         self.at_most: int | None = _limit(options)
         self.ignored: tuple[Ignored, ...] = ignored(f"the deployment {self.name!r}", options, _IGNORED)
+        flow.deployed[self.name] = self.parameters
 
     @classmethod
     def build_from_flow(cls, flow: Flow, name: str, **options: Any) -> Deployment:
         """Of Prefect 2: the deployment of a flow."""
         return noted(cls(flow, name, **options))
 
-    def apply(self, **_: Any) -> str:
+    def apply(self, **_: Any) -> Any:
         """It is there once the file is registered."""
-        return self.name
+        return either_way(lambda: self.name)
+
+    aapply = apply
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        # in asynchronous code, what makes one is awaited
+        yield from ()
+        return self
 
 
 def _limit(options: Mapping[str, Any]) -> int | None:
@@ -75,23 +84,29 @@ def _limit(options: Mapping[str, Any]) -> int | None:
     raise not_covered(f"concurrency_limit={given!r}", "Write a number.")
 
 
-_noted: ContextVar[list[Deployment] | None] = ContextVar("penstock_prefect_deployments", default=None)
+T = TypeVar("T", "Deployment", Ignored)
+_noted: ContextVar[list[Any] | None] = ContextVar("penstock_prefect_deployments", default=None)
 
 
-def noted(deployment: Deployment) -> Deployment:
-    """Keep a deployment that a file makes."""
+def noted(thing: T) -> T:
+    """Keep a deployment that a file makes, or what it says of these without effect."""
     gathering = _noted.get()
     if gathering is None:
-        made(deployment)
+        made(thing)
     else:
-        gathering.append(deployment)
-    return deployment
+        gathering.append(thing)
+    return thing
+
+
+def gathering() -> bool:
+    """Whether deployments are made here and now, and nothing else is."""
+    return _noted.get() is not None
 
 
 @contextmanager
-def gathered() -> Generator[list[Deployment]]:
-    """The deployments that are made in the block."""
-    found: list[Deployment] = []
+def gathered() -> Generator[list[Any]]:
+    """The deployments that are made in the block, and what is said of them without effect."""
+    found: list[Any] = []
     token = _noted.set(found)
     try:
         yield found
@@ -99,18 +114,14 @@ def gathered() -> Generator[list[Deployment]]:
         _noted.reset(token)
 
 
-def serve(*deployments: Deployment, **_: Any) -> None:
+def serve(*deployments: Deployment, **_: Any) -> Any:
     """Deployments that are to be served; `to_deployment` has noted them."""
+    return either_way(lambda: None)
 
 
-def deploy(*deployments: Deployment, **_: Any) -> list[str]:
+def deploy(*deployments: Deployment, **_: Any) -> Any:
     """Deployments that are to be deployed; `to_deployment` has noted them."""
-    return [each.name for each in deployments]
+    return either_way(lambda: [each.name for each in deployments])
 
 
-def run_deployment(name: str, **_: Any) -> Any:
-    """A run of another deployment, from within a flow."""
-    raise not_covered(f"run_deployment({name!r})", "Call the flow, which makes it a part of this one.")
-
-
-__all__ = ["Deployment", "deploy", "gathered", "noted", "run_deployment", "serve"]
+__all__ = ["Deployment", "deploy", "gathered", "gathering", "noted", "serve"]

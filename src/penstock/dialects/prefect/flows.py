@@ -23,6 +23,7 @@ from penstock.authoring.source import DIALECT, caller, is_own
 from penstock.authoring.task import Task as PenstockTask
 from penstock.dialects.foreign import made
 from penstock.dialects.prefect.deploying import Deployable
+from penstock.dialects.prefect.deployments import gathering
 from penstock.dialects.prefect.futures import Future, FutureList, Here, keyed, refs_of, unwrapped
 from penstock.dialects.prefect.hooks import flow_hooks
 from penstock.dialects.prefect.noting import check_known, note
@@ -61,6 +62,8 @@ class Flow(Deployable, Composition[..., Any]):
         #: the user's own function
         self.fn = fn
         self.given_options = dict(options)
+        #: the parameters that its deployments give it, by their names
+        self.deployed: dict[str, Mapping[str, Any]] = {}
 
         @functools.wraps(fn)
         def body(**parameters: Any) -> Any:
@@ -156,7 +159,7 @@ class Flow(Deployable, Composition[..., Any]):
 
     def _here(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, returns_state: bool) -> Any:
         """Outside of any run: at the top level of a file it is noted, and elsewhere it is the function."""
-        if _at_top_level():
+        if gathering() or _at_top_level():
             made(Called(self, inspect.signature(self.fn).bind_partial(*args, **kwargs).arguments))
             return None
 
@@ -335,7 +338,7 @@ def flow(fn: Any = None, /, **options: Any) -> Any:
     return decorate if fn is None else decorate(fn)
 
 
-flow.from_source = Flow.from_source  # type: ignore[attr-defined]
+flow.from_source = flow.afrom_source = Flow.from_source  # type: ignore[attr-defined]
 
 
 __all__ = ["Called", "Flow", "conduct", "flow", "part_ignored", "settled"]

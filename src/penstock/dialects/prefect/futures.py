@@ -48,12 +48,10 @@ class Future(_Awaited):
 
     def wait(self, timeout: float | None = None) -> State:
         """Wait for its end, however it ends."""
-        _check_timeout(timeout)
         return self.state
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
         """What it gives. Raises what the task raised; unless that is not wanted, then it is what this gives."""
-        _check_timeout(timeout)
         session = _required()
         if session.is_awaited():
             return Arrival(lambda: _result(session, self.ref, raise_on_failure, open=False))
@@ -131,11 +129,6 @@ def _required() -> Session:
     return session
 
 
-def _check_timeout(timeout: float | None) -> None:
-    if timeout is not None:
-        raise not_covered("waiting for a future with a timeout", "Give the task timeout_seconds=.")
-
-
 def _result(session: Session, ref: Ref, raise_on_failure: bool, *, open: bool) -> Any:
     if not raise_on_failure:
         error = failure_of(ref)
@@ -169,7 +162,6 @@ class DoneAndNotDoneFutures(NamedTuple):
 
 def as_completed(futures: Iterable[Any], timeout: float | None = None) -> Iterator[Any]:
     """The futures, each once it has ended: in the order in which they are given, which is the same every time."""
-    _check_timeout(timeout)
     for each in list(futures):
         each.wait()
         yield each
@@ -177,7 +169,6 @@ def as_completed(futures: Iterable[Any], timeout: float | None = None) -> Iterat
 
 def wait(futures: Iterable[Any], timeout: float | None = None) -> DoneAndNotDoneFutures:
     """Wait for the end of futures, however they end."""
-    _check_timeout(timeout)
     found = list(futures)
     for each in found:
         each.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects.prefect.noting import not_covered
+from penstock.dialects.prefect.places import Place, is_place
 from penstock.dialects.uncovered import Uncovered, is_tried
 
 #: what only Prefect 1 had
@@ -25,6 +26,8 @@ def missing(module: str, name: str) -> Any:
     near = close.removeprefix("; ").capitalize()
     if is_tried():
         raise not_covered(full, near)
+    if is_place(module, name):
+        return Place("prefect", full)
     return Uncovered("prefect", full, near)
 
 

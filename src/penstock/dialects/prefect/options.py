@@ -117,6 +117,10 @@ def task_ignored(name: str, given: Mapping[str, Any]) -> tuple[Ignored, ...]:
     remark = Cached(given).remark
     if remark:
         found += (note(f"{owner}: cache_policy", remark),)
+    run_name = given.get("task_run_name")
+    if callable(run_name) or "{" in (run_name or ""):
+        why = "a node is called so where the arguments are known before anything runs"
+        found += (note(f"{owner}: task_run_name={getattr(run_name, '__name__', run_name)!r}", why),)
     if (given.get("retry_jitter_factor") or 0) > 1:
         found += (note(f"{owner}: retry_jitter_factor={given['retry_jitter_factor']}", "waits vary by up to 1 times"),)
     return found

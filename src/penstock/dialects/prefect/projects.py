@@ -47,7 +47,7 @@ def execute(module: ModuleType) -> None:
                 where=f"{file}:{entry['line']}",
                 remedy='Write entrypoint: "flows/daily.py:my_flow".',
             )
-        flow = getattr(_module_of(target), name, None)
+        flow = getattr(module_of(target), name, None)
         if not isinstance(flow, Flow):
             raise DefinitionError(f"there is no flow {name!r} in {place}", where=f"{file}:{entry['line']}")
         found.append(_deployment(file, flow, entry))
@@ -123,7 +123,7 @@ def _deployment(file: Path, flow: Flow, entry: Mapping[str, Any]) -> Deployment:
     return made
 
 
-def _module_of(file: Path) -> ModuleType:
+def module_of(file: Path) -> ModuleType:
     """The module of a file with flows, in which workers find them again."""
     from penstock.dialects.prefect import DIALECT
 
@@ -173,4 +173,4 @@ def with_defaults(flow: Flow, parameters: Mapping[str, Any]) -> Callable[..., An
     return body
 
 
-__all__ = ["FILE", "claims", "deployments_beside", "execute", "read_project", "with_defaults"]
+__all__ = ["FILE", "claims", "deployments_beside", "execute", "module_of", "read_project", "with_defaults"]

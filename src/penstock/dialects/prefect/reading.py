@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import linecache
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from penstock.authoring.pipeline import Composition
+from penstock.authoring.source import DIALECT
 from penstock.dialects import Maker, Reading
 from penstock.dialects.foreign import made_in
-from penstock.dialects.prefect.deployments import Deployment, gathered
+from penstock.dialects.prefect.deployments import Deployment
 from penstock.dialects.prefect.flows import Called, Flow, part_ignored
-from penstock.dialects.prefect.plain import plain
+from penstock.dialects.prefect.mains import Main
 from penstock.dialects.prefect.starting import triggers_of
 from penstock.dialects.prefect.tasks import CONDITION, Task
 from penstock.dialects.uncovered import Uncovered, cells_of, names_in, unused
-from penstock.errors import DefinitionError, PenstockError
 from penstock.model.graph import Ignored
 
-#: calls that make deployments
-_DEPLOYING = ("serve", "deploy", "to_deployment", "build_from_flow")
+#: the options of tasks and flows that functions are given to
+HOOKS = ("on_completion", "on_failure", "on_running", "on_cancellation", "on_crashed", "on_rollback", "on_commit",
+         "retry_condition_fn", "cache_key_fn")  # fmt: skip
 
 
 def read(module: ModuleType, make: Maker) -> Reading:
@@ -35,20 +33,23 @@ def read(module: ModuleType, make: Maker) -> Reading:
         return project
     flows = {name: each for name, each in vars(module).items() if isinstance(each, Flow)}
     block = Main(module)
-    deployments = [each for each in made_in(module) if isinstance(each, Deployment)]
-    deployments += block.deployments()
+    said = [*made_in(module), *block.deployments()]
+    deployments = [each for each in said if isinstance(each, Deployment)]
+    flows |= {each.flow.fn.__name__: each.flow for each in deployments if each.flow not in flows.values()}
     deployments += deployments_beside(module, flows)
+    without_effect = [each for each in said if isinstance(each, Ignored)]
     by_flow: dict[int, Composition[..., Any]] = {}
     for flow in flows.values():
         if id(flow) not in by_flow:
             own = tuple(note for each in deployments if each.flow is flow for note in each.ignored)
             given = _given_at_start(module, block, flow)
             function = with_defaults(flow, given) if given else flow.function
-            noted = (*ignored_of(flow), *unused(vars(module).values()), *own)
+            noted = (*ignored_of(flow), *unused(vars(module).values()), *own, *without_effect)
             by_flow[id(flow)] = make(function, flow.name, flow.settings, noted)
     pipelines = {name: by_flow[id(flow)] for name, flow in flows.items()}
     own_flows = {name: flow for name, flow in flows.items() if flow.fn.__module__ == module.__name__}
-    first = _first(own_flows or flows, [*_called_at_top(module), *block.called(), *(each.flow for each in deployments)])
+    started = [*block.called(), *(each.flow for each in deployments)]
+    first = _first(own_flows or flows, [*_called_at_top(module), *block.run()], started)
     return Reading(pipelines, triggers_of(module, deployments, by_flow), first)
 
 
@@ -76,17 +77,18 @@ def _given_at_start(module: ModuleType, block: Main, flow: Flow) -> dict[str, An
 # Which flow is meant.
 
 
-def _first(flows: dict[str, Flow], started: Iterable[Flow]) -> str:
-    """The name of the flow that is run where none is named: the only one; the only one that the file starts itself; the only
-    one that no other one calls. Empty where there is none."""
+def _first(flows: dict[str, Flow], run: list[Flow], started: list[Flow]) -> str:
+    """The name of the flow that is run where none is named: the only one; the only one that the file runs itself, or starts
+    in whichever way; the only one that no other one calls. Empty where there is none."""
     unique = {id(flow): name for name, flow in reversed(flows.items())}
     if len(unique) == 1:
         return next(iter(unique.values()))
-    chosen = {id(flow) for flow in started} & unique.keys()
+    called = {id(flow) for flow in run} & unique.keys()
+    chosen = called | ({id(flow) for flow in started} & unique.keys())
     inner = {
         id(each) for flow in flows.values() for each in _reached(flow) if isinstance(each, Flow) and each is not flow
     }
-    for candidates in (chosen, chosen - inner, unique.keys() - inner):
+    for candidates in (called, chosen, chosen - inner, unique.keys() - inner):
         if len(candidates) == 1:
             return unique[next(iter(candidates))]
     return ""
@@ -97,153 +99,58 @@ def _called_at_top(module: ModuleType) -> Iterator[Flow]:
 
 
 def _reached(flow: Flow) -> list[Any]:
-    """The tasks and flows that the text of a flow names, also by way of functions of its own module, and what is not covered."""
-    found: dict[int, Any] = {}
-    pending: list[Any] = [flow.fn]
-    seen: set[int] = set()
+    """The tasks and flows that the text of a flow names, also by way of functions of modules in the dialect and of hooks, and
+    what is not covered."""
+    return [each for each, _ in _named(flow).values()]
+
+
+def _named(flow: Flow) -> dict[int, tuple[Any, str]]:
+    """The same with the function that names each, by their identities."""
+    found: dict[int, tuple[Any, str]] = {}
+    pending: list[Any] = [flow.fn, *_hooks(flow)]
+    seen = {id(each) for each in pending}
     while pending:
         function = pending.pop()
         names, held = names_in(function.__code__), {**function.__globals__, **cells_of(function)}
         for each in (getattr(held[name], "__self__", held[name]) for name in names if name in held):
+            inner = [each]
             if isinstance(each, (Task, Flow, Uncovered)):
-                found[id(each)] = each
-                inner = None if isinstance(each, Uncovered) else each.fn
-            else:
-                inner = each
-            same = getattr(inner, "__module__", None) == flow.fn.__module__
-            if hasattr(inner, "__code__") and same and id(inner) not in seen:
-                seen.add(id(inner))
-                pending.append(inner)
-    return list(found.values())
+                found.setdefault(id(each), (each, function.__name__))
+                inner = [] if isinstance(each, Uncovered) else [each.fn, *_hooks(each)]
+            for one in inner:
+                if hasattr(one, "__code__") and DIALECT in one.__globals__ and id(one) not in seen:
+                    seen.add(id(one))
+                    pending.append(one)
+    return found
+
+
+def _hooks(owner: Task | Flow) -> list[Any]:
+    """The functions that are called when something becomes of a task or a flow."""
+    given: list[Any] = [owner.given_options.get(option) for option in HOOKS]
+    listed: list[Any] = [one for each in given for one in (each if isinstance(each, (list, tuple)) else [each])]  # pyright: ignore[reportUnknownVariableType]
+    return [each for each in listed if hasattr(each, "__code__")]
 
 
 def ignored_of(flow: Flow) -> tuple[Ignored, ...]:
     """What the text of a flow says without effect, with that of the tasks and flows that it calls."""
+    from penstock.dialects.prefect.asides import asides
     from penstock.dialects.prefect.limits import limits_noted
 
-    found = dict.fromkeys(flow.noted)
+    found = dict.fromkeys((*flow.noted, *asides(flow.fn)))
     found.update(dict.fromkeys(limits_noted(flow.fn)))
     for each in _reached(flow):
         if isinstance(each, Task):
             found.update(dict.fromkeys((*each.ignored, *limits_noted(each.fn))))
         elif isinstance(each, Flow) and each is not flow:
-            found.update(dict.fromkeys(part_ignored(each)))
+            found.update(dict.fromkeys((*part_ignored(each), *asides(each.fn))))
     return tuple(found)
 
 
 def check_covered(flow: Flow) -> None:
     """Raise NotCoveredError where the text of a flow, or of what it calls, names what has no counterpart."""
-    found = next((each for each in _reached(flow) if isinstance(each, Uncovered)), None)
+    found = next((each for each in _named(flow).values() if isinstance(each[0], Uncovered)), None)
     if found is not None:
-        raise found.error()
-
-
-# What stands under `if __name__ == "__main__":`.
-
-
-class Main:
-    """The block of a file that Python only runs for a script."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self._module = module
-        self._file = getattr(module, "__file__", None) or ""
-        try:
-            tree = ast.parse("".join(linecache.getlines(self._file)))
-        except SyntaxError:
-            tree = ast.Module([], [])
-        blocks = [node for node in tree.body if isinstance(node, ast.If) and _is_main(node.test)]
-        self._statements: list[ast.stmt] = [each for block in blocks for each in block.body]
-
-    def called(self) -> list[Flow]:
-        """The flows that it calls, or that functions do which it calls."""
-        names = {node.id for each in self._statements for node in ast.walk(each) if isinstance(node, ast.Name)}
-        found: list[Flow] = []
-        for name in names:
-            each = vars(self._module).get(name)
-            if isinstance(each, Flow):
-                found.append(each)
-            elif hasattr(each, "__code__") and getattr(each, "__module__", "") == self._module.__name__:
-                held = (vars(self._module).get(inner) for inner in names_in(each.__code__))  # type: ignore[union-attr]
-                found += [inner for inner in held if isinstance(inner, Flow)]
-        return found
-
-    def given_to(self, flow: Flow) -> dict[str, Any]:
-        """What it calls a flow with, as far as that stands in the text."""
-        held = dict(vars(self._module))
-        for statement in self._statements:
-            for node in ast.walk(statement):
-                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-                    continue
-                if vars(self._module).get(node.func.id) is flow:
-                    return _arguments(inspect.signature(flow.fn), node, held)
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                name = statement.targets[0].id
-                held.pop(name, None)
-                with suppress(ValueError):
-                    held[name] = plain(statement.value, held)
-        return {}
-
-    def deployments(self) -> list[Deployment]:
-        """The deployments that it makes. Only what makes them is carried out."""
-        wanted = [each for each in self._statements if any(map(_deploys, ast.walk(each)))]
-        if not wanted:
-            return []
-        needed = self._needed(wanted)
-        held = {**vars(self._module), "__name__": "__main__"}
-        with gathered() as found:
-            for each in needed:
-                try:
-                    exec(compile(ast.Module([each], []), self._file, "exec"), held)
-                except PenstockError:
-                    raise
-                except Exception as error:
-                    raise DefinitionError(
-                        f"what makes a deployment raises {type(error).__name__}: {error}",
-                        where=f"{self._file}:{each.lineno}",
-                        remedy="Let it depend on nothing but what the file itself defines.",
-                    ) from None
-        return found
-
-    def _needed(self, wanted: list[ast.stmt]) -> list[ast.stmt]:
-        """The statements that make deployments, with the assignments before them that they take something from."""
-        kept = list(wanted)
-        for each in reversed(self._statements):
-            names = {node.id for other in kept for node in ast.walk(other) if isinstance(node, ast.Name)}
-            stored = {
-                node.id for node in ast.walk(each) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
-            if each not in kept and (isinstance(each, (ast.Import, ast.ImportFrom)) or stored & names):
-                kept.append(each)
-        return [each for each in self._statements if each in kept]
-
-
-def _arguments(signature: inspect.Signature, call: ast.Call, held: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call that can be told from the text and from the names that are there."""
-    try:
-        given = {each.arg: each.value for each in call.keywords if each.arg is not None}
-        found = signature.bind_partial(*call.args, **given).arguments
-    except TypeError:
-        return {}
-    values: dict[str, Any] = {}
-    for name, node in found.items():
-        with suppress(ValueError):
-            values[name] = plain(node, held)
-    return values
-
-
-def _is_main(test: ast.expr) -> bool:
-    return ast.unparse(test).replace('"', "'") in (
-        "__name__ == '__main__'",
-        "'__main__' == __name__",
-    )
-
-
-def _deploys(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Call):
-        return False
-    function = node.func
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    return name in _DEPLOYING
+        raise found[0].error(user=found[1])
 
 
 __all__ = ["check_covered", "find", "ignored_of", "read"]

@@ -13,19 +13,19 @@ from types import ModuleType
 from typing import Any, NamedTuple, cast
 
 from penstock.authoring.decorated import Decorated
+from penstock.dialects.code.edits import Edits, Overlap
 from penstock.dialects.code.modules import FunctionNode, free, imports_in, module_of
-from penstock.dialects.prefect.caching import Cached
-from penstock.dialects.prefect.edits import Edits, Overlap
+from penstock.dialects.prefect.caching import Cached, task_input_hash
 from penstock.dialects.prefect.flows import Flow
 from penstock.dialects.prefect.futures import unmapped
 from penstock.dialects.prefect.sites import Site
 from penstock.dialects.prefect.tasks import Task
 
 #: options without a counterpart in the decorators that penstock's own Python is written with
-_TASK_LOST = ("cache_key_fn", "retry_condition_fn", "task_run_name", "on_completion", "on_failure", "on_running",
-              "on_rollback", "on_commit")  # fmt: skip
-_FLOW_LOST = ("retries", "on_completion", "on_failure", "on_cancellation", "on_crashed", "on_running",
-              "validate_parameters")  # fmt: skip
+_TASK_LOST = ("cache_key_fn", "retry_condition_fn", "task_run_name", "on_rollback", "on_commit")
+_FLOW_LOST = ("validate_parameters",)
+#: functions that are told how tasks end
+_TASK_HOOKS = ("on_completion", "on_failure", "on_running")
 #: what is asked of futures and of tasks that has no counterpart
 _ASKED = {"state", "get_state", "wait", "add_done_callback", "task_run_id", "with_options", "delay", "apply_async", "fn",
           "return_state", "raise_on_failure", "serve", "deploy", "to_deployment", "from_source"}  # fmt: skip
@@ -100,6 +100,8 @@ class _Rewriting:
         self.handed: set[str] = set()
 
     def whole(self) -> Rewritten:
+        if self.flow.given_options.get("retries"):
+            self.remarks.append(f"{self.flow.name} is not repeated as a whole where it fails: give its tasks retries")
         self._check()
         self._find_futures()
         for node in self.nodes:
@@ -154,11 +156,20 @@ class _Rewriting:
             over_lines = isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno != node.lineno
             if over_lines and not _is_docstring(self.parents.get(node), self.definition):
                 raise _Without
+            if isinstance(node, ast.Try) and self._is_answered(node):
+                continue
             if isinstance(node, (ast.Try, ast.TryStar, *_Fans)) and any(map(self._composes, ast.walk(node))):
                 raise _Without
             imported = imports_in(node) if isinstance(node, (ast.Import, ast.ImportFrom)) else ()
             if any(each.root in ("prefect", "penstock") for each in imported):
                 raise _Without
+
+    def _is_answered(self, node: ast.Try) -> bool:
+        """Whether all that a `try` composes are calls of tasks, whose failures it answers: these raise there as well."""
+        inside = [part for statement in node.body for part in ast.walk(statement)]
+        called = [each.func for each in inside if isinstance(each, ast.Call) and self._kind(each) == "call"]
+        composed = [each for each in inside if self._composes(each)]
+        return bool(node.handlers) and not node.finalbody and all(each in called for each in composed)
 
     def _composes(self, node: ast.AST) -> bool:
         if isinstance(node, ast.Attribute) and node.attr == "result":
@@ -320,10 +331,14 @@ class _Rewriting:
                 raise _Without
 
     def _take(self, name: str, task: Task) -> None:
-        lost = any(task.given_options.get(option) is not None for option in _TASK_LOST)
+        given = {key: each for key, each in task.given_options.items() if each is not task_input_hash}
+        lost = any(given.get(option) is not None for option in _TASK_LOST)
         lost |= bool(task.rollbacks or task.commits or task.pools) or task.given.get("cache_key") is not None
         if lost or task.asynchronous or Cached(task.given_options).by_parameters:
             raise _Without
+        if any(task.given_options.get(option) for option in _TASK_HOOKS):
+            told = f"the hooks of {name} are left out: they take what Prefect tells"
+            self.remarks += [told] if told not in self.remarks else []
         self.tasks[name] = task
 
     def _resolve_parts(self) -> None:

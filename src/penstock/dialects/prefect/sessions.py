@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from penstock.authoring.building import Building
 from penstock.authoring.dynamic import Question
 from penstock.authoring.ref import Ref, building_of, expression_of, value_of
@@ -16,6 +18,7 @@ from penstock.authoring.source import caller
 from penstock.dialects.prefect.sites import Sites, site_of_call
 from penstock.errors import DefinitionError, TaskTimeoutError
 from penstock.model.expression import Output, references
+from penstock.model.graph import Node
 
 if TYPE_CHECKING:
     from penstock.dialects.prefect.flows import Flow
@@ -49,6 +52,8 @@ class Session:
         self.transaction: Transaction | None = None if outer is None else outer.transaction
         #: the tasks that were called and have succeeded or may do so, with their refs
         self.called: list[tuple[Task, Ref]] = []
+        #: runs of deployments, by their ids
+        self.runs: dict[Any, Any] = {} if outer is None else outer.runs
 
     def opens(self) -> bool:
         """Whether a ref will do for what the user's call at hand gives."""
@@ -81,6 +86,29 @@ class Session:
         finally:
             self.latest = ()
 
+    def add(self, task: Task, ref: Ref) -> None:
+        """Take note of a call; it waits for nothing that it needs anyway for what it is given."""
+        self.called.append((task, ref))
+        node = self.building.nodes[node_of(ref)]
+        if node.after:
+            needed = self._needed(msgspec.structs.replace(node, after=()))
+            after = tuple(name for name in node.after if name not in needed)
+            if after != node.after:
+                self.building.change(node.id, after=after)
+
+    def _needed(self, node: Node) -> set[str]:
+        """The nodes that must have succeeded before it can start."""
+        found: set[str] = set()
+        left = [node]
+        while left:
+            each = left.pop()
+            if each.join != "all_success":
+                continue
+            names = {need[0] for need in each.requirements() if len(need) == 1} - found
+            found |= names
+            left += [self.building.nodes[name] for name in names if name in self.building.nodes]
+        return found
+
     def decide(self, ref: Ref) -> bool:
         """Let a failure of what was submitted be one of the flow. False where it is too late to say so."""
         for name in references(expression_of(ref)):
@@ -112,6 +140,12 @@ _session: ContextVar[Session | None] = ContextVar("penstock_prefect_session", de
 def current_session() -> Session | None:
     """The flow whose function runs right now, if any."""
     return _session.get()
+
+
+def is_awaited() -> bool:
+    """Whether what the user's call at hand gives is awaited."""
+    session = current_session()
+    return session is not None and session.is_awaited()
 
 
 def opens() -> bool:
@@ -216,6 +250,7 @@ __all__ = [
     "end_of",
     "failure_of",
     "in_loop",
+    "is_awaited",
     "node_of",
     "opens",
 ]

@@ -78,19 +78,21 @@ class Sites(NamedTuple):
 
 def sites_of(function: Callable[..., Any]) -> Sites:
     """What is known of a function by its source; nothing where that is not to be had."""
+    found = node_of(function)
+    return Sites() if found is None else _Survey(function, found).sites(function.__code__.co_filename)
+
+
+def node_of(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The text of a function, where that is to be had."""
     code = getattr(function, "__code__", None)
     if code is None:
-        return Sites()
+        return None
     linecache.checkcache(code.co_filename)
     text = "".join(linecache.getlines(code.co_filename, getattr(function, "__globals__", None)))
     try:
-        found = _function_at(ast.parse(text), code.co_firstlineno, code.co_name)
+        return _function_at(ast.parse(text), code.co_firstlineno, code.co_name)
     except SyntaxError:
-        found = None
-    if found is None:
-        return Sites()
-    survey = _Survey(function, found)
-    return survey.sites(code.co_filename)
+        return None
 
 
 def _function_at(tree: ast.Module, line: int, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
@@ -472,4 +474,4 @@ def _names_in(nodes: Iterable[ast.expr]) -> Iterator[str]:
         )
 
 
-__all__ = ["Site", "Sites", "site_of_call", "sites_of"]
+__all__ = ["Site", "Sites", "node_of", "site_of_call", "sites_of"]

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from penstock.authoring.ref import value
-from penstock.dialects.prefect.sessions import opens
+from penstock.dialects.prefect.sessions import Arrival, is_awaited, opens
 from penstock.errors import Fail
 
 
@@ -79,8 +79,13 @@ class State:
 
     def result(self, raise_on_failure: bool = True, **_: Any) -> Any:
         """The result; of a state that is none of success, the exception, which is raised unless that is not wanted."""
+        if is_awaited():
+            return Arrival(lambda: self._result(raise_on_failure, open=False))
+        return self._result(raise_on_failure, open=opens())
+
+    def _result(self, raise_on_failure: bool, *, open: bool) -> Any:
         if self.is_completed() or not self.is_final():
-            return self.data if opens() else value(self.data)
+            return self.data if open else value(self.data)
         error = self.error()
         if raise_on_failure:
             raise error

@@ -18,6 +18,7 @@ from penstock.authoring.source import found_by_name
 from penstock.authoring.task import Task as PenstockTask
 from penstock.dialects.foreign import made
 from penstock.dialects.prefect.caching import Cached, parameters_version
+from penstock.dialects.prefect.context import named
 from penstock.dialects.prefect.futures import (
     Future,
     FutureList,
@@ -28,7 +29,7 @@ from penstock.dialects.prefect.futures import (
     unwrapped,
 )
 from penstock.dialects.prefect.limits import pools_of
-from penstock.dialects.prefect.noting import check_known, not_covered
+from penstock.dialects.prefect.noting import check_known, not_covered, note
 from penstock.dialects.prefect.options import TASK_OPTIONS, node_name, task_ignored, task_options
 from penstock.dialects.prefect.sessions import Arrival, Session, current_session, in_loop
 from penstock.dialects.prefect.states import Returned, return_states, settled
@@ -132,10 +133,26 @@ class Task(PenstockTask[..., Any]):
     def on_running(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         return self._hook("on_running", fn)
 
-    def delay(self, *_: Any, **__: Any) -> Any:
-        raise not_covered(f"{self.name}.delay()", "Call the task, or submit() it, in a flow.")
+    def delay(self, *args: Any, **kwargs: Any) -> Any:
+        """In a flow, submit it: what Prefect leaves to a worker of tasks is a part of the run here."""
+        if current_session() is None:
+            raise not_covered(f"{self.name}.delay()", "Call the task, or submit() it, in a flow.")
+        return self.submit(*args, **kwargs)
 
-    apply_async = serve = delay
+    def apply_async(
+        self,
+        args: tuple[Any, ...] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        wait_for: Any = None,
+        **_: Any,
+    ) -> Any:
+        return self.delay(*(args or ()), **(kwargs or {}), wait_for=wait_for)
+
+    def serve(self, *_: Any, **__: Any) -> None:
+        """Prefect would wait for calls of it here, which penstock does not."""
+        serve_tasks(self)
+
+    aserve = serve
 
     # Calls.
 
@@ -193,7 +210,7 @@ class Task(PenstockTask[..., Any]):
         task = self._in(session)._named(arguments)
         placing = task.placing.changed({"after": list(after), "decides": decides})
         ref = session.building.call(task, placing, arguments)
-        session.called.append((self, ref))
+        session.add(self, ref)
         return ref
 
     def _in(self, session: Session) -> Task:
@@ -214,9 +231,12 @@ class Task(PenstockTask[..., Any]):
         if name is None:
             return self
         if callable(name):
-            if any(is_open(each) for each in arguments.values()) or inspect.signature(name).parameters:
+            known = {key: _known(each) for key, each in arguments.items()}
+            try:
+                text = named(name, self.name, {key: each for key, each in known.items() if each is not _UNKNOWN})
+            except Exception:
+                # it asks for what only the run of the task knows
                 return self
-            text = name()
         else:
             name = str(name)
             wanted = set[str](re.findall(r"\{(\w+)", name))
@@ -271,8 +291,16 @@ class Task(PenstockTask[..., Any]):
         placing = task.placing.changed({"after": list(after), "decides": False})
         ref = session.building.fan(task, placing, Fan("zip", over, fixed))
         session.submitted.append(ref)
-        session.called.append((self, ref))
+        session.add(self, ref)
         return FutureList(ref=ref, length=lengths.pop() if lengths else None)
+
+
+def serve_tasks(*tasks: Any, **_: Any) -> None:
+    """Note that Prefect would wait for calls of tasks."""
+    from penstock.dialects.prefect.deployments import noted
+
+    for each in tasks:
+        noted(note(f"serve({each.name})", "there are no workers of tasks; a flow that delays one runs it"))
 
 
 _UNKNOWN = object()
@@ -341,4 +369,4 @@ def task(fn: Any = None, /, **options: Any) -> Any:
     return decorate if fn is None else decorate(fn)
 
 
-__all__ = ["CONDITION", "Task", "task"]
+__all__ = ["CONDITION", "Task", "serve_tasks", "task"]

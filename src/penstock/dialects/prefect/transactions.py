@@ -7,11 +7,15 @@ from enum import Enum
 from typing import Any
 
 from penstock.authoring.placing import Placing
-from penstock.authoring.ref import Ref
+from penstock.authoring.ref import Ref, value_of
 from penstock.authoring.task import Task as PenstockTask
-from penstock.dialects.prefect.noting import not_covered
+from penstock.dialects.prefect.futures import unwrapped
+from penstock.dialects.prefect.local import store, whole
 from penstock.dialects.prefect.sessions import Session, current_session, end_of, failure_of
 from penstock.errors import DefinitionError
+
+#: what the file with variables and blocks calls the records of transactions
+_RECORDS = "transactions"
 
 
 class IsolationLevel(Enum):
@@ -32,9 +36,12 @@ class CommitMode(Enum):
 class Transaction:
     """What hooks are called with: values that the flow has put into it."""
 
-    def __init__(self, values: dict[str, Any] | None = None, name: str = "") -> None:
+    def __init__(self, values: dict[str, Any] | None = None, name: str = "", record: Ref | None = None) -> None:
         self._values = dict(values or {})
         self.name = name
+        #: whether there is a record of it already
+        self._record = record
+        self.staged: Any = None
 
     def set(self, name: str, value: Any) -> None:
         """Put a value under a name."""
@@ -47,7 +54,12 @@ class Transaction:
         raise ValueError(f"Could not retrieve value for unknown key: {name}")
 
     def is_committed(self) -> bool:
-        return False
+        """Whether one with the same key has succeeded before."""
+        return self._record is not None and bool(value_of(self._record))
+
+    def stage(self, value: Any, *_: Any, **__: Any) -> None:
+        """Keep a value in the record."""
+        self.staged = value
 
     def snapshot(self) -> Transaction:
         """What it holds now."""
@@ -58,9 +70,9 @@ class transaction:
     """`with transaction() as txn:`: where the block fails, the `on_rollback` hooks of the tasks in it that succeeded are
     run, the last first; else their `on_commit` hooks."""
 
-    def __init__(self, key: str | None = None, **options: Any) -> None:
-        if key is not None:
-            raise not_covered("a transaction with a key", "Leave it out: results are found again by the cache.")
+    def __init__(self, key: str | None = None, store: Any = None, overwrite: bool = False, **_: Any) -> None:
+        self._key = key
+        self._overwrite = overwrite
         self._session: Session | None = None
 
     def __enter__(self) -> Transaction:
@@ -69,7 +81,10 @@ class transaction:
             raise DefinitionError("a transaction is a block of a flow, and not of a task")
         self._before, self._count = session.transaction, len(session.called)
         values = {} if self._before is None else self._before.snapshot()._values  # pyright: ignore[reportPrivateUsage]
-        self._transaction = session.transaction = Transaction(values)
+        record = None
+        if self._key is not None and not self._overwrite:
+            record = self._call(session, has_record, "transaction", key=self._key)
+        self._transaction = session.transaction = Transaction(values, record=record)
         return self._transaction
 
     def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
@@ -82,6 +97,8 @@ class transaction:
         if error is None:
             for task, ref in called:
                 self._run(session, task.commits, ref)
+            if self._key is not None and not self._transaction.is_committed():
+                end_of(self._call(session, keep_record, "commit", key=self._key, value=self._transaction.staged))
         else:
             for task, ref in reversed(called):
                 self._run(session, list(reversed(task.rollbacks)), ref)
@@ -95,6 +112,12 @@ class transaction:
             name = next(iter(task.shape.parameters))
             end_of(session.building.call(task, Placing(), {name: self._transaction.snapshot()}))
 
+    @staticmethod
+    def _call(session: Session, function: Callable[..., Any], name: str, **arguments: Any) -> Ref:
+        task: PenstockTask[..., Any] = PenstockTask(function, name, {"cache": False})
+        placing = Placing().changed({"after": list(session.latest)})
+        return session.building.call(task, placing, {key: unwrapped(each) for key, each in arguments.items()})
+
     async def __aenter__(self) -> Transaction:
         return self.__enter__()
 
@@ -103,6 +126,18 @@ class transaction:
 
 
 atransaction = transaction
+
+
+def has_record(key: str) -> bool:
+    """Whether there is a record of a transaction with a key."""
+    return key in whole(_RECORDS)
+
+
+def keep_record(key: str, value: Any) -> None:
+    """Keep one, with a value that JSON can hold."""
+    import json
+
+    store(_RECORDS, key, json.loads(json.dumps(value, default=str)))
 
 
 def get_transaction() -> Transaction | None:

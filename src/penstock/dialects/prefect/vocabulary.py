@@ -30,7 +30,8 @@ _RUNNERS = _names("runners", "TaskRunner", "ThreadPoolTaskRunner", "ConcurrentTa
                   "SequentialTaskRunner")  # fmt: skip
 _SCHEDULES = _names("schedules", "Cron", "Interval", "RRule")
 _OLD_SCHEDULES = _names("schedules", "CronSchedule", "IntervalSchedule", "RRuleSchedule", "construct_schedule")
-_DEPLOYMENTS = _names("deployments", "Deployment", "run_deployment", "serve", "deploy", RunnerDeployment="Deployment")
+_DEPLOYMENTS = {**_names("deployments", "Deployment", "serve", "deploy", RunnerDeployment="Deployment"),
+                **_names("flow_runs", "run_deployment", arun_deployment="run_deployment")}  # fmt: skip
 _EVENTS = _names("automations", "DeploymentEventTrigger", "EventTrigger", "Automation", "RunDeployment", "emit_event",
                  DeploymentTrigger="DeploymentEventTrigger")  # fmt: skip
 _ARTIFACTS = _names(
@@ -67,11 +68,13 @@ _VOCABULARY: Mapping[str, Mapping[str, str]] = {
         **_MARKS,
         **_PAUSES,
         **_names("context", "get_run_logger", "tags", __version__="VERSION"),
-        **_names("deployments", "serve", "deploy"),
+        **_names("deployments", "serve", "deploy", aserve="serve"),
         **_names("states", "State"),
     },
     "prefect.tasks": {**_TASKS, **_BACKOFF, **_names("caching", "task_input_hash")},
-    "prefect.flows": {**_FLOWS, **_names("deployments", "serve")},
+    "prefect.task_worker": _names("tasks", serve="serve_tasks"),
+    "prefect.task_server": _names("tasks", serve="serve_tasks"),
+    "prefect.flows": {**_FLOWS, **_names("deployments", "serve", aserve="serve")},
     "prefect.futures": _FUTURES,
     "prefect.utilities.annotations": _MARKS,
     "prefect.utilities.asyncutils": {},
@@ -89,16 +92,20 @@ _VOCABULARY: Mapping[str, Mapping[str, str]] = {
     "prefect.orion.schemas.schedules": _OLD_SCHEDULES,
     "prefect.deployments": _DEPLOYMENTS,
     "prefect.deployments.runner": _DEPLOYMENTS,
+    "prefect.deployments.deployments": _DEPLOYMENTS,
+    "prefect.deployments.flow_runs": _DEPLOYMENTS,
     "prefect.events": _EVENTS,
     "prefect.events.schemas.deployment_triggers": _EVENTS,
     "prefect.events.schemas.automations": _EVENTS,
     "prefect.automations": _EVENTS,
     "prefect.artifacts": _ARTIFACTS,
+    "prefect.assets": _names("assets", "Asset", "AssetProperties", "add_asset_metadata", "materialize"),
     "prefect.blocks.core": _BLOCKS,
     "prefect.blocks.system": _SYSTEM,
     "prefect.filesystems": _names("blocks", "LocalFileSystem"),
+    "prefect.blocks.notifications": _names("notifications", "SlackWebhook", "MicrosoftTeamsWebhook"),
     "prefect.variables": _names("variables", "Variable", "get"),
-    "prefect.flow_runs": _PAUSES,
+    "prefect.flow_runs": {**_PAUSES, **_names("flow_runs", "wait_for_flow_run")},
     "prefect.engine": _PAUSES,
     "prefect.input": _names("pausing", "RunInput"),
     "prefect.input.run_input": _names("pausing", "RunInput"),

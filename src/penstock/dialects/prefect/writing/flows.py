@@ -7,6 +7,7 @@ from typing import Any, cast
 from penstock.authoring.options.hooks import Attached
 from penstock.dialects import Account, Export, Written
 from penstock.dialects.code.annotations import annotation, default
+from penstock.dialects.code.attempts import noted
 from penstock.dialects.code.commands import command_function
 from penstock.dialects.code.formatting import (
     Imports,
@@ -21,6 +22,7 @@ from penstock.dialects.code.formatting import (
 )
 from penstock.dialects.code.helpers import BUILT_IN, helper_texts
 from penstock.dialects.code.naming import identifier, variables
+from penstock.dialects.code.paths import with_paths
 from penstock.dialects.code.sources import Rules, Sources
 from penstock.dialects.prefect.writing.calls import Flow
 from penstock.dialects.prefect.writing.serving import main_lines
@@ -38,9 +40,10 @@ _RESERVED = ("flow", "task", "wait", "unmapped", "state_of", "result_of", "polle
 def write(export: Export) -> Written:
     """A pipeline as a Prefect 3 file. Raises DefinitionError, naming the node, for what Prefect cannot say."""
     export.whole()
+    export = with_paths(export)
     writer = Writer(export)
     text = writer.text()
-    return Written(text, tuple(writer.accounts))
+    return noted(Written(text, tuple(writer.accounts)), export)
 
 
 class Writer:
