@@ -33,18 +33,12 @@ APART = {
     "example_sensors": "it waits for minutes",
     "example_time_delta_sensor_async": "it waits for half a minute",
 }
-_VENV = "the file imports pendulum, which is not in the environment of its task"
 #: why others fail as they do
 REASONS = {
-    "asset2_producer": "inlet_events",
-    "example_branch_operator": _VENV,
-    "example_branch_python_operator_decorator": _VENV,
     "example_failed_dag": "it is there to fail",
     "example_params_ui_tutorial": "a parameter without a default has to be given",
     "example_passing_params_via_test_command": "its template needs a param that only `airflow tasks test` gives; so in Airflow",
-    "example_python_decorator": _VENV,
-    "example_python_operator": _VENV,
-    "read_asset_event_from_classic": "inlet_events",
+    "read_asset_event_from_classic": "nothing has happened to its inlet yet; so in Airflow",
     "example_trigger_controller_dag": "the DAG that it triggers is in another folder, and not registered",
 }
 

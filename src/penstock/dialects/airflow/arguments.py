@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-_SHOWN = "it only changes what Airflow's own pages show"
+#: why what is only shown has no effect
+SHOWN = "it only changes what Airflow's own pages show"
 _WHERE = "where a task runs is decided by penstock's executor"
 
 
@@ -44,7 +45,7 @@ ARGUMENTS: dict[str, Argument] = {
     "do_xcom_push": Argument(True),
     "multiple_outputs": Argument(False),
     "params": Argument(),
-    "inlets": Argument((), "what a task reads is told by its inputs"),
+    "inlets": Argument((), "they order nothing, and only inlet_events tells of them"),
     "outlets": Argument(()),
     # whom it tells
     "email": Argument(),
@@ -59,7 +60,7 @@ ARGUMENTS: dict[str, Argument] = {
     "pre_execute": Argument(),
     "post_execute": Argument(),
     # without effect
-    "owner": Argument("airflow", _SHOWN),
+    "owner": Argument("airflow", SHOWN),
     "weight_rule": Argument("downstream", "priority_weight is taken as it is"),
     "queue": Argument("default", _WHERE),
     "executor": Argument(None, _WHERE),
@@ -67,18 +68,18 @@ ARGUMENTS: dict[str, Argument] = {
     "run_as_user": Argument(None, "tasks run as the user who runs penstock"),
     "resources": Argument(None, "Airflow itself does nothing with it"),
     "email_on_success": Argument(None, "Airflow itself does nothing with it"),
-    "task_display_name": Argument(None, _SHOWN),
-    "map_index_template": Argument(None, _SHOWN),
+    "task_display_name": Argument(None, SHOWN),
+    "map_index_template": Argument(None, SHOWN),
     "logger_name": Argument(None, "what a task logs is kept with its attempt"),
     "allow_nested_operators": Argument(True, "an operator inside a task is not refused"),
-    "doc": Argument(None, _SHOWN),
-    "doc_md": Argument(None, _SHOWN),
-    "doc_json": Argument(None, _SHOWN),
-    "doc_yaml": Argument(None, _SHOWN),
-    "doc_rst": Argument(None, _SHOWN),
-    "ui_color": Argument(None, _SHOWN),
-    "ui_fgcolor": Argument(None, _SHOWN),
-    "subdag": Argument(None, _SHOWN),
+    "doc": Argument(None, SHOWN),
+    "doc_md": Argument(None, SHOWN),
+    "doc_json": Argument(None, SHOWN),
+    "doc_yaml": Argument(None, SHOWN),
+    "doc_rst": Argument(None, SHOWN),
+    "ui_color": Argument(None, SHOWN),
+    "ui_fgcolor": Argument(None, SHOWN),
+    "subdag": Argument(None, SHOWN),
     "start_from_trigger": Argument(None, "penstock waits without Airflow's triggerer"),
     "start_trigger_args": Argument(None, "penstock waits without Airflow's triggerer"),
     "render_template_as_native_obj": Argument(),

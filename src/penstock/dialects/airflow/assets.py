@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from penstock.authoring.source import caller
 from penstock.authoring.triggers.events import all_of, any_of, event
-from penstock.errors import DefinitionError
+from penstock.errors import NotCoveredError
 from penstock.model.occurrence import Condition, Pattern
 
 #: the type of the events
@@ -56,12 +56,8 @@ class Asset(BaseAsset, os.PathLike[str]):
         watchers: Iterable[Any] = (),
         **_: Any,
     ) -> None:
-        if list(watchers):
-            raise DefinitionError(
-                "watchers of an asset are asked by Airflow's triggerer, which is not covered by penstock",
-                where=str(caller()),
-                remedy='Let a trigger of penstock follow what is watched: files("incoming/*.csv"), event("type").',
-            )
+        #: where the file says who asks for it besides, which nobody does here
+        self.watched = caller() if list(watchers) else None
         name, uri = self._both(name, uri)
         if not name or not uri:
             raise ValueError("Asset requires a name or a uri")
@@ -195,6 +191,13 @@ def condition_of(given: Any) -> Condition:
 
 
 def _condition(asset: BaseAsset, numbers: Iterator[int], name: str = "") -> Condition:
+    if isinstance(asset, Asset) and asset.watched is not None:
+        raise NotCoveredError(
+            f"the watchers of the asset {asset.name!r}, which Airflow's triggerer asks, are not covered by penstock's reader of "
+            "Apache Airflow",
+            where=str(asset.watched),
+            remedy='Let a trigger of penstock follow what is watched: files("incoming/*.csv"), event("type").',
+        )
     if not isinstance(asset, _Several):
         return event(UPDATED, where=dict(asset.where()), name=name or f"asset_{next(numbers)}")
     if isinstance(asset, AssetAny) and not any(isinstance(each, AssetAll) for each in asset.objects):
@@ -267,7 +270,7 @@ class AssetEvent:
         self.source_task_id = data.get("source_task_id")
         self.source_run_id = data.get("source_run_id")
         self.source_map_index = data.get("source_map_index", -1)
-        self.timestamp = data.get("timestamp")
+        self.timestamp: Any = data.get("timestamp")
 
     def __repr__(self) -> str:
         return f"<AssetEvent {self.uri} of {self.source_dag_id}.{self.source_task_id}>"
@@ -338,25 +341,6 @@ class OutletEvents:
         return len(self._outlets)
 
 
-class InletEvents:
-    """`inlet_events` of the context: by an inlet, what has happened to it. Raises DefinitionError when it is asked."""
-
-    def __init__(self, inlets: Any) -> None:
-        self._inlets = list(expanded(inlets))
-
-    def __getitem__(self, key: Any) -> Any:
-        raise DefinitionError(
-            "inlet_events, the history of an asset, is not covered by penstock's reader of Apache Airflow",
-            remedy="What started the run is in triggering_asset_events.",
-        )
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._inlets)
-
-    def __len__(self) -> int:
-        return len(self._inlets)
-
-
 class Metadata:
     """What a task yields to say more of an outlet."""
 
@@ -402,13 +386,15 @@ def make_dag(definition: Any, function: Callable[..., Any], outlets: list[Any], 
     from penstock.dialects.airflow.dag import DAG
     from penstock.dialects.airflow.operators.python import PythonOperator
 
-    names = tuple(inspect.signature(function).parameters)
-    inlets = [Asset.ref(name=name) for name in names if name not in ("self", "context")]
+    names = tuple(name for name, each in inspect.signature(function).parameters.items() if each.default is each.empty)
+    inlets = [Asset.ref(name=name) for name in names if name not in ("self", "context", "outlet_events")]
     own = definition if isinstance(definition, MultiAssetDefinition) else Asset(definition.name, definition.uri)
     with DAG(definition.name, **options):
-        PythonOperator(
+        task = PythonOperator(
             task_id=function.__name__, inlets=inlets, outlets=outlets, python_callable=_body(function, names, own)
         )
+        # nothing that the file says
+        task.without_effect.pop("inlets", None)
 
 
 def _body(function: Callable[..., Any], names: tuple[str, ...], own: Any) -> Callable[..., Any]:
@@ -416,7 +402,7 @@ def _body(function: Callable[..., Any], names: tuple[str, ...], own: Any) -> Cal
     names."""
 
     def body(**context: Any) -> Any:
-        given = {"self": own, "context": context}
+        given = {"self": own, "context": context, "outlet_events": context["outlet_events"]}
         return function(**{name: given[name] if name in given else _named(function, name) for name in names})
 
     body.__name__ = body.__qualname__ = function.__name__
@@ -464,7 +450,6 @@ __all__ = [
     "AssetRef",
     "BaseAsset",
     "Dataset",
-    "InletEvents",
     "Metadata",
     "Model",
     "OutletEvents",

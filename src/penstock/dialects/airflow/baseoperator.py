@@ -14,7 +14,8 @@ from penstock.dialects.airflow.arguments import ARGUMENTS
 from penstock.dialects.airflow.dag import DAG, current_dag
 from penstock.dialects.airflow.exceptions import AirflowException
 from penstock.dialects.airflow.relations import Ordered
-from penstock.errors import DefinitionError
+from penstock.dialects.foreign import loading, made
+from penstock.errors import DefinitionError, NotCoveredError
 from penstock.model.place import Location
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from penstock.dialects.airflow.xcomarg import XComArg
 
 _FORBIDDEN = "[]"
+#: what `do_xcom_push` was called before Airflow 2
+_FORMER_PUSH = "xcom_push"
 
 
 class OperatorMeta(type):
@@ -75,8 +78,10 @@ def _defaulting(init: Callable[..., None]) -> Callable[..., None]:
         kwargs |= {name: value for name, value in self.default_args.items() if name in plain and name not in known}
         missing = sorted(needed - known - set(kwargs))
         if missing:
+            others = sorted(set(kwargs) - {*ARGUMENTS, *cast("type[BaseOperator]", type(self)).parameters()})
             raise AirflowException(
                 f"missing keyword argument{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}"
+                + f", and {', '.join(map(repr, others))} is none of them" * bool(others)
             )
         init(self, *args, **kwargs)
 
@@ -151,6 +156,7 @@ class BaseOperator(Ordered, metaclass=OperatorMeta):
         self.setup_task_ids: set[str] = set()
         self.dag: DAG | None = None
         self.task_group: TaskGroup | None = None
+        problem = self._unknown(kwargs)
         self._take(kwargs)
         group = task_group or current_group()
         self.task_id = _checked(group.child_id(task_id) if group is not None else task_id, self.location)
@@ -160,14 +166,38 @@ class BaseOperator(Ordered, metaclass=OperatorMeta):
         dag = dag or current_dag() or (None if group is None else group.dag)
         if dag is not None:
             dag.add_task(self)
+        else:
+            # it may come into one yet
+            made(self)
+        if problem is not None:
+            self._refuse(problem)
+
+    def _unknown(self, kwargs: dict[str, Any]) -> NotCoveredError | None:
+        """What is wrong with the names of arguments; None for nothing. Those that are not known are taken out."""
+        pushes = kwargs.pop(_FORMER_PUSH, None)
+        if pushes is not None:
+            kwargs.setdefault("do_xcom_push", pushes)
+        unknown = [name for name in kwargs if name not in ARGUMENTS]
+        for name in unknown:
+            del kwargs[name]
+        if not unknown:
+            return None
+        known = sorted({*ARGUMENTS, *self.parameters()})
+        return NotCoveredError(
+            f"{type(self).__name__} has no argument {unknown[0]!r}{nearest(unknown[0], known)}",
+            where=str(self.location),
+            remedy="Take it out: what the function is to be given goes into op_kwargs."
+            if "op_kwargs" in known
+            else "Take it out. If it is one of Airflow's, it is not covered here.",
+        )
+
+    def _refuse(self, problem: NotCoveredError) -> None:
+        """Let its DAG not run, while others of its file do. Raises the problem where there are none of these."""
+        if self.dag is None or not loading():
+            raise problem
+        self.dag.problem = self.dag.problem or problem
 
     def _take(self, kwargs: dict[str, Any]) -> None:
-        unknown = next((name for name in kwargs if name not in ARGUMENTS), None)
-        if unknown is not None:
-            raise DefinitionError(
-                f"{type(self).__name__} has no argument {unknown!r}{nearest(unknown, ARGUMENTS)}",
-                where=str(self.location),
-            )
         values = {name: self.default_args[name] for name in ARGUMENTS if name in self.default_args} | kwargs
         #: arguments that were given, here or by default_args, and have no effect
         self.without_effect = {
@@ -182,6 +212,12 @@ class BaseOperator(Ordered, metaclass=OperatorMeta):
         self.params = dict(values.get("params") or {})
         if values.get("task_concurrency") is not None:
             self.max_active_tis_per_dag = values["task_concurrency"]
+
+    @classmethod
+    def parameters(cls) -> frozenset[str]:
+        """The names of the arguments of its own that it takes, and its base classes do."""
+        shapes = [inspect.signature(vars(each)["__init__"]) for each in cls.__mro__ if "__init__" in vars(each)]
+        return frozenset(name for shape in shapes for name in shape.parameters) - {"self", "args", "kwargs"}
 
     # What subclasses say.
 
@@ -201,6 +237,18 @@ class BaseOperator(Ordered, metaclass=OperatorMeta):
     def prepare_for_execution(self) -> BaseOperator:
         return self
 
+    @staticmethod
+    def xcom_push(context: Any, key: str, value: Any, execution_date: Any = None) -> None:
+        """Hand something on under a key, from `execute`."""
+        context["ti"].xcom_push(key=key, value=value)
+
+    @staticmethod
+    def xcom_pull(
+        context: Any, task_ids: Any = None, dag_id: str | None = None, key: Any = "return_value", **others: Any
+    ) -> Any:
+        """What other tasks have handed on: see `TaskInstance.xcom_pull`."""
+        return context["ti"].xcom_pull(task_ids=task_ids, dag_id=dag_id, key=key, **others)
+
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render the fields of this operator in place."""
         from penstock.dialects.airflow.templates import rendered
@@ -218,7 +266,8 @@ class BaseOperator(Ordered, metaclass=OperatorMeta):
 
     @property
     def log(self) -> logging.Logger:
-        return logging.getLogger(f"airflow.task.operators.{type(self).__module__}.{type(self).__name__}")
+        module = type(self).__module__.removeprefix("penstock.dialects.")
+        return logging.getLogger(f"airflow.task.operators.{module}.{type(self).__name__}")
 
     # What it is as a node.
 

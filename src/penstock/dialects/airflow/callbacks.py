@@ -70,20 +70,18 @@ def task_hooks(operator: Any) -> dict[str, Any]:
     found: dict[str, list[Callable[..., Any]]] = {}
     for event, argument in _OF_TASKS.items():
         for callback in _callbacks(getattr(operator, argument, None), argument, operator):
-            found.setdefault(event, []).append(functools.partial(_tell_task, operator, callback))
+            found.setdefault(event, []).append(_named(callback, _tell_task, operator, callback))
     for event in _mailed(operator):
-        found.setdefault(event, []).append(functools.partial(_send_mail, operator))
+        found.setdefault(event, []).append(_named(f"e-mail to {operator.email}", _send_mail, operator))
     if operator.outlets:
-        found.setdefault("success", []).append(functools.partial(_emit_updates, operator))
+        found.setdefault("success", []).append(_named("updates of outlets", _emit_updates, operator))
     options: dict[str, Any] = {f"on_{event}": hooks for event, hooks in found.items()}
     sla = operator.sla
     if isinstance(sla, timedelta):
         options["deadline"] = sla
         missed = getattr(dag, "sla_miss_callback", None)
-        hooks = [
-            functools.partial(_tell_missed, operator, each)
-            for each in _callbacks(missed, "sla_miss_callback", operator)
-        ]
+        called = _callbacks(missed, "sla_miss_callback", operator)
+        hooks = [_named(each, _tell_missed, operator, each) for each in called]
         if hooks:
             options["on_deadline"] = hooks
     return options
@@ -93,10 +91,18 @@ def dag_hooks(dag: DAG) -> dict[str, Any]:
     """The hooks of a DAG, as options of its pipeline. Raises DefinitionError for what cannot be called."""
     found: dict[str, Any] = {}
     for event, argument in (("success", "on_success_callback"), ("failure", "on_failure_callback")):
-        hooks = [functools.partial(_tell_dag, dag, each) for each in _callbacks(getattr(dag, argument), argument, dag)]
+        called = _callbacks(getattr(dag, argument), argument, dag)
+        hooks = [_named(each, _tell_dag, dag, each) for each in called]
         if hooks:
             found[f"on_{event}"] = hooks
     return found
+
+
+def _named(name: Any, function: Callable[..., Any], *given: Any) -> Callable[..., Any]:
+    """A hook, which goes by a name, or by that of the user's callback, where it is told of."""
+    made = functools.partial(function, *given)
+    cast(Any, made).__name__ = name if isinstance(name, str) else getattr(name, "__name__", type(name).__name__)
+    return made
 
 
 def _callbacks(given: Any, argument: str, owner: Any) -> list[Callable[..., Any]]:
@@ -125,7 +131,16 @@ def _mailed(operator: Any) -> list[str]:
 
 
 def _tell_task(operator: BaseOperator, callback: Callable[..., Any], told: Any) -> None:
-    callback(_task_context(operator, told))
+    context = _task_context(operator, told)
+    callback(context)
+    _check_pushed(context)
+
+
+def _check_pushed(context: Any) -> None:
+    """Say that what a callback has pushed is nowhere."""
+    pushed = ", ".join(map(repr, context["ti"].given.pushed))
+    if pushed:
+        context["ti"].log.warning("a callback has pushed %s, which no task finds: tasks push what others pull", pushed)
 
 
 def _tell_dag(dag: DAG, callback: Callable[..., Any], told: Any) -> None:
@@ -143,7 +158,7 @@ def _tell_missed(operator: BaseOperator, callback: Callable[..., Any], told: Any
 def _task_context(operator: BaseOperator, told: Any) -> Any:
     from penstock.dialects.airflow.context import context_of
 
-    context = context_of(operator, _given(told))
+    context = context_of(operator, _given(cast("DAG", operator.dag), told))
     _about(context, told)
     task_instance = context["ti"]
     task_instance.state = _STATES.get(told.event, TaskInstanceState.RUNNING)
@@ -163,7 +178,7 @@ def _dag_context(dag: DAG, told: Any) -> Any:
 
     if not dag.tasks:
         return Context({"dag": dag, "run_id": told.run_id})
-    context = context_of(dag.tasks[-1], _given(told))
+    context = context_of(dag.tasks[-1], _given(dag, told))
     _about(context, told)
     context["dag_run"].state = {"success": "success", "failure": "failed"}.get(told.event, "running")
     return context
@@ -189,15 +204,17 @@ class TaskError(AirflowException):
         return f"{self.kind}({str(self)!r})"
 
 
-def _given(told: Any) -> Any:
+def _given(dag: DAG, told: Any) -> Any:
     """What a run was given, of what a hook is told."""
     from penstock.dialects.airflow.execution import Given
+    from penstock.dialects.airflow.handed import Handed
 
     values = dict(told.parameters)
     times = {
         name: _moment(values.pop(name, None)) for name in ("logical_date", "data_interval_start", "data_interval_end")
     }
-    return Given(params=values, map_index=-1 if told.item is None else told.item, xcoms={}, pushed={}, **times)
+    index = -1 if told.item is None else told.item
+    return Given(params=values, map_index=index, xcoms=Handed(dag, told.run_id), pushed={}, **times)
 
 
 def _moment(value: Any) -> datetime | None:

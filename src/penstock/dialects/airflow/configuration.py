@@ -228,6 +228,8 @@ def _file() -> ConfigParser | None:
 
 
 conf: Final = Configuration()
+#: what a file that asks is told: of several ways to write a thing, it then takes that of this version
+VERSION: Final = "3.0.0"
 AIRFLOW_HOME: Final = os.environ.get("AIRFLOW_HOME", str(Path("~/airflow").expanduser()))
 
 
@@ -236,4 +238,4 @@ def get_airflow_home() -> str:
     return os.environ.get("AIRFLOW_HOME", str(Path("~/airflow").expanduser()))
 
 
-__all__ = ["AIRFLOW_HOME", "Configuration", "conf", "get_airflow_home"]
+__all__ = ["AIRFLOW_HOME", "VERSION", "Configuration", "conf", "get_airflow_home"]

@@ -221,7 +221,7 @@ def _outside(operator: Any, task_instance: TaskInstance) -> dict[str, Callable[[
         return OutletEvents(operator.outlets or (), task_instance.given.pushed)
 
     def inlet_events() -> Any:
-        from penstock.dialects.airflow.assets import InletEvents
+        from penstock.dialects.airflow.history import InletEvents
 
         return InletEvents(operator.inlets or ())
 

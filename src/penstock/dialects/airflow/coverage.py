@@ -32,6 +32,11 @@ class Unread(Uncovered):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._made_of("") if _deferred() else super().__call__(*args, **kwargs)
 
+    def __truediv__(self, other: Any) -> Any:
+        if not _deferred():
+            raise self.error(caller())
+        return self._made_of("")
+
     def __mro_entries__(self, bases: tuple[Any, ...]) -> Any:
         if not _deferred():
             return super().__mro_entries__(bases)
@@ -57,9 +62,19 @@ def _deferred() -> bool:
     return loading() and current_dag() is None
 
 
-def unread(module: str, name: str) -> Unread:
-    """What stands for a name in a module that is not covered."""
-    found = Unread("airflow", f"{module}.{name}")
+def unread(module: str, name: str, remedy: str = "") -> Unread:
+    """What stands for a name in a module that is not covered, with what is to be done instead."""
+    found = Unread("airflow", f"{module}.{name}", remedy)
+    made(found)
+    return found
+
+
+def left_out(name: str, remedy: str) -> Unread:
+    """What stands for something that is not covered, outside of DAGs: a decorator, say. Raises NotCoveredError within one, and
+    once tasks run."""
+    found = Unread("airflow", name, remedy)
+    if not _deferred():
+        raise found.error(caller())
     made(found)
     return found
 
@@ -138,4 +153,4 @@ def _is_users(kind: type) -> bool:
     return DIALECT in vars(sys.modules.get(kind.__module__, object)) or "uncovered" in vars(kind)
 
 
-__all__ = ["Unread", "problem_of", "unread"]
+__all__ = ["Unread", "left_out", "problem_of", "unread"]

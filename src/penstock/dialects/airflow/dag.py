@@ -7,8 +7,9 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from penstock.authoring.kinds.conversion import nearest
 from penstock.authoring.source import caller
 from penstock.dialects.airflow.exceptions import DuplicateTaskIdFound, TaskNotFound
 from penstock.dialects.foreign import loading, made, made_in
@@ -41,6 +42,18 @@ WITHOUT_EFFECT: dict[str, str] = {
     "deadline": "a missed deadline is told by hooks of penstock",
 }
 _NONE: Any = object()
+#: arguments that are known besides those that `DAG` lists
+_OF_TEMPLATES = (
+    "template_searchpath",
+    "template_undefined",
+    "user_defined_macros",
+    "user_defined_filters",
+    "jinja_environment_kwargs",
+    "render_template_as_native_obj",
+    "sla_miss_callback",
+    "fail_stop",
+    "fail_fast",
+)
 
 
 class DAG:
@@ -78,8 +91,8 @@ class DAG:
         self.description = description
         self.schedule: Any = _first(schedule, schedule_interval, timetable)
         self.default_args: dict[str, Any] = dict(default_args or {})
-        self.start_date = start_date or self.default_args.get("start_date")
-        self.end_date = end_date or self.default_args.get("end_date")
+        self.start_date = self._date("start_date", start_date)
+        self.end_date = self._date("end_date", end_date)
         self.schedule_omitted = schedule is _NONE and schedule_interval is _NONE and timetable is None
         self.max_active_runs = max_active_runs
         self.dagrun_timeout = dagrun_timeout
@@ -101,6 +114,24 @@ class DAG:
         self._note(others)
         made(self)
 
+    def _date(self, name: str, given: Any) -> datetime | None:
+        """When it begins or ends to run. As in Airflow, it may be said as text."""
+        found = given or self.default_args.get(name)
+        if isinstance(found, str):
+            from penstock.dialects.airflow.moments import parse
+
+            try:
+                found = parse(found)
+            except ValueError:
+                found = given or self.default_args[name]
+        if found is not None and not isinstance(found, datetime):
+            raise DefinitionError(
+                f"the {name} of the DAG {self.dag_id!r} is {found!r}, which is no moment",
+                where=str(self.location),
+                remedy="Write datetime(2024, 1, 31), or its text: '2024-01-31'.",
+            )
+        return found
+
     def _take(self, others: dict[str, Any]) -> None:
         """What is said of templates, and of failures."""
         folders = others.pop("template_searchpath", None)
@@ -116,12 +147,14 @@ class DAG:
     def _note(self, others: Mapping[str, Any]) -> None:
         for name, value in others.items():
             if name not in WITHOUT_EFFECT:
-                raise DefinitionError(
-                    f"a DAG has no argument {name!r} that penstock's reader of Apache Airflow knows",
+                known = (*WITHOUT_EFFECT, *inspect.signature(DAG).parameters, *_OF_TEMPLATES)
+                # other DAGs of the file run
+                self.problem = self.problem or NotCoveredError(
+                    f"DAG has no argument {name!r}{nearest(name, known)}",
                     where=str(self.location),
-                    remedy="Take it out of the file.",
+                    remedy="Take it out. If it is one of Airflow's, it is not covered here.",
                 )
-            if value is not None:
+            elif value is not None:
                 self.ignore(f"the DAG {self.dag_id!r}: {name}", WITHOUT_EFFECT[name])
 
     def ignore(self, what: str, why: str, location: Location | None = None) -> None:
@@ -295,8 +328,18 @@ def dag(dag_id: Any = "", *args: Any, **options: Any) -> Any:
     return decorate
 
 
+class Factory(NamedTuple):
+    """A function under `@dag`, and the ids of the DAGs that calls of it have made."""
+
+    name: str
+    location: Location
+    called: list[str] = []  # noqa: RUF012 - each is given its own
+
+
 def _factory(function: Callable[..., Any], name: str, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     shape = inspect.signature(function)
+    factory = Factory(function.__name__, caller(), [])
+    made(factory)
 
     @functools.wraps(function)
     def make(*given: Any, **named: Any) -> DAG:
@@ -304,6 +347,7 @@ def _factory(function: Callable[..., Any], name: str, args: tuple[Any, ...], opt
 
         bound = shape.bind(*given, **named)
         bound.apply_defaults()
+        factory.called.append(name)
         found = DAG(name, *args, **options)
         found.location = caller()
         if function.__doc__ and not found.doc_md:

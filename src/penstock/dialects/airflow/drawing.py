@@ -13,9 +13,11 @@ from penstock.authoring.building import Building, Shape
 from penstock.authoring.fanout import each_of
 from penstock.authoring.placing import SPREAD, Fan, Placing
 from penstock.authoring.ref import Ref
+from penstock.authoring.source import found_by_name
 from penstock.authoring.task import Task
 from penstock.authoring.tasks.commands import CommandTask
 from penstock.authoring.tasks.opaque import OpaqueTask
+from penstock.dialects.airflow.alone import reference_of
 from penstock.dialects.airflow.computing import computation_of, part_of_each, told
 from penstock.dialects.airflow.execution import attempt_of
 from penstock.dialects.airflow.inputs import facts, inputs_of
@@ -28,6 +30,7 @@ from penstock.dialects.airflow.mapping import (
     leaves_of,
 )
 from penstock.dialects.airflow.nodes import Call, Program
+from penstock.dialects.airflow.operators.python import PythonOperator
 from penstock.dialects.airflow.operators.unknown import UnknownOperator
 from penstock.dialects.airflow.options import task_options, wait_of
 from penstock.dialects.airflow.params import CONF, DagParam, identifier
@@ -184,17 +187,18 @@ class Drawing:
                 extra = {} if environment is None else {"environment": environment}
                 made = self._function_task(task, function, {**options, **extra})
                 return self.added(self.build.call(made, placing, self.values(arguments))), "value"
-            case Program(program, gives):
-                return self.added(self.build.call(_placed(program, task, options), placing, {})), gives and (
-                    "lines" if gives == "lines" else "value"
-                )
+            case Program(program, gives, arguments):
+                ref = self.build.call(_placed(program, task, options), placing, self.values(arguments))
+                return self.added(ref), gives and ("lines" if gives == "lines" else "value")
             case _:
                 return self._operator(task, options, placing)
 
     def _function_task(self, task: BaseOperator, function: Any, options: Mapping[str, Any]) -> Task[..., Any]:
         name = task.label if function.__name__ == "<lambda>" else function.__name__
         made = Task(function, name, options)
-        made.reference = self._reference(task, function)
+        # into another environment goes the function alone, where that will do
+        alone = reference_of(function) if options.get("environment") is not None else None
+        made.reference = alone or self._reference(task, function)
         return made
 
     def _reference(self, task: BaseOperator, function: Any = None, part: str = "") -> Imported | None:
@@ -202,7 +206,7 @@ class Drawing:
         import sys
 
         module = sys.modules.get(self.dag.module)
-        if module is None or (function is not None and function.__module__ != self.dag.module):
+        if module is None or (function is not None and _is_elsewhere(function, self.dag.module)):
             return None
         qualname = f"{self.dag.dag_id}/{task.task_id}{part}"
         if function is not None and getattr(module, function.__qualname__, None) is not None:
@@ -214,7 +218,7 @@ class Drawing:
     def _operator(self, task: BaseOperator, options: dict[str, Any], placing: Placing) -> tuple[str, str]:
         """A node that calls the operator."""
         inputs = inputs_of(task)
-        environment = getattr(task, "environment", lambda: None)()
+        environment = task.environment() if isinstance(task, (PythonOperator, MappedOperator)) else None
         settled = {"cache": False} if not (task.cached and inputs.settled) or task.is_sensor else {}
         extra = {} if environment is None else {"environment": environment}
         made = Task(
@@ -261,7 +265,9 @@ class Drawing:
         """A mapped function that takes nothing of its context, as a fan-out of penstock's own."""
         if not task.is_call():
             return None
-        made = self._function_task(task, task.python_callable, options)
+        environment = task.environment()
+        extra = {} if environment is None else {"environment": environment}
+        made = self._function_task(task, task.python_callable, {**options, **extra})
         fixed = cast("dict[str, Any]", task.fixed["op_kwargs"])
         over = {
             SPREAD if key == KWARGS and task.expansion.by_dicts else key: self._elements(task, key)
@@ -475,6 +481,12 @@ def _said(task: BaseOperator) -> Any:
 
 
 _UNSAID = frozenset({"dag", "task_group", "default_args", "fixed", "expansion", "kind", "task_id", "python_callable"})
+
+
+def _is_elsewhere(function: Any, module: str) -> bool:
+    """Whether a worker finds a function in a module other than that of its DAG, by its name there: a decorated one it finds
+    by the DAG."""
+    return function.__module__ != module and found_by_name(function.__module__, function.__qualname__) is function
 
 
 def _placed(program: Task[..., Any], task: BaseOperator, options: Mapping[str, Any]) -> Task[..., Any]:

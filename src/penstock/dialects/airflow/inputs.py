@@ -22,9 +22,9 @@ _TIMES: Final = ("logical_date", "data_interval_start", "data_interval_end")
 #: functions that give a task its whole context
 _ASKING: Final = frozenset({"get_current_context"})
 #: methods that tell how other tasks of the run are
-_LIVE: Final = frozenset({"get_task_states"})
+_LIVE: Final = frozenset({"get_task_instance", "get_task_instances", "get_task_states"})
 #: names of the context that there are none of here
-_UNCOVERED: Final = frozenset({"inlet_events", "task_state_store", "asset_state_store"})
+_UNCOVERED: Final = frozenset({"task_state_store", "asset_state_store"})
 #: ports that are for penstock's own use
 _RESERVED: Final = frozenset({"taken", "says", "params", "xcoms", *_TIMES})
 
@@ -84,8 +84,15 @@ def inputs_of(operator: BaseOperator) -> Inputs:
     # what a wait results in has to be true
     pushes = pushes and not operator.is_sensor
     settled = not (names & VOLATILE - {"ti", "task_instance"}) if reads.names is not None else True
-    settled = settled and not reads.live
+    # what has happened to its inlets is nothing that it is given
+    settled = settled and not reads.live and not (operator.inlets and "inlet_events" in names)
     return Inputs(tuple(ports), expanded, pulled, pushes, fields, settled)
+
+
+def pulled_in_vain(operator: BaseOperator) -> list[str]:
+    """The tasks whose XComs it asks for by their names, and that it does not wait for: there is nothing of them."""
+    wanted = _of_templates(operator).with_(operator.reads()).tasks or frozenset[str]()
+    return sorted(wanted - operator.get_flat_relative_ids(upstream=True) - {operator.task_id})
 
 
 def _free(name: str) -> str:
@@ -264,4 +271,4 @@ def facts(value: Any) -> Any:
     return type(value).__name__
 
 
-__all__ = ["Inputs", "Reads", "facts", "inputs_of", "reads_of", "reads_of_method", "takes_context"]
+__all__ = ["Inputs", "Reads", "facts", "inputs_of", "pulled_in_vain", "reads_of", "reads_of_method", "takes_context"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from penstock.dialects.airflow.configuration import conf
 from penstock.dialects.airflow.connections import get_connection
-from penstock.dialects.airflow.exceptions import AirflowNotFoundException
+from penstock.dialects.airflow.exceptions import AirflowException, AirflowNotFoundException
 
 #: seconds
 _TIMEOUT = 30.0
@@ -64,7 +64,14 @@ def _send(message: EmailMessage, receivers: list[str], conn_id: str | None) -> N
 
     host, port, login, password, secure, start = _server(conn_id)
     kind = smtplib.SMTP_SSL if secure else smtplib.SMTP
-    with kind(host, port, timeout=_TIMEOUT) as server:
+    try:
+        found = kind(host, port, timeout=_TIMEOUT)
+    except OSError as error:
+        raise AirflowException(
+            f"there is no mail server at {host}:{port} ({error}): name one by AIRFLOW__SMTP__SMTP_HOST, or by the connection "
+            f"{conn_id or conf.get('email', 'email_conn_id')}"
+        ) from None
+    with found as server:
         if start and not secure:
             server.starttls()
         if login and password:

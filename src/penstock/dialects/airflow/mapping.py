@@ -16,11 +16,12 @@ from penstock.dialects.airflow.inputs import Reads, reads_of, reads_of_method
 from penstock.dialects.airflow.nodes import Choice
 from penstock.dialects.airflow.relations import order
 from penstock.dialects.airflow.xcomarg import ConcatXComArg, MapXComArg, PlainXComArg, XComArg, ZipXComArg
-from penstock.errors import DefinitionError
+from penstock.errors import DefinitionError, NotCoveredError
 
 if TYPE_CHECKING:
     from penstock.dialects.airflow.taskflow import TaskDecorator
     from penstock.dialects.airflow.taskgroup import TaskGroup, TaskGroupDecorator
+    from penstock.model.action import Environment
 
 #: the argument that a task which is expanded over dicts is expanded over
 KWARGS = "kwargs"
@@ -96,6 +97,26 @@ class MappedOperator(BaseOperator):
 
     def code(self) -> Any:
         return self.python_callable
+
+    def environment(self) -> Environment | None:
+        """The Python environment of all items; None for that of the run. Raises NotCoveredError where each has its own."""
+        from penstock.dialects.airflow.operators.python import PythonVirtualenvOperator
+
+        if not issubclass(self.operator_class, PythonVirtualenvOperator):
+            return None
+        about = {"requirements", "python_version", "system_site_packages"}
+        varying = sorted(about.intersection(self.expansion.over))
+        if varying:
+            raise NotCoveredError(
+                f"{self.task_id!r} is expanded over {', '.join(varying)}, which penstock's reader of Apache Airflow does not "
+                "cover",
+                where=str(self.location),
+                remedy="Write a task for each environment.",
+            )
+        given = {name: value for name, value in self.fixed.items() if name in about | {"python_callable"}}
+        one = self.operator_class(task_id=self.label, **given)
+        one.location = self.location
+        return one.environment()
 
     def expanded_arguments(self) -> tuple[str, ...]:
         return tuple(self.expansion.over)
@@ -179,9 +200,11 @@ class MappedFunction(MappedOperator):
         return self._placed(made)
 
     def is_call(self) -> bool:
-        from penstock.dialects.airflow.operators.python import PythonOperator
+        from penstock.dialects.airflow.operators.python import PythonOperator, PythonVirtualenvOperator
 
-        if self.operator_class is not PythonOperator or not self.is_plain or self.reads() != Reads():
+        if self.operator_class not in (PythonOperator, PythonVirtualenvOperator) or not self.is_plain:
+            return False
+        if self.reads() != Reads() or self.fixed.get("skip_on_exit_code"):
             return False
         shape = inspect.signature(self.python_callable).parameters
         if not inspect.isfunction(self.python_callable) or any(

@@ -24,6 +24,8 @@ class Program(NamedTuple):
 
     task: Task[..., Any]
     gives: str = "lines"
+    #: by input; outputs of other tasks may be in them
+    arguments: Mapping[str, Any] = {}
 
 
 class Choice(NamedTuple):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from penstock.authoring.kinds.conversion import nearest
 from penstock.authoring.options.policy import read_options
 from penstock.authoring.options.settings import Settings, settings_of
+from penstock.dialects.airflow.arguments import ARGUMENTS, SHOWN
 from penstock.dialects.airflow.callbacks import dag_hooks, task_hooks
+from penstock.dialects.airflow.inputs import pulled_in_vain
 from penstock.errors import DefinitionError
 from penstock.model.graph import Wait
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 #: the longest wait before a task is repeated, as in Airflow
 _LONGEST = timedelta(hours=24)
+#: what is only shown beside a task, and what only the form shows by which a run is started in Airflow
+_DOCS = ("doc", "doc_md", "doc_json", "doc_yaml", "doc_rst")
+_OF_FORMS = ("title", "description_md", "description_html", "section", "values_display", "custom_html_form", "examples")
 #: a pool that every task is in has no effect
 _EVERYONES = "default_pool"
 #: what is called with the context of a task when something happens to it
@@ -83,7 +89,7 @@ def dag_settings(dag: DAG) -> Settings:
 def note_ignored(dag: DAG) -> None:
     """Note what the tasks of a DAG say that has no effect."""
     for task in dag.tasks:
-        for name, why in task.without_effect.items():
+        for name, why in (task.without_effect | _set_later(task)).items():
             if name in task.given or name not in dag.default_args:
                 dag.ignore(f"the task {task.task_id!r}: {name}", why, task.location)
             else:
@@ -98,17 +104,52 @@ def note_ignored(dag: DAG) -> None:
         if task.is_sensor and task.given.get("mode") == "poke":
             dag.ignore(f"the task {task.task_id!r}: mode", "a wait holds no worker", task.location)
 
+        for name in pulled_in_vain(task):
+            why = f"it does not wait for {name!r}" if name in dag.task_dict else f"the DAG has no task {name!r}"
+            dag.ignore(
+                f"the task {task.task_id!r}: xcom_pull of {name!r}", f"{why}, so that there is nothing", task.location
+            )
+    _note_of_dag(dag)
+
+
+def _set_later(task: BaseOperator) -> dict[str, str]:
+    """What has no effect of what was not given to an operator: set as an attribute, or without what it belongs to."""
+    found = {name: ARGUMENTS[name].without_effect for name in _DOCS if getattr(task, name, None)}
+    if (task.pool_slots or 1) != 1 and task.pool in (None, _EVERYONES):
+        found["pool_slots"] = "it takes from no pool that has a size"
+    return found
+
+
+def _note_of_dag(dag: DAG) -> None:
+    """Note what has no effect of what a DAG says of all its tasks, of its groups and of its params."""
+    known = {name for task in dag.tasks for name in (*ARGUMENTS, *type(task).parameters())}
+    for name in dag.default_args:
+        if dag.tasks and name not in known:
+            dag.ignore(
+                f"the DAG {dag.dag_id!r}: {name} in default_args", f"no task of it takes that{nearest(name, known)}"
+            )
+    for group in dag.task_group.groups():
+        for name, why in group.without_effect.items():
+            dag.ignore(f"the group {group.group_id!r}: {name}", why, group.location)
+    for name, param in dag.params.items():
+        said = [each for each in _OF_FORMS if each in getattr(param, "schema", {})]
+        if said:
+            dag.ignore(f"the param {name!r}: {', '.join(said)}", SHOWN, param.location)
+
 
 def check_rule(task: BaseOperator) -> None:
     """Raise DefinitionError for a trigger rule that there is none of."""
-    from penstock.dialects.airflow.rules import is_known, named
+    from penstock.dialects.airflow.rules import OLDER, RULES, is_known, named
 
     # it may have been set after the task was made
     task.trigger_rule = named(str(getattr(task.trigger_rule, "value", task.trigger_rule)))
     if not is_known(task.trigger_rule):
+        known = sorted({*RULES, *OLDER})
         raise DefinitionError(
-            f"the task {task.task_id!r} has the trigger rule {task.trigger_rule!r}, which Airflow does not have",
+            f"the task {task.task_id!r} has the trigger rule {task.trigger_rule!r}, which Airflow does not have"
+            f"{nearest(task.trigger_rule, known)}",
             where=str(task.location),
+            remedy=f"Its rules are: {', '.join(sorted(RULES))}.",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 from penstock.authoring.building import required_building
 from penstock.authoring.kinds.causes import interval_end, interval_start, logical_time
 from penstock.dialects import Maker, Reading
+from penstock.dialects.airflow.baseoperator import BaseOperator
 from penstock.dialects.airflow.coverage import problem_of
-from penstock.dialects.airflow.dag import DAG
+from penstock.dialects.airflow.dag import DAG, Factory
 from penstock.dialects.foreign import made_in
 from penstock.dialects.uncovered import unused
 from penstock.errors import DefinitionError, NotCoveredError
+from penstock.model.graph import Ignored
 
 if TYPE_CHECKING:
     from penstock.authoring.triggers.trigger import Trigger
-    from penstock.dialects.airflow.baseoperator import BaseOperator
-    from penstock.model.graph import Ignored
 
 _TIMES = ("logical_date", "data_interval_start", "data_interval_end")
 
@@ -46,18 +46,38 @@ def read(module: ModuleType, make: Maker) -> Reading:
     so when it is composed."""
     pipelines: dict[str, Any] = {}
     triggers: dict[str, Trigger] = {}
+    noted = (*unused(made_in(module)), *_astray(module))
     for name, dag in dags_in(module).items():
         problem = problem_of(dag)
         if problem is None:
             try:
-                pipelines[name], found = _read_dag(dag, make, unused(made_in(module)))
+                pipelines[name], found = _read_dag(dag, make, noted)
             except NotCoveredError as error:
                 problem = error
             else:
                 triggers.update(found)
         if problem is not None:
             pipelines[name] = make(_refusing(dag, problem), name)
-    return Reading(pipelines, triggers)
+    return Reading(pipelines, triggers, remedy="" if pipelines else _uncalled(module))
+
+
+def _uncalled(module: ModuleType) -> str:
+    """What to do about a file whose functions under `@dag` are not called; empty where it has none."""
+    found = next((each for each in made_in(module) if isinstance(each, Factory) and not each.called), None)
+    return (
+        ""
+        if found is None
+        else f"Call the function under @dag at {found.location}, which makes the DAG: {found.name}()."
+    )
+
+
+def _astray(module: ModuleType) -> Iterator[Ignored]:
+    """The operators of a file that are in no DAG."""
+    for each in made_in(module):
+        if isinstance(each, BaseOperator) and each.dag is None:
+            yield Ignored(
+                f"the task {each.task_id!r}", each.location, "it is in no DAG: give it dag=, or make it in `with DAG`"
+            )
 
 
 def _read_dag(dag: DAG, make: Maker, noted: tuple[Ignored, ...]) -> tuple[Any, dict[str, Trigger]]:

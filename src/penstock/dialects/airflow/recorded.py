@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Container, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from penstock.dialects.airflow.assets import OUTLET_EVENTS
+
+#: what tells the item of a mapped task, or group, in the id of a node: `load[3]`
+_ITEM: Final = re.compile(r"\[(\d+)\]")
 
 
 class Recorded(NamedTuple):
@@ -53,10 +57,46 @@ def runs_of(pipeline: str, state: str | None = None, limit: int = 200) -> Iterat
         )
 
 
+def happened(kind: str) -> Iterator[tuple[float, Mapping[str, Any]]]:
+    """When events of a type happened, in seconds since the epoch, and their data, in order."""
+    services = importlib.import_module("penstock.app").Services()
+    if not services.has_store:
+        return
+    with services.existing_store() as store:
+        number = 0
+        while found := store.agenda.occurrences(number, type=kind):
+            number = found[-1][0]
+            for _, each in found:
+                if isinstance(each.data, Mapping):
+                    yield each.at, cast("Mapping[str, Any]", each.data)
+
+
 def tasks_of(run_id: str) -> dict[str, str]:
     """The states of the nodes of a run, by their ids."""
     run = importlib.import_module("penstock").find_run(run_id)
     return {each.id: str(each.state) for each in run.tasks}
+
+
+class Stood(NamedTuple):
+    """How a task of a run is: its id in the DAG, which item of a mapped one it is (-1 for none), and its state here."""
+
+    task_id: str
+    map_index: int
+    state: str
+
+
+def stood(run_id: str, known: Container[str]) -> Iterator[Stood]:
+    """How the tasks of a run are right now, of those with known ids: nodes besides are what penstock has added."""
+    for node, state in tasks_of(run_id).items():
+        task_id, index = place_of(node)
+        if task_id in known:
+            yield Stood(task_id, index, state)
+
+
+def place_of(node: str) -> tuple[str, int]:
+    """The id of the task that a node is of, and which item of a mapped one it is; -1 for none."""
+    items = _ITEM.findall(node)
+    return _ITEM.sub("", node).replace("/", "."), int(items[-1]) if items else -1
 
 
 def pushed_by(run_id: str, node: str, item: int | None) -> Mapping[str, Any]:
@@ -75,4 +115,15 @@ def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-__all__ = ["Recorded", "attempt", "moment", "pushed_by", "runs_of", "tasks_of"]
+__all__ = [
+    "Recorded",
+    "Stood",
+    "attempt",
+    "happened",
+    "moment",
+    "place_of",
+    "pushed_by",
+    "runs_of",
+    "stood",
+    "tasks_of",
+]

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 from penstock.authoring.source import caller
+from penstock.dialects.airflow.arguments import SHOWN
 from penstock.dialects.airflow.exceptions import AirflowException
 from penstock.dialects.uncovered import Uncovered
 from penstock.errors import DefinitionError
@@ -55,6 +56,7 @@ class EdgeModifier(Ordered):
 
     def __init__(self, label: str | None = None) -> None:
         self.label = label
+        self.location = caller()
         self._before: list[Any] = []
         self._after: list[Any] = []
 
@@ -68,11 +70,19 @@ class EdgeModifier(Ordered):
 
     def set_upstream(self, other: Any, edge_modifier: Any = None) -> None:
         self._before += listed(other)
+        self._note(other)
         order(self._before, self._after)
 
     def set_downstream(self, other: Any, edge_modifier: Any = None) -> None:
         self._after += listed(other)
+        self._note(other)
         order(self._before, self._after)
+
+    def _note(self, other: Any) -> None:
+        for each in listed(other):
+            dag = getattr(each, "dag", None)
+            if dag is not None and self.label:
+                dag.ignore(f"the label {self.label!r}", SHOWN, self.location)
 
 
 def Label(label: str) -> EdgeModifier:

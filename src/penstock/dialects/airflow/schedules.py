@@ -243,10 +243,10 @@ def _bounds(
 def _bare(dag: DAG, timetable: Timetable, begins: datetime | None, **narrowing: Any) -> Schedule:
     """The rule of a timetable alone."""
     if isinstance(timetable, (CronTriggerTimetable, CronDataIntervalTimetable)):
-        rules = [cron(each, zone=timetable.zone) for each in timetable.expressions]
+        rules = [_cron(dag, each, zone=timetable.zone) for each in timetable.expressions]
         if len(rules) > 1:
             return together(*rules, **narrowing)
-        return cron(timetable.expressions[0], zone=timetable.zone, **narrowing)
+        return _cron(dag, timetable.expressions[0], zone=timetable.zone, **narrowing)
     assert isinstance(timetable, (DeltaTriggerTimetable, DeltaDataIntervalTimetable))
     anchor = begins or _EPOCH
     if timetable.of_intervals and not catches_up(dag):
@@ -255,6 +255,16 @@ def _bare(dag: DAG, timetable: Timetable, begins: datetime | None, **narrowing: 
     if isinstance(timetable.delta, timedelta):
         return every(timetable.delta, anchor=anchor, **narrowing)
     return _calendar(dag, timetable.delta, begins or _EPOCH, narrowing)
+
+
+def _cron(dag: DAG, expression: str, **options: Any) -> Schedule:
+    """The rule of a cron expression. Of six fields, the last is the second for Airflow, and the first here. Raises
+    DefinitionError for what is none."""
+    fields = expression.split()
+    try:
+        return cron(expression if len(fields) != 6 else " ".join((fields[-1], *fields[:-1])), **options)
+    except DefinitionError as error:
+        raise DefinitionError(error.what, where=str(dag.location), remedy=error.remedy) from None
 
 
 #: parts of a relativedelta -> the frequency that they are

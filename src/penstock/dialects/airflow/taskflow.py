@@ -13,6 +13,7 @@ from penstock.authoring.source import caller
 from penstock.dialects.airflow.baseoperator import BaseOperator
 from penstock.dialects.airflow.basesensor import BaseSensorOperator
 from penstock.dialects.airflow.context import KEYS
+from penstock.dialects.airflow.coverage import left_out
 from penstock.dialects.airflow.dag import current_dag
 from penstock.dialects.airflow.exceptions import AirflowSkipException
 from penstock.dialects.airflow.inputs import Reads, reads_of
@@ -23,6 +24,7 @@ from penstock.dialects.airflow.operators.branch import (
     BranchPythonVirtualenvOperator,
     ShortCircuitOperator,
 )
+from penstock.dialects.airflow.operators.container import DecoratedDocker, DecoratedPod
 from penstock.dialects.airflow.operators.python import (
     ExternalPythonOperator,
     PythonOperator,
@@ -30,7 +32,7 @@ from penstock.dialects.airflow.operators.python import (
     taken,
 )
 from penstock.dialects.airflow.xcomarg import PlainXComArg
-from penstock.errors import DefinitionError, NotCoveredError
+from penstock.errors import DefinitionError
 
 #: what a decorated function is given, as templates
 _GIVEN = ("op_args", "op_kwargs")
@@ -105,6 +107,8 @@ _KINDS: Mapping[str, type[BaseOperator]] = {
     "branch_external_python": BranchExternalPythonOperator,
     "sensor": DecoratedSensor,
     "bash": DecoratedBash,
+    "docker": DecoratedDocker,
+    "kubernetes": DecoratedPod,
 }
 
 
@@ -285,11 +289,7 @@ class TaskFlow:
             return functools.partial(self._flavour, name)
         if name.startswith("__"):
             raise AttributeError(name)
-        raise NotCoveredError(
-            f"@task.{name} is not covered by penstock's reader of Apache Airflow",
-            where=str(caller()),
-            remedy="Write @task, and do what is special about it inside the function.",
-        )
+        return left_out(f"@task.{name}", "Write @task, and do what is special about it inside the function.")
 
     def _flavour(self, kind: str, python_callable: Any = None, /, *more: Any, **options: Any) -> Any:
         if isinstance(python_callable, str) and kind.endswith("external_python"):

@@ -10,6 +10,7 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from penstock.authoring.source import caller
+from penstock.dialects.airflow.arguments import SHOWN
 from penstock.dialects.airflow.exceptions import DuplicateTaskIdFound, TaskAlreadyInTaskGroup
 from penstock.dialects.airflow.relations import Ordered
 from penstock.errors import DefinitionError
@@ -42,6 +43,14 @@ class TaskGroup(Ordered):
         self.prefix_group_id = prefix_group_id
         self.default_args = dict(default_args or {})
         self.tooltip = tooltip
+        said = {
+            "tooltip": tooltip,
+            "ui_color": ui_color,
+            "ui_fgcolor": ui_fgcolor,
+            "group_display_name": group_display_name,
+        }
+        #: what was said of it that has no effect
+        self.without_effect = {name: SHOWN for name, value in said.items() if value}
         self.children: dict[str, BaseOperator | TaskGroup] = {}
         #: what it is expanded over, where it is a mapped one
         self.expansion: GroupExpansion | None = None
@@ -75,6 +84,7 @@ class TaskGroup(Ordered):
             prefix_group_id=False,
             default_args={},
             tooltip="",
+            without_effect={},
             children={},
             expansion=None,
             _tokens=[],
@@ -241,6 +251,8 @@ class TaskGroupDecorator:
             options["tooltip"] = self.function.__doc__
         with TaskGroup(**options) as group:
             group.expansion = expansion
+            if "tooltip" not in self.options:
+                group.without_effect.pop("tooltip", None)
             returned = self.function(*args, **kwargs)
         if expansion is not None:
             expansion.connect(group)

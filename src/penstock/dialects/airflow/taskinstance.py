@@ -36,6 +36,19 @@ class Previous(NamedTuple):
     end_date: Any
 
 
+class Standing(NamedTuple):
+    """A task of a run as it is when it is asked for."""
+
+    dag_id: str
+    task_id: str
+    run_id: str
+    map_index: int
+    state: Any
+
+    def current_state(self, session: Any = None) -> Any:
+        return self.state
+
+
 class DagRun:
     """The run that a task belongs to. `run_id` is that of penstock."""
 
@@ -116,6 +129,21 @@ class DagRun:
     def get_dag(self) -> DAG:
         """The DAG."""
         return self.dag
+
+    def get_task_instances(self, state: Any = None, session: Any = None) -> list[Standing]:
+        """The tasks of the run as they are right now, or those in a state, or in one of several."""
+        named = [state] if isinstance(state, str) else state
+        wanted = None if named is None else {str(each) for each in named}
+        found = [
+            Standing(self.dag_id, task, self.run_id, index, STATES.get(each, each))
+            for task, index, each in recorded.stood(self.run_id, self.dag.task_dict)
+        ]
+        return [each for each in found if wanted is None or str(each.state) in wanted]
+
+    def get_task_instance(self, task_id: str, session: Any = None, *, map_index: int = -1) -> Standing | None:
+        """One of them; None where there is none of that id."""
+        found = (each for each in self.get_task_instances() if (each.task_id, each.map_index) == (task_id, map_index))
+        return next(found, None)
 
     def __repr__(self) -> str:
         return f"<DagRun {self.dag_id} @ {self.logical_date}: {self.run_id}>"
@@ -215,11 +243,10 @@ class TaskInstance:
             raise AirflowException("get_task_states() tells of the run that it is called in, and of no other")
         wanted = None if task_ids is None else set(task_ids)
         found: dict[str, Any] = {}
-        for node, state in recorded.tasks_of(self.run_id).items():
-            task, _, index = node.rstrip("]").partition("[")
+        for task, index, state in recorded.stood(self.run_id, self.dag_run.dag.task_dict):
             grouped = task_group_id is None or task.startswith(f"{task_group_id}.")
-            if grouped and (wanted is None or task in wanted) and map_index in (None, int(index or -1)):
-                found[f"{task}_{index}" if index else task] = STATES.get(state, state)
+            if grouped and (wanted is None or task in wanted) and map_index in (None, index):
+                found[task if index < 0 else f"{task}_{index}"] = STATES.get(state, state)
         return {self.run_id: found}
 
     def __repr__(self) -> str:
@@ -310,4 +337,4 @@ class TaskInstance:
         return entry[index].get(key, default)
 
 
-__all__ = ["RETURN_VALUE", "DagRun", "Previous", "TaskInstance"]
+__all__ = ["RETURN_VALUE", "DagRun", "Previous", "Standing", "TaskInstance"]

@@ -116,6 +116,11 @@ def _files(operator: Any, value: Any, seen: frozenset[int] = frozenset()) -> Ite
             yield from _files(operator, each, seen | {id(value)})
 
 
+def files_of(operator: BaseOperator) -> list[str]:
+    """The files with templates that the fields of an operator name."""
+    return [name for field in operator.template_fields for name in _files(operator, getattr(operator, field, None))]
+
+
 def _is_file(operator: Any, value: Any) -> bool:
     endings = tuple(getattr(operator, "template_ext", None) or ())
     return bool(endings) and isinstance(value, str) and value.endswith(endings)
@@ -428,6 +433,7 @@ __all__ = [
     "Literal",
     "Names",
     "environment",
+    "files_of",
     "is_filled_in",
     "is_template",
     "literal",

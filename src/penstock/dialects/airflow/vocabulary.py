@@ -130,7 +130,7 @@ STRUCTURE: Mapping[str, Mapping[str, str]] = {
     "airflow.utils.weight_rule": {"WeightRule": "rules"},
     "airflow.utils.state": _STATES,
     "airflow.utils.decorators": _DEFAULTS,
-    "airflow.operators.python": {**_PYTHON, **_BRANCHES},
+    "airflow.operators.python": {**_PYTHON, **_BRANCHES, **_TASK},
     "airflow.operators.python_operator": {**_PYTHON, **_BRANCHES},
     "airflow.operators.bash": _BASH,
     "airflow.operators.bash_operator": _BASH,
@@ -165,6 +165,8 @@ STRUCTURE: Mapping[str, Mapping[str, str]] = {
     "airflow.providers.docker.operators.docker": _DOCKER,
     "airflow.contrib.operators.kubernetes_pod_operator": _POD,
     "airflow.operators.docker_operator": _DOCKER,
+    # of 1.10 and before
+    "airflow.operators": {**_PYTHON, **_BRANCHES, **_BASH, **_EMPTY, **_LATEST, **_TRIGGER, **_EMAIL, **_HTTP},
 }
 
 #: modules by which a file is for several versions of Airflow -> those whose names they have

@@ -35,6 +35,7 @@ _CONTEXT = {
 _VARIABLE = {"Variable": "variables"}
 _CONNECTION = {"Connection": "connections"}
 _HOOK = {"BaseHook": "hooks"}
+_STORAGE: Mapping[str, str] = {"ObjectStoragePath": "storage"}
 _TIMEZONE = {
     **dict.fromkeys(
         (
@@ -77,13 +78,19 @@ _DATETIME = {"DateTimeSensor": "sensors.times", "DateTimeSensorAsync": "sensors.
 _WEEKDAY = {"DayOfWeekSensor": "sensors.times"}
 _S3_SENSOR = {"S3KeySensor": "sensors.s3"}
 _HTTP_SENSOR = {"HttpSensor": "sensors.http"}
+_BASE_SENSOR = {"BaseSensorOperator": "basesensor"}
 _KINDS = {"DagRunType": "states"}
 _BAG = {"DagBag": "dagbag"}
 
 #: Airflow's module -> name -> where it is here (`module:name`, from `penstock.dialects.airflow.` on)
 CONTEXT: dict[str, Mapping[str, str]] = {
-    "airflow": {"Dataset": "assets"},
+    "airflow": {"Dataset": "assets", "__version__": "configuration:VERSION"},
+    "airflow.version": {"version": "configuration:VERSION"},
+    "airflow.io.path": _STORAGE,
+    "airflow.sdk.io": _STORAGE,
+    "airflow.sdk.io.path": _STORAGE,
     "airflow.sdk": {
+        **_STORAGE,
         **_ASSETS,
         **_TIMETABLES,
         **_PARAMS,
@@ -225,6 +232,16 @@ CONTEXT: dict[str, Mapping[str, str]] = {
         ),
         "exceptions",
     ),
+    # of 1.10 and before
+    "airflow.hooks": {"BaseHook": "hooks", **_S3, **_HTTP},
+    "airflow.operators.sensors": {**_EXTERNAL, **_TIME, **_DELTA, **_S3_SENSOR, **_HTTP_SENSOR, **_BASE_SENSOR},
+    "airflow.sensors": {**_EXTERNAL, **_TIME, **_DELTA, **_S3_SENSOR, **_HTTP_SENSOR, **_BASE_SENSOR},
+    "airflow.contrib.hooks.fs_hook": _FS,
+    "airflow.contrib.sensors.bash_sensor": _BASH,
+    "airflow.contrib.sensors.file_sensor": _FILE,
+    "airflow.contrib.sensors.python_sensor": _PYTHON,
+    "airflow.contrib.sensors.weekday_sensor": _WEEKDAY,
+    "airflow.contrib.utils.weekday": {"WeekDay": "states"},
     "airflow.providers.amazon.aws.hooks.s3": _S3,
     "airflow.providers.amazon.aws.sensors.s3": _S3_SENSOR,
     "airflow.providers.http.hooks.http": _HTTP,

@@ -28,7 +28,8 @@ class BaseHook:
 
     @property
     def log(self) -> logging.Logger:
-        return logging.getLogger(f"airflow.task.hooks.{type(self).__module__}.{type(self).__name__}")
+        module = type(self).__module__.removeprefix("penstock.dialects.")
+        return logging.getLogger(f"airflow.task.hooks.{module}.{type(self).__name__}")
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:

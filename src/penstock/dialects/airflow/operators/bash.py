@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -41,7 +42,6 @@ class BashOperator(BaseOperator):
         skip_on_exit_code: int | Container[int] | None = 99,
         cwd: str | None = None,
         output_processor: Callable[[str], Any] | None = None,
-        xcom_push: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -63,19 +63,26 @@ class BashOperator(BaseOperator):
     def native(self) -> Program | None:
         from penstock.authoring.tasks.commands import command, stdout
         from penstock.dialects.airflow.nodes import Program
+        from penstock.dialects.airflow.places import as_command
         from penstock.dialects.airflow.templates import templates_of
 
         text = self.bash_command
-        if not isinstance(text, str) or templates_of(self) or self.reads() != Reads() or self.output_processor:
+        if not isinstance(text, str) or self.reads() != Reads() or self.output_processor:
             return None
         if any(True for _ in XComArg.found_in([self.env, self.cwd])) or (self.env and not self.append_env):
             return None
         if text.endswith(tuple(self.template_ext)) or self.outlets or (self.cwd and not Path(self.cwd).is_dir()):
             return None
+        rest = copy.copy(self)
+        rest.bash_command = ""
+        if templates_of(rest) or (found := as_command(self, text)) is None:
+            return None
+        line, inputs = found
         return Program(
             command(
-                ["bash", "-c", _plain(text)],
+                ["bash", "-c", line],
                 name=self.label,
+                inputs=dict.fromkeys(inputs, Any),
                 environment={name: _plain(str(value)) for name, value in (self.env or {}).items()},
                 outputs={"result": stdout("lines")} if self.do_xcom_push else {},
                 skip=self.skip_on_exit_code,
@@ -83,6 +90,7 @@ class BashOperator(BaseOperator):
                 description=str(self.doc_md or ""),
             ),
             "lines" if self.do_xcom_push else "",
+            inputs,
         )
 
     def execute(self, context: Any) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
+from penstock.dialects.airflow.alone import text_of
 from penstock.dialects.airflow.baseoperator import BaseOperator
 from penstock.dialects.airflow.inputs import Reads
 from penstock.dialects.airflow.nodes import Program
@@ -71,20 +72,33 @@ class ContainerOperator(BaseOperator):
     def reads(self) -> Reads:
         return Reads()
 
-    def native(self) -> Program:
-        from penstock.authoring.tasks.commands import container
+    def handed(self) -> dict[str, Any]:
+        """The inputs of that container; outputs of other tasks may be in them."""
+        return {}
+
+    def native(self) -> Program | None:
         from penstock.dialects.airflow.templates import templates_of
 
-        if templates_of(self) or next(self.inputs(), None) is not None:
-            raise DefinitionError(
-                f"the task {self.task_id!r} has templates or outputs of other tasks in its fields, which a container is not "
-                "given by penstock's reader of Apache Airflow",
-                where=str(self.location),
-                remedy="Write what it runs as a BashOperator or a function, or the values themselves.",
-            )
+        known = list(XComArg.found_in(self.handed()))
+        if templates_of(self) or any(all(each is not other for other in known) for each in self.inputs()):
+            return None
+        return self._program()
+
+    def _program(self) -> Program:
+        from penstock.authoring.tasks.commands import container
+
         contents = self.contents()
         gives = contents.pop("gives")
-        return Program(container(name=self.label, description=str(self.doc_md or ""), **contents), gives)
+        made = container(name=self.label, description=str(self.doc_md or ""), **contents)
+        return Program(made, gives, self.handed())
+
+    def execute(self, context: Any) -> Any:
+        """Run it here and now, with what its templates were filled in with."""
+        made, gives, given = self._program()
+        result: Any = made.function(**given)
+        if gives == "lines":
+            return result[-1] if result else ""
+        return result if gives else None
 
 
 class KubernetesPodOperator(ContainerOperator):
@@ -200,4 +214,103 @@ def _variables(given: Any) -> dict[str, str]:
     return {each.name: str(each.value) for each in given or () if not isinstance(each, XComArg)}
 
 
-__all__ = ["DockerOperator", "KubernetesPodOperator"]
+# Functions in containers.
+
+
+_SCRIPT = """\
+from __future__ import annotations
+import json as _json
+import sys as _sys
+
+{source}
+
+with open(_sys.argv[1]) as _file:
+    _given = _json.load(_file)
+_result = {name}(*_given["args"], **_given["kwargs"])
+if _sys.argv[2:]:
+    with open(_sys.argv[2], "w") as _file:
+        _json.dump(_result, _file)
+"""
+_GIVEN = ("op_args", "op_kwargs")
+_AS_JSON = "what it is given and returns goes there and back as JSON"
+
+
+class _Function(ContainerOperator):
+    """A function that is run by the Python of an image, by its source. `penstock.container` mounts a folder for it."""
+
+    python_callable: Callable[..., Any]
+    op_args: list[Any]
+    op_kwargs: dict[str, Any]
+
+    def _called(self, function: Callable[..., Any], args: Any, kwargs: Any, others: dict[str, Any]) -> dict[str, Any]:
+        """Take what is about the function. Returns what is about the container."""
+        self.python_callable = function
+        self.op_args, self.op_kwargs = list(args), dict(kwargs or {})
+        #: arguments about how Airflow hands things over
+        self.handing = {
+            name: others.pop(name) for name in ("serializer", "use_dill", "expect_airflow") if name in others
+        }
+        return others
+
+    def code(self) -> Any:
+        return self.python_callable
+
+    def handed(self) -> dict[str, Any]:
+        return {"given": {"args": self.op_args, "kwargs": self.op_kwargs}}
+
+    def script(self, python: str) -> dict[str, Any]:
+        """The arguments of `penstock.container` that are about what runs in it, with its result in a file."""
+        from penstock.authoring.tasks.commands import file
+
+        text = _SCRIPT.format(source=text_of(self.python_callable), name=self.python_callable.__name__)
+        result = {"result": file("return.json", "json")}
+        return {
+            "command": ["-c", _plain(text), "{given}", *(["return.json"] if self.do_xcom_push else [])],
+            "arguments": ["--entrypoint", python],
+            "inputs": {"given": dict[str, Any]},
+            "files": {"given": "given.json"},
+            "outputs": result if self.do_xcom_push else {},
+            "folder": "",
+            "mount": "/work",
+            "gives": "result" if self.do_xcom_push else "",
+        }
+
+
+class DecoratedPod(_Function, KubernetesPodOperator):
+    """`@task.kubernetes`."""
+
+    template_fields: ClassVar[Sequence[str]] = (*_GIVEN, "image", "env_vars")
+
+    def __init__(
+        self, *, python_callable: Callable[..., Any], op_args: Any = (), op_kwargs: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**self._called(python_callable, op_args, op_kwargs, kwargs))
+        self.without_effect |= dict.fromkeys(self.handing, _AS_JSON)
+
+    def contents(self) -> dict[str, Any]:
+        return super().contents() | self.script("python3")
+
+
+class DecoratedDocker(_Function, DockerOperator):
+    """`@task.docker`."""
+
+    template_fields: ClassVar[Sequence[str]] = (*_GIVEN, "image", "environment")
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Any = (),
+        op_kwargs: Any = None,
+        python_command: str = "python3",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**self._called(python_callable, op_args, op_kwargs, kwargs))
+        self.python_command = python_command
+        self.without_effect |= dict.fromkeys(self.handing, _AS_JSON)
+
+    def contents(self) -> dict[str, Any]:
+        return super().contents() | self.script(self.python_command)
+
+
+__all__ = ["DecoratedDocker", "DecoratedPod", "DockerOperator", "KubernetesPodOperator"]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import subprocess
 import sys
 import tempfile
-import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from penstock.dialects.airflow.alone import text_of
 from penstock.dialects.airflow.exceptions import AirflowException, AirflowSkipException
 
 _SCRIPT = """\
+from __future__ import annotations
 import {serializer} as _serializer
 import sys as _sys
 
@@ -35,7 +35,7 @@ def call_in(operator: Any, function: Callable[..., Any], args: tuple[Any, ...], 
     with tempfile.TemporaryDirectory() as folder:
         script, given, result = (Path(folder, name) for name in ("script.py", "given", "result"))
         script.write_text(
-            _SCRIPT.format(serializer=operator.serializer, source=_source(function), name=function.__name__)
+            _SCRIPT.format(serializer=operator.serializer, source=text_of(function), name=function.__name__)
         )
         given.write_bytes(serializer.dumps({"args": args, "kwargs": dict(kwargs)}))
         inherited = dict(os.environ) if operator.inherit_env else {}
@@ -53,13 +53,6 @@ def call_in(operator: Any, function: Callable[..., Any], args: tuple[Any, ...], 
         if done.returncode:
             raise AirflowException(f"Process returned non-zero exit status {done.returncode}.\n{done.stdout}")
         return serializer.loads(result.read_bytes())
-
-
-def _source(function: Callable[..., Any]) -> str:
-    """The text of a function, without its decorators."""
-    lines = textwrap.dedent(inspect.getsource(function)).splitlines()
-    start = next(number for number, line in enumerate(lines) if line.startswith(("def ", "async def ")))
-    return "\n".join(lines[start:])
 
 
 __all__ = ["call_in"]

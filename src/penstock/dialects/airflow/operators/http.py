@@ -42,8 +42,9 @@ class HttpOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         # they say how a connection is kept open, which one request does not need
-        kwargs = {name: value for name, value in kwargs.items() if not name.startswith("tcp_keep_alive")}
-        super().__init__(**kwargs)
+        kept = [name for name in kwargs if name.startswith("tcp_keep_alive")]
+        super().__init__(**{name: value for name, value in kwargs.items() if name not in kept})
+        self.without_effect |= dict.fromkeys(kept, "a connection is closed after each request")
         self.endpoint = endpoint
         self.method = method
         self.data: Any = {} if data is None else data

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib.util
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -44,7 +45,11 @@ class PythonOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         if not callable(python_callable):
-            raise DefinitionError("`python_callable` param must be callable", where=str(self.location))
+            raise DefinitionError(
+                f"python_callable of {self.task_id!r} takes a function, not {python_callable!r}",
+                where=str(self.location),
+                remedy="Write the name of the function, without calling it.",
+            )
         self.python_callable = python_callable
         # as they were given, since outputs of other tasks may take the place of all of them
         self.op_args: Any = list(op_args) if isinstance(op_args, (list, tuple)) else op_args if op_args else []
@@ -52,6 +57,10 @@ class PythonOperator(BaseOperator):
         self.templates_dict = templates_dict
         if templates_exts:
             self.template_ext = templates_exts
+        if not show_return_value_in_logs:
+            self.without_effect["show_return_value_in_logs"] = "what a task returns is not logged"
+        if "provide_context" in {**self.default_args, **self.given}:
+            self.without_effect["provide_context"] = "a function is given what it takes of the context"
 
     def code(self) -> Any:
         return self.python_callable
@@ -74,16 +83,19 @@ class PythonOperator(BaseOperator):
 
     def native(self) -> Call | None:
         from penstock.dialects.airflow.nodes import Call
+        from penstock.dialects.airflow.places import with_params
         from penstock.dialects.airflow.templates import is_filled_in
 
         function = self.python_callable
         if not isinstance(function, FunctionType) or not isinstance(self.op_kwargs, dict) or self.outlets:
             return None
-        if not isinstance(self.op_args, list) or is_filled_in(self) or self.reads() != Reads():
+        given: Any = copy.copy(self)
+        given.op_args, given.op_kwargs = with_params(self, given.op_args), with_params(self, given.op_kwargs)
+        if not isinstance(self.op_args, list) or is_filled_in(given) or self.reads() != Reads():
             return None
         if inspect.isgeneratorfunction(function) or not self.do_xcom_push:
             return None
-        arguments = arguments_of(function, cast("list[Any]", self.op_args), cast("dict[str, Any]", self.op_kwargs))
+        arguments = arguments_of(function, given.op_args, cast("dict[str, Any]", given.op_kwargs))
         return None if arguments is None else Call(function, arguments, self.environment())
 
     def environment(self) -> Environment | None:
@@ -97,7 +109,25 @@ class PythonOperator(BaseOperator):
     def execute_callable(self, context: Mapping[str, Any]) -> Any:
         """Call the function with what it takes of the context."""
         result = self.python_callable(*self.op_args, **taken(self.python_callable, self.op_args, context))
+        if inspect.isgeneratorfunction(self.python_callable):
+            return self._yielded(result, context["outlet_events"])
         return list(cast("Iterable[Any]", result)) if inspect.isgenerator(result) else result
+
+    def _yielded(self, steps: Generator[Any, Any, Any], outlet_events: Any) -> Any:
+        """What a generator returns. What it yields says more of outlets, as in Airflow."""
+        from penstock.dialects.airflow.assets import Metadata
+
+        while True:
+            try:
+                found = next(steps)
+            except StopIteration as end:
+                return end.value
+            if isinstance(found, Metadata):
+                outlet_events[found.asset].extra.update(found.extra)
+                if found.alias:
+                    outlet_events[found.alias].add(found.asset, extra=found.extra)
+            else:
+                self.log.warning("what a task yields is ignored unless it is Metadata: this is %r", found)
 
 
 def arguments_of(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any] | None:

@@ -12,13 +12,17 @@ from typing import Any
 from penstock.authoring.source import caller
 from penstock.dialects.airflow.arguments import ARGUMENTS
 from penstock.dialects.airflow.baseoperator import BaseOperator
-from penstock.dialects.airflow.coverage import unread
+from penstock.dialects.airflow.coverage import Unread, unread
 from penstock.dialects.airflow.inputs import Reads
 from penstock.dialects.airflow.xcomarg import XComArg
 from penstock.dialects.uncovered import is_tried
 from penstock.errors import NotCoveredError
 
 _OPERATOR = re.compile(r"(Operator|Sensor|Transfer|OperatorAsync|SensorAsync)$")
+
+
+#: operators that there are others in the place of
+_INSTEAD = {"SubDagOperator": "Put its tasks into a TaskGroup, which took its place in Airflow 2."}
 
 
 class UnknownOperator(BaseOperator):
@@ -73,11 +77,35 @@ def unknown(module: str, name: str) -> Any:
                 remedy="Take it out of the file, or write what it does as a task of the file's own.",
             )
         return unread(module, name)
+    instead = _INSTEAD.get(name) or _elsewhere(module, name)
+    if instead:
+        return unread(module, name, instead)
     return type(
         name,
         (UnknownOperator,),
-        {"place": (module, name), "__module__": module, "__doc__": inspect.getdoc(UnknownOperator)},
+        {
+            "place": (module, name),
+            "__module__": module,
+            "__doc__": inspect.getdoc(UnknownOperator),
+            # a function that makes one and lets it execute cannot be run either
+            "uncovered": Unread("airflow", f"{module}.{name}"),
+        },
     )
+
+
+def _elsewhere(module: str, name: str) -> str:
+    """What is to be done about a name that Airflow itself has in another module, and that is covered there."""
+    from penstock.dialects.airflow.vocabulary import vocabulary
+
+    homes = [each for each, names in vocabulary().items() if name in names and each.count(".") > 1]
+    if not homes or module.startswith("airflow.providers."):
+        return ""
+    lowered = name.lower()
+    home = min(
+        homes,
+        key=lambda each: (each.rpartition(".")[2] not in lowered, "contrib" in each, "providers" in each, len(each)),
+    )
+    return f"Import it from where it is: from {home} import {name}."
 
 
 __all__ = ["UnknownOperator", "unknown"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from penstock.authoring.building import leaves
 from penstock.authoring.options.hooks import Attached
@@ -10,8 +10,11 @@ from penstock.dialects import Account, Export, Written
 from penstock.dialects.airflow.writing.groups import Emitter
 from penstock.dialects.airflow.writing.options import changes, operator_options
 from penstock.dialects.airflow.writing.schedules import schedule_options
+from penstock.dialects.airflow.writing.sending import sent
+from penstock.dialects.airflow.writing.standing import standing
 from penstock.dialects.airflow.writing.terms import Terms, task_id
 from penstock.dialects.code.annotations import annotation, default
+from penstock.dialects.code.attempts import noted
 from penstock.dialects.code.commands import command_function
 from penstock.dialects.code.formatting import (
     INDENT,
@@ -29,6 +32,7 @@ from penstock.dialects.code.formatting import (
 )
 from penstock.dialects.code.helpers import BUILT_IN, helper_texts
 from penstock.dialects.code.naming import identifier, variables
+from penstock.dialects.code.paths import with_paths
 from penstock.dialects.code.sources import Rules, Sources
 from penstock.errors import DefinitionError
 from penstock.model.action import ApprovalAction, CommandAction, ContainerAction, OpaqueAction, PythonAction
@@ -60,12 +64,16 @@ _TYPES = {"int": "integer", "float": "number", "str": "string", "bool": "boolean
 
 
 def write(export: Export) -> Written:
-    """A pipeline as a DAG of Airflow 3, which Airflow 2.10 reads as well. Raises DefinitionError, naming the node, for what
-    Airflow cannot say."""
+    """A pipeline as a DAG of Airflow 3, which Airflow 2.10 reads as well; a DAG of a file of Airflow's as it stands there.
+    Raises DefinitionError, naming the node, for what Airflow cannot say."""
     export.whole()
+    original = standing(export)
+    if original is not None:
+        return original
+    export = with_paths(export)
     writer = Writer(export)
     text = writer.text()
-    return Written(text, tuple(writer.accounts))
+    return noted(Written(text, tuple(writer.accounts)), export)
 
 
 class Writer:
@@ -88,6 +96,7 @@ class Writer:
         self._steps: list[list[str]] = []
         self._groups: dict[str, str] = {}
         self._tolerant = False
+        self._sent: frozenset[str] = frozenset()
 
     def sdk(self, name: str) -> str:
         """A name of Airflow's authoring API, imported."""
@@ -101,8 +110,10 @@ class Writer:
             if node.fallback is not None and node.fallback.task is not None:
                 self._first.setdefault(node.fallback.task, node)
             self._account(body, node)
+        self._sent = sent(self.graph.tasks, self._all_nodes())
         for key, task in self.graph.tasks.items():
-            self._add(key, task)
+            if key not in self._sent:
+                self._add(key, task)
         for key, task in self.graph.tasks.items():
             if isinstance(task.action, PipelineAction):
                 self._groups[key] = self.sources.reserve(identifier(task.name))
@@ -120,7 +131,7 @@ class Writer:
                 self._sdk_imports(),
                 *helpers,
                 *self.sources.parts(lambda each: broken([self._decorators[each]]) if each in self._decorators else []),
-                *("\n".join(broken(lines)) for lines in (*self._commands, *self._steps)),
+                *("\n".join(lines) for lines in (*map(broken, self._commands), *self._steps)),
                 "\n".join(broken(main)),
                 f"{name}()",
             ],
@@ -153,11 +164,13 @@ class Writer:
     def _add(self, key: str, task: Task) -> None:
         action, node = task.action, self._first.get(key)
         shown = task.name if node is None else node.id
-        if isinstance(action, OpaqueAction) and action.dialect != "airflow":
+        if isinstance(action, OpaqueAction):
+            theirs = action.dialect != "airflow"
+            why = "which Airflow does not have" if theirs else "and only its own file can be written for Airflow"
             raise DefinitionError(
-                f"{shown!r} is {action.kind} of {action.dialect}, which Airflow does not have",
+                f"{shown!r} is {action.kind} of {action.dialect}, {why}",
                 where=str(action.location),
-                remedy="Write what it does as a task of your own.",
+                remedy="Write what it does as a task of your own." if theirs else "Export that file.",
             )
         if isinstance(action, PythonAction):
             function = self.definition.functions[key].function
@@ -244,9 +257,14 @@ class Writer:
         """The policy of the decorated function of a node."""
         return self._first[node.task].policy
 
-    def step(self, name: str, lines: list[str]) -> None:
-        """Put a small task into the file."""
-        self._steps.append(lines)
+    def is_sent(self, key: str) -> bool:
+        """Whether a task runs where there is nothing of the file but the source of its step."""
+        return key in self._sent
+
+    def step(self, name: str, lines: list[str], inside: Sequence[str] = ()) -> None:
+        """Put a small task into the file: its decorator, its `def`, and its body, which begins with what is `inside`, as it
+        stands."""
+        self._steps.append([*broken(lines[:2]), *inside, *broken(lines[2:])])
 
     def environment(self, node: Node, task: Task) -> tuple[str, dict[str, str]]:
         """The decorator for a task, and its arguments for the environment that it runs in."""
@@ -307,13 +325,14 @@ class Writer:
         task = self.sdk("task")
         error = self.imports.name("airflow.exceptions", "AirflowException")
         message = "a task of this run has failed"
-        self._steps.append(
+        self.step(
+            "watcher",
             [
                 f'@{task}(trigger_rule="one_failed", retries=0)',
                 "def watcher():",
                 f'{INDENT}"""Fail the run where a task has failed, whatever ran after it."""',
                 f"{INDENT}raise {error}({quoted(message)})",
-            ]
+            ],
         )
         how = "a watcher fails the run where tasks run though others have failed"
         self.accounts.append(Account("", "equivalent", how))
@@ -347,9 +366,6 @@ class Writer:
     def _account(self, body: str, node: Node) -> None:
         task = self.graph.task_of(node)
         shown = f"{self.graph.tasks[body].name}/{node.id}" if body else node.id
-        if isinstance(task.action, OpaqueAction):
-            self.accounts.append(Account(shown, "opaque", f"{task.action.kind}, as it stands in the file"))
-            return
         changed = changes(node, task)
         if isinstance(task.action, ApprovalAction):
             changed = ["it needs Airflow 3.1 or later, and shows the question without what was to be shown with it"]

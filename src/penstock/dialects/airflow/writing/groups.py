@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.dialects.airflow.writing.bodies import Bodies
-from penstock.dialects.airflow.writing.kept import kept
 from penstock.dialects.airflow.writing.steps import Steps
 from penstock.dialects.airflow.writing.terms import Terms, choices_in, task_id
 from penstock.dialects.code.formatting import block, call, quoted
@@ -17,7 +16,7 @@ from penstock.dialects.code.naming import identifier
 from penstock.dialects.code.nesting import Nest, nested
 from penstock.dialects.code.scopes import scopes_of
 from penstock.errors import DefinitionError
-from penstock.model.action import ApprovalAction, OpaqueAction
+from penstock.model.action import ApprovalAction
 from penstock.model.expression import Choose, Constant, Ended, Expression, Outcome, Output, parts, references
 from penstock.model.graph import Node, PipelineAction, Task
 
@@ -59,7 +58,9 @@ class Emitter:
         return _unassigned(lines) or ["pass"]
 
     def _returned(self, result: Expression) -> list[str]:
-        if self._terms.is_direct(result) or self._is_whole(result):
+        # what a mapped group returns is a list only where it is the output of a task
+        single = not self._mapped or isinstance(result, (Output, Choose))
+        if single and (self._terms.is_direct(result) or self._is_whole(result)):
             return [f"return {self._terms.argument(result)}"]
         text = self._steps.computed("result", "result", result, "")
         return [f"return {text}"]
@@ -187,10 +188,7 @@ class Emitter:
         gate = self._joined(node, options)
         if isinstance(task.action, PipelineAction):
             return [*lines, *self._bodies.lines(node, task, task.action, order, nested=self._mapped)]
-        if isinstance(task.action, OpaqueAction):
-            differing = {name: each for name, each in options.items() if name != "task_id" or self._flat}
-            text = kept(self._writer, node, task.action, differing)
-        elif isinstance(task.action, ApprovalAction):
+        if isinstance(task.action, ApprovalAction):
             text = self._steps.approval(node, task.action, options)
         else:
             if node.each is not None and self._mapped:

@@ -12,7 +12,7 @@ from penstock.model.policy import Policy
 _HELD = frozenset(
     {"int", "float", "str", "bool", "None", "list", "dict", "tuple", "set", "frozenset", "Any", "Literal", "Optional"}
     | {"Union", "Mapping", "Sequence", "Iterable", "datetime", "date", "timedelta", "object", "numpy", "pandas"}
-    | {"DataFrame", "ndarray", "Decimal", "decimal"}
+    | {"DataFrame", "ndarray", "Decimal", "decimal", "NoneType"}
 )
 
 

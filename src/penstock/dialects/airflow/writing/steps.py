@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from penstock.authoring.placing import SPREAD
 from penstock.dialects.airflow.writing.options import operator_options
+from penstock.dialects.airflow.writing.sending import Sent
 from penstock.dialects.airflow.writing.terms import Terms, keys_of
 from penstock.dialects.code.arguments import arguments
 from penstock.dialects.code.formatting import block, call, keywords, length, literal, number, quoted
@@ -58,7 +59,12 @@ class Steps:
         decorator, more = self._decorator(node, task)
         given = {**options, **operator_options(node.policy, Policy(), self._writer.imports), **more}
         lines = [f"@{call(decorator, keywords(given))}", f"def {own}({', '.join(parameters)}):"]
-        self._writer.step(own, [*lines, *block(self._body(node, task))])
+        if self._writer.is_sent(node.task):
+            alone = Sent(self._writer, self._terms, node, [*items, *reads, *(["kwargs"] if spread else [])])
+            body = block(self._body(node, task, alone))
+            self._writer.step(own, [*lines, *body], alone.lines())
+        else:
+            self._writer.step(own, [*lines, *block(self._body(node, task))])
         return self._applied(own, node, reads)
 
     def _bash(self, node: Node, command: CommandAction, options: dict[str, str]) -> str:
@@ -106,12 +112,13 @@ class Steps:
             given["soft_fail"] = "True"
         return "task.sensor", given
 
-    def _body(self, node: Node, task: Task) -> list[str]:
-        function = self._writer.function(node.task)
+    def _body(self, node: Node, task: Task, alone: Sent | None = None) -> list[str]:
+        terms = self._terms if alone is None else alone.terms
+        function = (self._writer if alone is None else alone).function(node.task)
         known = self._writer.definition.functions.get(node.task)
         shape = None if known is None else known.shape.parameters
         bindings = {name: each for name, each in node.bindings.items() if name != SPREAD}
-        given = arguments(bindings, task, shape, self._terms)
+        given = arguments(bindings, task, shape, terms)
         if node.each is not None and node.each.spread is not None:
             given.append("**kwargs")
         text = call(function, given)
@@ -119,20 +126,21 @@ class Steps:
             answer = self._writer.sdk("PokeReturnValue")
             return [f"found = {text}", f"return {answer}(is_done=bool(found), xcom_value=found)"]
         if node.fallback is not None:
-            return self._with_fallback(node, text)
+            return self._with_fallback(node, text, alone)
         if self._writer.in_parts(node.task) and task.record is not None:
             fields = [f"{quoted(port.name)}: found.{port.name}" for port in task.outputs]
             return [f"found = {text}", f"return {{{', '.join(fields)}}}"]
         return [f"return {text}"]
 
-    def _with_fallback(self, node: Node, text: str) -> list[str]:
+    def _with_fallback(self, node: Node, text: str, alone: Sent | None) -> list[str]:
         fallback = node.fallback
         assert fallback is not None
+        terms = self._terms if alone is None else alone.terms
         if fallback.task is None:
-            instead = self._terms.text(fallback.value)
+            instead = terms.text(fallback.value)
         else:
-            given = {name: self._terms.text(each) for name, each in node.bindings.items()}
-            instead = call(self._writer.function(fallback.task), keywords(given))
+            given = {name: terms.text(each) for name, each in node.bindings.items()}
+            instead = call((self._writer if alone is None else alone).function(fallback.task), keywords(given))
         lines = ["try:", *block([f"return {text}"]), "except Exception:"]
         if node.policy.retries.count:
             context = self._writer.sdk("get_current_context")
