@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Generator
 
 import pytest
+
+# Python takes the bytecode of a file that has changed within a second and is as long as before; tests change files so. And
+# what a command leaves behind is its own then.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+sys.dont_write_bytecode = True
 
 
 @pytest.hookimpl(wrapper=True)

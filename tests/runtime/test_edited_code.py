@@ -48,8 +48,6 @@ class Folder:
 @pytest.fixture
 def folder(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
     monkeypatch.syspath_prepend(str(tmp_path))
-    # Python takes a module's old bytecode if its file was edited within a second and is as long as before
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     known = set(sys.modules)
     yield Folder(tmp_path)
     for name in [name for name in sys.modules if name.startswith("edited_") and name not in known]:
