@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a command: of this process, without what would change how the command behaves."""
-    removed = ("PENSTOCK_HOME", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "_PENSTOCK_COMPLETE")
+    removed = ("PENSTOCK_HOME", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "_PENSTOCK_COMPLETE", "PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if name not in removed}
     return {**kept, "PYTHONIOENCODING": "utf-8", "TERM": "xterm-256color", **more}
 

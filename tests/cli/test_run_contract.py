@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Project, environment, penstock, started
+from command_line import PROGRAM, Project, environment, penstock, started
 from contract import check_run, states
 
 
@@ -328,6 +328,13 @@ def test_a_reader_that_is_gone_is_no_error_to_tell(command: str, project: Projec
         os.close(writer)
         _, err = process.communicate(timeout=60)
     assert err == ""
+
+
+def test_no_stdout_at_all_is_no_error_either(project: Project) -> None:
+    command = ["sh", "-c", '"$0" runs >&-', str(PROGRAM)]
+    with subprocess.Popen(command, cwd=project.folder, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
 
 
 def test_a_run_that_loses_its_store_broke_off(folder: Path) -> None:

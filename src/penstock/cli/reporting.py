@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -126,6 +127,9 @@ def stdout_kept_clean() -> Generator[None]:
         try:
             yield
         finally:
+            # what they have put into the stream itself goes there too
+            with suppress(OSError, ValueError):
+                before.flush()
             sys.stdout = before
 
 
@@ -148,7 +152,16 @@ def _diverted(descriptor: int, target: int) -> Generator[None]:
 
 def finish_stdout() -> None:
     """Send the answer off, and to stderr what the user's code still writes while the process ends."""
-    with suppress(OSError, ValueError):
-        sys.stdout.flush()
+    # click may have put a stream in front of it that hides that nobody reads; there is none at all if it was closed
+    stream = sys.__stdout__
+    if stream is not None:
+        with suppress(OSError, ValueError):
+            try:
+                stream.flush()
+            except OSError:
+                # what is left would go to stderr
+                with Path(os.devnull).open("wb") as nowhere:
+                    os.dup2(nowhere.fileno(), 1)
+                stream.flush()
     with suppress(OSError):
         os.dup2(2, 1)
