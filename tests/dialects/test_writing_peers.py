@@ -47,9 +47,11 @@ def write_all(dialect: str, names: list[str], folder: Path) -> None:
 
 def run_there(python: Path, dialect: str, folder: Path, tmp_path: Path) -> dict[str, Any]:
     results = tmp_path / "results.json"
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [python, FOLDER / f"{dialect}_runner.py", folder, results],
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        # as if its environment were activated: Airflow's virtualenv tasks look for python
+        env={**kept, "PATH": os.pathsep.join((str(python.parent), os.environ["PATH"]))},
         capture_output=True,
         text=True,
         timeout=280,
