@@ -16,6 +16,7 @@ from penstock.notifications import email, slack, webhook
 from penstock.registering.exporting import exported
 from penstock.registering.loading import load_pipeline
 
+HOOK = "https://example.com/hook"
 NOTIFIED = """
     pipeline: {name: notified, outputs: {done: one}}
     stages:
@@ -27,12 +28,12 @@ NOTIFIED = """
         - slack: {url: env:SLACK_URL, text: "{pipeline}: {error_message}", channel: ops}
         - email: {to: [a@example.com, b@example.com], from: ml@example.com, subject: "{pipeline} failed", server: env:MAIL}
         - webhook:
-            url: https://example.com/hook
+            url: HOOK
             method: PUT
             headers: {Authorization: env:TOKEN}
             body: {text: "{summary}", list: [1, 2.5]}
         - call: steps:tell
-"""
+""".replace("HOOK", HOOK)
 STEPS = """
     import os
 
@@ -72,7 +73,7 @@ def test_notifications_are_written_and_read_again(folder: Path) -> None:
     assert hooks.success == (email("me@example.com"),)
     assert hooks.failure[0] == slack("env:SLACK_URL")
     assert hooks.failure[3] == webhook(
-        "https://example.com/hook",
+        HOOK,
         method="PUT",
         headers={"Authorization": "env:TOKEN"},
         body={"text": "{summary}", "list": [1, 2.5]},

@@ -128,7 +128,7 @@ def test_a_flow_of_a_source_is_the_one_that_lies_here(written: Written) -> None:
 
         if __name__ == "__main__":
             daily.from_source(source=Path(__file__).parent, entrypoint="wild.py:daily").deploy("here", cron="0 5 * * *")
-            daily.from_source(GitRepository(url="https://example.org/a.git"), "wild.py:daily").serve("there", interval=60)
+            daily.from_source(GitRepository("https://example.org/a.git"), "wild.py:daily").serve("there", interval=60)
         """
     )
     assert list(read(file).triggers) == ["here", "there"]
@@ -217,7 +217,8 @@ def test_a_hook_posts_to_slack(written: Written, monkeypatch: pytest.MonkeyPatch
 
     with HTTPServer(("127.0.0.1", 0), Slack) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        monkeypatch.setenv("PREFECT_BLOCK_SLACK_WEBHOOK_TEAM", f'{{"url": "http://127.0.0.1:{server.server_port}"}}')
+        address = f"http://localhost:{server.server_port}"
+        monkeypatch.setenv("PREFECT_BLOCK_SLACK_WEBHOOK_TEAM", json.dumps({"url": address}))
         file = written(
             """
             from prefect.blocks.notifications import SlackWebhook
