@@ -30,7 +30,7 @@ from penstock.model.expression import (
     Parameter,
     Stored,
     describe,
-    parts,
+    leaves,
     references,
 )
 from penstock.model.graph import Each, Fallback, Loop, Node, Wait
@@ -450,15 +450,6 @@ def _is_fixed(expression: Expression) -> bool:
 def is_fixed(building: Building, ref: Ref) -> bool:
     """Whether a ref only depends on parameters of the run and on constants."""
     return _is_fixed(building.expression(ref))
-
-
-def leaves(expression: Expression) -> Iterator[Expression]:
-    """What an expression is made of in the end: that which has no parts."""
-    inside = parts(expression)
-    if not inside:
-        yield expression
-    for part in inside:
-        yield from leaves(part)
 
 
 def flat(values: Iterable[Any]) -> Iterator[Any]:

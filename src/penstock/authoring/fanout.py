@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
-from penstock.authoring.building import Building, Unmapped, current_building, leaves
+from penstock.authoring.building import Building, Unmapped, current_building
 from penstock.authoring.dynamic import BodyEnded, Question
 from penstock.authoring.kinds.conversion import nearest, shortened
 from penstock.authoring.placing import SPREAD, Fan, Placing
 from penstock.authoring.ref import Ref
 from penstock.authoring.source import caller, location_of
 from penstock.errors import DefinitionError
-from penstock.model.expression import Constant, Expression, Item, describe
+from penstock.model.expression import Constant, Expression, Item, describe, leaves
 from penstock.model.graph import Each
 
 if TYPE_CHECKING:

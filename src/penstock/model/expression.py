@@ -281,6 +281,15 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             return ()
 
 
+def leaves(expression: Expression) -> Iterator[Expression]:
+    """What an expression is made of in the end: that which has no parts."""
+    inside = parts(expression)
+    if not inside:
+        yield expression
+    for part in inside:
+        yield from leaves(part)
+
+
 def references(expression: Expression) -> Iterator[str]:
     """The ids of the nodes whose outputs an expression reads, in order of appearance, repeats included."""
     if isinstance(expression, (Output, Ended)):

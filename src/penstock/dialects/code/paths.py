@@ -12,7 +12,7 @@ from penstock.authoring.task import Task as AuthoredTask
 from penstock.dialects import Export
 from penstock.dialects.code.adapting import AsPaths, adapts
 from penstock.dialects.code.parts import changed, rewritten
-from penstock.model.expression import Choose, Expression, Item, Output, parts
+from penstock.model.expression import Choose, Expression, Item, Output, leaves
 from penstock.model.graph import Graph, Node, PipelineAction, Task
 
 
@@ -46,7 +46,7 @@ class _WithPaths:
     def _look(self, nodes: Iterable[Node], result: Expression) -> None:
         known = {node.id: node for node in nodes}
         for expression in (result, *(each for node in known.values() for each in _all(node))):
-            for leaf in _leaves(expression):
+            for leaf in leaves(expression):
                 if isinstance(leaf, Output) and leaf.node in known:
                     key = known[leaf.node].task
                     ports = [each.name for each in self._graph.tasks[key].outputs]
@@ -115,14 +115,6 @@ def _all(node: Node) -> Iterator[Expression]:
     yield from node.expressions()
     if node.each is not None and node.each.key is not None:
         yield node.each.key
-
-
-def _leaves(expression: Expression) -> Iterator[Expression]:
-    inside = parts(expression)
-    if not inside:
-        yield expression
-    for part in inside:
-        yield from _leaves(part)
 
 
 __all__ = ["with_paths"]

@@ -16,7 +16,7 @@ from penstock.dialects.native.programs import question
 from penstock.dialects.native.refs import Refs
 from penstock.errors import DefinitionError
 from penstock.model.action import ApprovalAction, OpaqueAction
-from penstock.model.expression import Choose, Expression, Item, Output, parts
+from penstock.model.expression import Choose, Expression, Item, Output, leaves, parts
 from penstock.model.graph import Each, Node, PipelineAction, Task
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Calls:
 
     def _key_text(self, each: Each) -> str:
         assert each.key is not None
-        names = list(dict.fromkeys(leaf.name for leaf in _leaves(each.key) if isinstance(leaf, Item)))
+        names = list(dict.fromkeys(leaf.name for leaf in leaves(each.key) if isinstance(leaf, Item)))
         taken = ["item" if name == SPREAD else name for name in names]
         return f"lambda {', '.join(taken)}: {self._refs.text(each.key)}"
 
@@ -207,7 +207,7 @@ def applied(called: str, node: Node, task: Task, shape: Any, refs: Refs) -> str:
     if each is None:
         return call(called, arguments(node.bindings, task, shape, refs))
     fixed = {name: each_ for name, each_ in node.bindings.items() if each_ != Item(name) or name not in each.over}
-    odd = next((name for name, found in fixed.items() if any(isinstance(leaf, Item) for leaf in _leaves(found))), None)
+    odd = next((name for name, found in fixed.items() if any(isinstance(leaf, Item) for leaf in leaves(found))), None)
     if odd is not None:
         raise DefinitionError(
             f"{node.id!r} takes a part of each item for {odd!r}, and mapped tasks take items whole",
@@ -268,14 +268,6 @@ def _certain(expression: Expression) -> Iterable[Expression]:
         yield expression
     for part in inside:
         yield from _certain(part)
-
-
-def _leaves(expression: Expression) -> Iterable[Expression]:
-    inside = parts(expression)
-    if not inside:
-        yield expression
-    for part in inside:
-        yield from _leaves(part)
 
 
 def _last(node: str) -> str:

@@ -16,7 +16,7 @@ from penstock.dialects.code.formatting import block, quoted
 from penstock.dialects.code.modules import free
 from penstock.errors import DefinitionError
 from penstock.model.action import OpaqueAction
-from penstock.model.expression import Expression, Input, Output, Parameter, parts
+from penstock.model.expression import Expression, Input, Output, Parameter, leaves
 from penstock.model.graph import Node, Task
 from penstock.model.place import Location
 
@@ -28,7 +28,7 @@ def taken(node: Node) -> list[Expression]:
     """What a node takes of its pipeline, each once: parameters and the results of other nodes, as a whole."""
     found: dict[tuple[str, str], Expression] = {}
     listed = [*node.bindings.values(), *(() if node.each is None else node.each.over.values())]
-    for leaf in (leaf for each in listed for leaf in _leaves(each)):
+    for leaf in (leaf for each in listed for leaf in leaves(each)):
         if isinstance(leaf, Output):
             found.setdefault(("", leaf.node), Output(leaf.node))
         elif isinstance(leaf, (Parameter, Input)):
@@ -132,14 +132,6 @@ def _first(statement: ast.stmt) -> int:
 def _text(found: tuple[list[str], ast.stmt]) -> str:
     lines, statement = found
     return textwrap.dedent("\n".join(lines[_first(statement) - 1 : statement.end_lineno]))
-
-
-def _leaves(expression: Expression) -> Iterator[Expression]:
-    inside = parts(expression)
-    if not inside:
-        yield expression
-    for part in inside:
-        yield from _leaves(part)
 
 
 __all__ = [

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from penstock.kernel.state import Frame, NodeProgress
-from penstock.model.expression import Constant, Expression, Input, Item, Parameter, Stored, describe, parts, references
+from penstock.model.expression import (
+    Constant,
+    Expression,
+    Input,
+    Item,
+    Parameter,
+    Stored,
+    describe,
+    leaves,
+    references,
+)
 
 
 class Source(NamedTuple):
@@ -61,7 +71,7 @@ def _carried(frame: Frame, owner: NodeProgress, name: str) -> Source | None:
 def _nodes(progress: NodeProgress, expression: Expression) -> Iterator[str]:
     for node in references(expression):
         yield _instance(progress.frame, node)
-    for part in _leaves(expression):
+    for part in leaves(expression):
         if isinstance(part, (Item, Input)):
             yield from _source(progress, part).nodes
 
@@ -71,24 +81,16 @@ def _instance(frame: Frame, node: str) -> str:
 
 
 def _parameters(progress: NodeProgress, expression: Expression) -> Iterator[str]:
-    for part in _leaves(expression):
+    for part in leaves(expression):
         if isinstance(part, Parameter):
             yield part.name
         elif isinstance(part, (Item, Input)) and (name := _source(progress, part).parameter):
             yield name
 
 
-def _leaves(expression: Expression) -> Iterator[Expression]:
-    inside = parts(expression)
-    if not inside:
-        yield expression
-    for part in inside:
-        yield from _leaves(part)
-
-
 def _is_fixed(expression: Expression) -> bool:
     """Whether the pipeline itself says what it is."""
-    return all(isinstance(leaf, (Constant, Stored)) for leaf in _leaves(expression))
+    return all(isinstance(leaf, (Constant, Stored)) for leaf in leaves(expression))
 
 
 __all__ = ["Source", "source_of"]

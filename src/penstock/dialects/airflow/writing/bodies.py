@@ -12,7 +12,7 @@ from penstock.dialects.code.formatting import block, call, keywords, quoted
 from penstock.dialects.code.naming import identifier
 from penstock.errors import DefinitionError
 from penstock.model.action import PythonAction
-from penstock.model.expression import Constant, Expression, Input, Item, Output, Parameter, parts, references
+from penstock.model.expression import Constant, Expression, Input, Item, Output, Parameter, leaves, references
 from penstock.model.graph import Node, PipelineAction, Task
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Bodies:
         found: dict[str, str] = {}
         passed: dict[str, str] = {}
         listed = [each for inner in action.nodes for each in inner.expressions()] + [action.result]
-        for leaf in (leaf for each in listed for leaf in _leaves(each)):
+        for leaf in (leaf for each in listed for leaf in leaves(each)):
             if isinstance(leaf, Input) and leaf.name not in found:
                 name = self._writer.parameter(leaf.name)
                 found[leaf.name] = name
@@ -161,11 +161,6 @@ class Bodies:
             lines.append(f"return {terms.text(action.result)}")
         self._writer.step(name, [f"def {name}({', '.join(inputs.values())}):", *block(lines)])
         return name, inputs
-
-
-def _leaves(expression: Expression) -> list[Expression]:
-    inside = parts(expression)
-    return [leaf for part in inside for leaf in _leaves(part)] if inside else [expression]
 
 
 __all__ = ["Bodies"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from penstock.authoring.building import leaves
 from penstock.authoring.options.hooks import Attached
 from penstock.dialects import Account, Export, Written
 from penstock.dialects.airflow.writing.groups import Emitter
@@ -36,7 +35,7 @@ from penstock.dialects.code.paths import with_paths
 from penstock.dialects.code.sources import Rules, Sources
 from penstock.errors import DefinitionError
 from penstock.model.action import ApprovalAction, CommandAction, ContainerAction, OpaqueAction, PythonAction
-from penstock.model.expression import Constant, Expression, Item, Output
+from penstock.model.expression import Constant, Expression, Item, Output, leaves
 from penstock.model.graph import Node, PipelineAction, Task
 from penstock.model.policy import Policy
 

@@ -17,7 +17,7 @@ from penstock.dialects.code.nesting import Nest, nested
 from penstock.dialects.code.scopes import scopes_of
 from penstock.errors import DefinitionError
 from penstock.model.action import ApprovalAction
-from penstock.model.expression import Choose, Constant, Ended, Expression, Outcome, Output, parts, references
+from penstock.model.expression import Choose, Constant, Ended, Expression, Outcome, Output, leaves, parts, references
 from penstock.model.graph import Node, PipelineAction, Task
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Emitter:
 
     def _waited(self, conditions: Sequence[Expression]) -> list[str]:
         """The nodes whose ends conditions ask for."""
-        found = [leaf.node for each in conditions for leaf in _leaves(each) if isinstance(leaf, Ended)]
+        found = [leaf.node for each in conditions for leaf in leaves(each) if isinstance(leaf, Ended)]
         return [self._terms.variables[name] for name in dict.fromkeys(found)]
 
     def _child(self, child: Nest | Node) -> tuple[list[str], list[str]]:
@@ -203,7 +203,7 @@ class Emitter:
         return [*lines, *gate]
 
     def _check(self, node: Node) -> None:
-        if any(isinstance(leaf, Outcome) for each in node.bindings.values() for leaf in _leaves(each)):
+        if any(isinstance(leaf, Outcome) for each in node.bindings.values() for leaf in leaves(each)):
             raise DefinitionError(
                 f"{node.id!r} takes penstock's Outcome of other tasks, which Airflow does not have",
                 where=str(node.location),
@@ -276,11 +276,6 @@ class Emitter:
         for option in choice.options:
             found |= self._terms.read(option)
         return found
-
-
-def _leaves(expression: Expression) -> list[Expression]:
-    inside = parts(expression)
-    return [leaf for part in inside for leaf in _leaves(part)] if inside else [expression]
 
 
 def _unassigned(lines: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from penstock.dialects.code.formatting import block, call, keywords, length, lit
 from penstock.dialects.code.naming import identifier
 from penstock.errors import DefinitionError
 from penstock.model.action import ApprovalAction, CommandAction
-from penstock.model.expression import Ended, Expression, Item, Output, parts
+from penstock.model.expression import Ended, Expression, Item, Output, leaves
 from penstock.model.graph import Each, Node, Task
 from penstock.model.policy import Policy
 from penstock.model.template import pieces
@@ -232,7 +232,7 @@ class Steps:
         own = self._writer.sources.reserve(f"{name}_step")
         self._writer.sdk("task")
         options = {"task_id": quoted(name)}
-        if any(isinstance(leaf, Ended) for each in conditions for leaf in _leaves(each)):
+        if any(isinstance(leaf, Ended) for each in conditions for leaf in leaves(each)):
             options["trigger_rule"] = quoted("all_done")
         if len(arms) == 1:
             options["ignore_downstream_trigger_rules"] = "False"
@@ -290,11 +290,6 @@ class _Handed:
 
     def value(self, value: object) -> str:
         return self._terms.value(value)
-
-
-def _leaves(expression: Expression) -> list[Expression]:
-    inside = parts(expression)
-    return [leaf for part in inside for leaf in _leaves(part)] if inside else [expression]
 
 
 __all__ = ["Made", "Steps"]

@@ -27,7 +27,7 @@ from penstock.model.expression import (
     Outcome,
     Output,
     Parameter,
-    parts,
+    leaves,
     references,
 )
 from penstock.model.expression import Mapping as MappingExpression
@@ -206,7 +206,7 @@ class Flow:
         values.node = node.id
         values.tolerant = node.join not in ("all_success",) and not (node.final and not node.decides)
         values.maybe = frozenset(self._maybe - self._certain(node))
-        if any(isinstance(leaf, Outcome) for each in node.bindings.values() for leaf in _leaves(each)):
+        if any(isinstance(leaf, Outcome) for each in node.bindings.values() for leaf in leaves(each)):
             raise DefinitionError(
                 f"{node.id!r} takes penstock's Outcome of other tasks, which Prefect does not have",
                 where=str(node.location),
@@ -381,7 +381,7 @@ class Flow:
         found: dict[str, str] = {}
         passed: dict[str, str] = {}
         listed = [each for inner in action.nodes for each in inner.expressions()] + [action.result]
-        for leaf in (leaf for each in listed for leaf in _leaves(each)):
+        for leaf in (leaf for each in listed for leaf in leaves(each)):
             if isinstance(leaf, Input) and leaf.name not in found:
                 name = identifier(leaf.name)
                 name = f"{name}_result" if self._writer.is_taken(name) else name
@@ -449,7 +449,7 @@ def _takes_part_of_item(node: Node) -> bool:
     return any(
         isinstance(leaf, Item) and found != Item(name)
         for name, found in node.bindings.items()
-        for leaf in _leaves(found)
+        for leaf in leaves(found)
     )
 
 
@@ -459,11 +459,6 @@ def _keys(over: Mapping[str, Expression]) -> bool | None:
         if isinstance(each, MappingExpression) or (isinstance(each, Constant) and isinstance(each.value, dict)):
             return True
     return None
-
-
-def _leaves(expression: Expression) -> list[Expression]:
-    inside = parts(expression)
-    return [leaf for part in inside for leaf in _leaves(part)] if inside else [expression]
 
 
 __all__ = ["Flow"]
