@@ -13,6 +13,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from dialect_peers import kubeflow_outputs
 
 from penstock.errors import DefinitionError, LibraryMissingError
 from penstock.registering.exporting import exported
@@ -250,19 +251,7 @@ def test_what_is_written_runs_on_the_real_kubeflow(peer: Callable[[str], Path], 
         native = tmp_path / f"{name}_native.py"
         native.write_text(exported(load_pipeline(str(CORPUS / f"{name}.py")), "penstock").written.text)
         (folder / f"{name}.py").write_text(exported(load_pipeline(str(native)), "kfp").written.text)
-    done = subprocess.run(
-        [
-            str(peer("kfp")),
-            str(Path(__file__).with_name("kfp_peer.py")),
-            *(str(folder / f"{name}.py") for name in names),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = kubeflow_outputs(peer("kfp"), *(folder / f"{name}.py" for name in names))
     for name in names:
         assert found[name]["Output"] == json.loads((CORPUS / f"{name}.json").read_text())["outputs"]["result"]
 
