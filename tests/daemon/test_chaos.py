@@ -54,7 +54,7 @@ def test_each_tick_event_and_request_makes_one_run(tmp_path: Path) -> None:
     wait_for(lambda: not store.runs(state="running"), "all has ended", 60.0)
     for daemon in daemons:
         daemon.terminate()
-        daemon.wait(5)
+        daemon.wait(60)
     fired = agenda.firings(limit=None)
     runs = {run.run_id: run for run in store.runs(limit=10_000)}
     store.close()

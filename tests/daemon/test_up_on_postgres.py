@@ -60,6 +60,6 @@ def test_two_daemons_on_one_server(tmp_path: Path, postgres_cluster: Cluster) ->
     made = {each["name"]: each for each in json.loads(project.run("assets", "list", "--json"))}
     wait_for(lambda: '"derived"' in project.run("assets", "history", "derived", "--json"), "it is made by itself")
     daemons[1].terminate()
-    daemons[1].wait(10)
+    daemons[1].wait(60)
     assert not twice(project.notes)
     assert made["days"]["partitions"]["materialized"] == 4

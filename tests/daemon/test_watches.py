@@ -318,6 +318,6 @@ def test_the_daemon_starts_a_run_for_each_file(tmp_path: Path) -> None:
     wait_for(lambda: len(project.notes) == 3, "the runs end")
     for daemon in daemons:
         daemon.terminate()
-        daemon.wait(5)
+        daemon.wait(60)
     assert sorted(project.notes) == ["a.csv", "b.csv", "c.csv"]
     assert len(project.runs()) == 3

@@ -42,7 +42,7 @@ def started(folder: Path, how: str) -> tuple[subprocess.Popen[str], str]:
 def ended(process: subprocess.Popen[str]) -> int:
     assert process.stdout is not None
     process.stdout.close()
-    return process.wait(10)
+    return process.wait(60)
 
 
 @pytest.mark.slow
@@ -82,12 +82,12 @@ def test_senders_that_say_nothing_or_leave_disturb_nobody(endpoint: Endpoint) ->
 
 
 def test_a_body_in_pieces_and_one_without_end(endpoint: Endpoint) -> None:
-    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=60)
     body = event().encode()
     connection.request("POST", "/events", iter([body[:10], body[10:]]), STRUCTURED, encode_chunked=True)
     assert connection.getresponse().status == 202
     connection.close()
-    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=60)
     try:
         connection.request("POST", "/events", (b"x" * 65536 for _ in range(400)), STRUCTURED, encode_chunked=True)
         status = connection.getresponse().status
@@ -117,7 +117,7 @@ def test_the_daemon_takes_events_and_starts_runs(tmp_path: Path) -> None:
     assert send(f"{address}/webhooks/go", '{"n": "seven"}').status == 202
     assert any("starts run" in line for line in process.stderr)
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     process.stderr.close()
     wrong = subprocess.run(
         [*command[:-2], "--host", "::1"], cwd=tmp_path, env=environment, capture_output=True, check=False
