@@ -63,7 +63,8 @@ class InlineExecutor:
         reports: list[AnyReport] = []
         until = time.monotonic() + _STUCK
         with self._capture.active():
-            while self._jobs and time.monotonic() < until:
+            # one at least, however long it took to come here: who has a single job waits for its end
+            while self._jobs and (not reports or time.monotonic() < until):
                 reports += self._reports_of(self._jobs.popleft())
         # whether they are still wanted is for the caller to say: it may have been interrupted
         reports += [Unstarted(job.work, job.item, job.attempt) for job in self._jobs]
