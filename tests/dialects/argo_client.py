@@ -11,21 +11,14 @@ import argo_workflows.models as models  # pyright: ignore
 from argo_workflows.configuration import Configuration  # pyright: ignore
 from argo_workflows.model_utils import ModelNormal, validate_and_convert_types  # pyright: ignore
 
-#: numbers or texts, of which the document that the models are made of says that they are texts
-_EITHER = ("activeDeadlineSeconds",)
-
 
 def said(value: Any, inside: str = "") -> Any:
-    """A manifest as the models have it: numbers that may be texts as texts, and no items of loops, which are of any form."""
+    """A manifest as the models have it: without the items of loops, which are of any form."""
     if inside == "configMap":
         # version 3 asked for a key that it did not read, and version 4 knows none
         return {**value, "key": "any"}
     if isinstance(value, dict):
-        return {
-            key: str(each) if key in _EITHER and inside == "templates" else said(each, key)
-            for key, each in value.items()
-            if key != "withItems"
-        }
+        return {key: said(each, key) for key, each in value.items() if key != "withItems"}
     return [said(each, inside) for each in value] if isinstance(value, list) else value
 
 

@@ -151,7 +151,7 @@ class Workflow:
         #: how every task ended, in the order of the ends
         self.ended: list[tuple[str, str]] = []
         self.count = 0
-        #: seconds that attempts have been put off for, by template; nobody waits for them here
+        #: seconds that attempts have been put off for, or the workflow was suspended, by template; nobody waits for them here
         self.waits: dict[str, list[float]] = {}
         for each in spec.get("arguments", {}).get("parameters", []):
             value = self.scope["workflow"]["parameters"][each["name"]]
@@ -175,6 +175,9 @@ class Workflow:
         scope = {**self.scope, "inputs": {"parameters": dict(parameters), "artifacts": dict(artifacts)}}
         if "dag" in template:
             return self.dag(template, scope)
+        if "suspend" in template:
+            self.waits.setdefault(name, []).append(seconds(self.text(template["suspend"]["duration"], scope)))
+            return {"parameters": {}, "artifacts": {}}
         return self.script(template, scope)
 
     # Scripts.

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from penstock import choose, container, failed, on_exit, otherwise, pipeline, repeat, task, wait, when
+from penstock import (
+    choose,
+    container,
+    failed,
+    on_exit,
+    otherwise,
+    pipeline,
+    repeat,
+    task,
+    wait,
+    wait_for_duration,
+    when,
+)
 
 SCALE = 2
 
@@ -237,6 +251,73 @@ def arrived(path: str) -> bool:
 @pipeline
 def patient(path: str = "/tmp/arrived") -> bool:
     return arrived(path)
+
+
+@pipeline
+def pausing(length: float = 0.01) -> dict[str, object]:
+    """Waits for lengths of time that are known, given and computed, and one that is not reached."""
+    rest = wait_for_duration(timedelta(milliseconds=20), name="rest")
+    given = wait_for_duration(length, name="given", after=rest)
+    computed = wait_for_duration(length * 2, name="computed", after=given)
+    with when(length > 1):
+        late = wait_for_duration(60, name="late", timeout=5)
+    return {"rest": rest, "late": late, "label": label.options(after=computed)("rested", 2)}
+
+
+# Several outputs, files among them.
+
+
+class Fitted(NamedTuple):
+    model: Path
+    score: float
+    place: Point
+
+
+@task
+def fit(n: int) -> Fitted:
+    model = Path(tempfile.mkdtemp(), "model")
+    model.write_text("x" * n)
+    return Fitted(model, n / 2, Point(n, 1))
+
+
+@task
+def sized(n: int) -> tuple[int, Path]:
+    folder = Path(tempfile.mkdtemp())
+    (folder / "size").write_text(f"{n}")
+    return n, folder
+
+
+@task
+def text_of(path: Path, name: str = "") -> str:
+    return (path / name if name else path).read_text()
+
+
+@pipeline
+def parted(n: int = 3) -> dict[str, object]:
+    fitted = fit(n)
+    size, folder = sized(n)
+    return {
+        "text": text_of(fitted.model),
+        "score": fitted.score,
+        "norm": norm(fitted.place),
+        "size": size,
+        "inside": text_of(folder, name="size"),
+    }
+
+
+@pipeline
+def kept(n: int = 3) -> Path:
+    """A file as the result of the whole."""
+    return fit(n).model
+
+
+@pipeline
+def masked() -> dict[str, object]:
+    """What is skipped in the result comes after a failure."""
+    lost = boom()
+    with when(lost > 1):
+        more = step(lost)
+    return {"more": more}
 
 
 @pipeline

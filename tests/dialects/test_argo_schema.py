@@ -1,4 +1,4 @@
-"""What is written for Argo fits its own types, its own client and hera's models, fields that they do not know refused."""
+"""What is written for Argo fits its own schema, types and client, and hera's models, fields that they do not know refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import argo_official
 import matrix
 import pytest
 from argo_interpreter import Workflow
@@ -34,13 +35,15 @@ def manifests() -> Manifests:
     return found
 
 
-@pytest.fixture(params=["schema", "client", "hera"])
+@pytest.fixture(params=["official", "schema", "client", "hera"])
 def problems(
     request: pytest.FixtureRequest, peer: Callable[[str], Path]
 ) -> Callable[[Manifests], dict[str, list[str]]]:
     """What one of them says is wrong with manifests, by their names."""
 
     def told(given: Manifests) -> dict[str, list[str]]:
+        if request.param == "official":
+            return {name: wrong for name, document in given if (wrong := argo_official.problems(document))}
         text = json.dumps(given)
         match request.param:
             case "schema":
@@ -76,14 +79,14 @@ def test_the_corpus_gives_what_it_is_said_to_give(manifests: Manifests, tmp_path
     count = 0
     for case in matrix.cases():
         document = written.get(f"{case.dialect}/{case.name}")
-        if document is None or case.dialect not in ("penstock", "prefect"):
+        if document is None:
             continue
         given = case.expected.get("parameters", {})
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
         result = Workflow(document, tmp_path / f"{count}", **texts).run()
         assert case.expected["outputs"] in (result, {"result": result}), case
         count += 1
-    assert count > 20
+    assert count > 40
 
 
 def changed(document: Any, *path: str | int, **fields: Any) -> Any:

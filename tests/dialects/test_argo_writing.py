@@ -8,8 +8,9 @@ import argo_pipelines
 import pytest
 import yaml
 from argo_interpreter import Expression, Failed, Workflow
+from argo_official import problems
 
-from penstock import approval, container, exit_code, pipeline, task
+from penstock import approval, container, exit_code, file, pipeline, task, wait_for_duration
 from penstock.dialects import Export, Written
 from penstock.dialects.argo import write
 from penstock.errors import DefinitionError
@@ -23,7 +24,9 @@ def written(one: Any, *triggers: Trigger) -> Written:
 
 
 def document(one: Any, *triggers: Trigger) -> dict[str, Any]:
-    return yaml.safe_load(written(one, *triggers).text)
+    made = yaml.safe_load(written(one, *triggers).text)
+    assert problems(made) == []
+    return made
 
 
 def own(one: Any, tmp_path: Path) -> Any:
@@ -39,8 +42,8 @@ def test_scripts_give_what_penstock_gives(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["wide", "nested", "bounded", "tolerant", "braced"])
-def test_fan_outs_branches_bodies_and_loops_give_what_penstock_gives(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["wide", "nested", "bounded", "tolerant", "braced", "parted"])
+def test_fan_outs_branches_bodies_loops_and_files_give_what_penstock_gives(name: str, tmp_path: Path) -> None:
     one = getattr(argo_pipelines, name)
     assert Workflow(document(one), tmp_path).run() == own(one, tmp_path)
 
@@ -59,13 +62,76 @@ def test_a_failure_is_joined_and_still_fails_the_workflow(tmp_path: Path) -> Non
     assert dict(workflow.ended) == {"boom": "Failed", "rescue": "Succeeded"}
 
 
+def test_a_failure_before_what_the_result_may_lack_fails_the_workflow(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="ValueError: no"):
+        Workflow(document(argo_pipelines.masked), tmp_path).run()
+
+
+def test_waits_for_a_length_of_time_suspend_the_workflow(tmp_path: Path) -> None:
+    made = document(argo_pipelines.pausing)
+    workflow = Workflow(made, tmp_path)
+    assert workflow.run() == {"rest": True, "late": None, "label": "rested 2"}
+    assert workflow.waits == {"wait-for-duration": [0.02], "wait-for-duration-2": [0.01, 0.02]}
+    assert dict(workflow.ended)["late"] == "Skipped"
+    assert template(made, "wait-for-duration")["suspend"] == {"duration": "20ms"}
+    assert template(made, "wait-for-duration-2")["suspend"] == {"duration": "{{inputs.parameters.seconds}}s"}
+    grades = {each.node: each.grade for each in written(argo_pipelines.pausing).accounts}
+    assert grades["rest-begin"] == grades["rest"] == "exact"
+    assert changes(argo_pipelines.pausing) == dict.fromkeys(("late-begin", "late"), "it waits as long as it takes")
+
+    @pipeline
+    def odd() -> bool:
+        return wait_for_duration(argo_pipelines.label("a", 1), name="nap")  # pyright: ignore[reportArgumentType]
+
+    with pytest.raises(DefinitionError, match=r"'nap' .* waits for a length of time that is no number"):
+        written(odd)
+
+
+def test_outputs_that_are_files_are_artifacts_of_their_own() -> None:
+    made = document(argo_pipelines.parted)
+    outputs = template(made, "fit")["outputs"]
+    assert outputs["artifacts"] == [
+        {"name": "model", "path": "/tmp/result-model"},
+        {"name": "place", "path": "/tmp/result-place"},
+    ]
+    assert outputs["parameters"] == [{"name": "score", "valueFrom": {"path": "/tmp/result-score"}}]
+    # nobody takes any but the file
+    whole = template(document(argo_pipelines.kept), "fit")["outputs"]
+    assert whole["artifacts"] == outputs["artifacts"][:1]
+    main = template(document(argo_pipelines.kept), "main")
+    assert main["outputs"] == {"artifacts": [{"name": "result", "from": "{{tasks.fit.outputs.artifacts.model}}"}]}
+
+
+def test_files_that_would_stay_behind_are_refused() -> None:
+    @task
+    def many() -> list[Path]:
+        return []
+
+    @task
+    def count(paths: list[Path]) -> int:
+        return len(paths)
+
+    @pipeline
+    def behind() -> int:
+        return count(many())
+
+    @pipeline
+    def among() -> dict[str, object]:
+        return {"model": argo_pipelines.fit(1).model}
+
+    with pytest.raises(DefinitionError, match=r"'many' .* the file itself would stay behind"):
+        written(behind)
+    with pytest.raises(DefinitionError, match=r"'fit' .* gives the result of a pipeline what is no plain value"):
+        written(among)
+
+
 def test_handlers_of_the_exit_and_limits_have_fields_of_their_own(tmp_path: Path) -> None:
     made = document(argo_pipelines.leaving)["spec"]
     assert made["onExit"] == "on-exit"
     assert made["activeDeadlineSeconds"] == 600
     total = next(each for each in made["templates"] if each["name"] == "total")
     assert total["retryStrategy"] == {"limit": "2", "retryPolicy": "Always"}
-    assert total["activeDeadlineSeconds"] == 60
+    assert total["activeDeadlineSeconds"] == "60"
     assert total["script"]["resources"]["requests"] == {"cpu": "2", "memory": "1Gi"}
 
 
@@ -266,8 +332,25 @@ def test_names_are_those_that_kubernetes_takes() -> None:
         written(long, Trigger(name="now", source=Timetable(Cron("@hourly"))))
     names = [each["name"] for each in document(named)["spec"]["templates"][0]["dag"]["tasks"]]
     assert names == ["task-1st-try", "x" * 100]
+
+    @pipeline
+    def accented() -> int:
+        return container("alpine:3", "echo 1 > out", name="odd", outputs={"größe": file("out", "json")})()["größe"]
+
     with pytest.raises(DefinitionError, match="the parameter 'größe' has a name that Kubernetes does not take"):
         written(größer)
+    with pytest.raises(DefinitionError, match="the output 'größe' of 'odd' has a name that Kubernetes does not take"):
+        written(accented)
+
+
+def test_more_than_full_crds_let_through_is_told() -> None:
+    @pipeline
+    def many() -> None:
+        for n in range(201):
+            argo_pipelines.square.options(name=f"square_{n}")(n)
+
+    said = "202 templates and 201 tasks in one: from version 4 on, more than 200 need Argo's minimal CRDs"
+    assert [each.how for each in written(many).accounts if not each.node] == [said]
 
 
 @pytest.mark.slow

@@ -37,7 +37,8 @@ def attempts(node: Node, *, picky: bool) -> dict[str, Any]:
             strategy["backoff"] = backoff
         found["retryStrategy"] = strategy
     if policy.timeouts.attempt is not None:
-        found["activeDeadlineSeconds"] = math.ceil(policy.timeouts.attempt)
+        # a text, since it may be an expression in other files: Argo's schema knows no number here
+        found["activeDeadlineSeconds"] = str(math.ceil(policy.timeouts.attempt))
     if policy.timeouts.total is not None:
         found["timeout"] = duration(policy.timeouts.total)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from msgspec.structs import replace
 
@@ -15,6 +15,8 @@ from penstock.dialects.argo.attempts import asks_again
 from penstock.dialects.argo.conditions import Conditions, Unsaid, Waiting, bare
 from penstock.dialects.argo.containers import container, is_text
 from penstock.dialects.argo.enclosing import STATUS, Tolerance, enclosed
+from penstock.dialects.argo.pauses import ended, joined, suspended, unlimited
+from penstock.dialects.argo.results import results
 from penstock.dialects.argo.scripts import arguments_of, changes, container_fields, inputs_of, policy_fields, script
 from penstock.dialects.argo.values import Value, text
 from penstock.dialects.code.sources import Rules
@@ -35,6 +37,7 @@ from penstock.model.expression import (
     Output,
     Parameter,
     Sequence,
+    leaves,
     references,
 )
 from penstock.model.expression import Mapping as Mapped
@@ -99,6 +102,7 @@ class Dag:
         self.manifest, self.prefix = manifest, prefix
         self.outcome: Expression = outcome or Constant(None)
         self.inputs: Mapping[str, Value] = {} if inputs is None else inputs
+        nodes, self.pauses = joined(nodes, manifest.definition.functions)
         self.nodes = {node.id: node for node in nodes}
         self.names: dict[str, str] = {}
         self.tasks: list[dict[str, Any]] = []
@@ -107,6 +111,8 @@ class Dag:
         expressions = [self.outcome, *(each for node in nodes for each in node.expressions())]
         #: the nodes whose values are taken somewhere
         self.read = {name for each in expressions for name in references(each)}
+        #: what of them is taken: all of it, or one of its outputs
+        self.outputs = {leaf for each in expressions for leaf in leaves(each) if isinstance(leaf, Output)}
         self.tolerance = Tolerance(self.nodes)
         self.waiting = Waiting(self.nodes, self.names.__getitem__, self._may_be_empty)
         self.conditions = Conditions(self.value, self.status)
@@ -123,31 +129,15 @@ class Dag:
         dag: dict[str, Any] = {"tasks": self.tasks}
         if not stop:
             dag["failFast"] = False
-        lenient = [node for node in self.nodes.values() if node.join != "all_success" or node.final]
-        if lenient or self.tolerance.aside:
-            # else only the last tasks would decide how it ended
-            aside = {self.names[node] for node in self.tolerance.aside}
-            dag["target"] = " ".join(task["name"] for task in self.tasks if task["name"] not in aside)
         self._dag = dag
+        self.decide_together(lenient=any(node.join != "all_success" or node.final for node in self.nodes.values()))
         return {"name": name, **inputs_of(self.inputs), "dag": dag}
 
-    def result(self) -> dict[str, Any]:
-        """Where the result of the DAG comes from, of which the template has been written."""
-        result = self.outcome
-        if isinstance(result, Constant):
-            return {"expression": text(json.dumps(result.value))}
-        missing = {"default": "null"} if any(map(self.may_be_skipped, references(result))) else {}
-        plain = isinstance(result, Choose) and all(map(is_simple, result.options))
-        if plain or isinstance(result, (Output, Input, Parameter)):
-            value = self.value(result)
-            if value.mode == "json":
-                told = value.argument
-                return {"parameter": told, **missing} if told[2] != "=" else {"expression": told[3:-2], **missing}
-        program = self.manifest.writing.computation("result", result, self.nodes)
-        name = self.helper("result", None, program, lenient=_is_listed(result))
-        if "target" in self._dag:
-            self._dag["target"] += f" {name}"
-        return {"parameter": f"{{{{tasks.{name}.outputs.parameters.result}}}}", **missing}
+    def decide_together(self, *, lenient: bool) -> None:
+        """Name all tasks as targets where some run though others failed: else only the last ones would decide."""
+        if lenient or self.tolerance.aside or "target" in self._dag:
+            aside = {self.names[node] for node in self.tolerance.aside}
+            self._dag["target"] = " ".join(task["name"] for task in self.tasks if task["name"] not in aside)
 
     def status(self, node: str) -> str:
         """How a node ended, as an expression of Argo's."""
@@ -206,6 +196,8 @@ class Dag:
         return self._items[name]
 
     def _output(self, node: Node, port: str | None) -> Value:
+        if node.id in self.pauses:
+            return ended(self, node.id)
         name = self.names[node.id]
         form = self.form(Output(node.id, port))
         if node.each is not None:
@@ -217,17 +209,24 @@ class Dag:
             empty = (f"tasks['{name}'].status == 'Skipped'", "[]") if self._may_be_empty(node.id) else None
             found = Value(path, "each", "list", self._keys(node))
             return found if empty is None else found._replace(unless=(f"tasks['{name}'].status == 'Succeeded'", "[]"))
-        if form in FILES and (port is None or self.task_of(node).record is None):
-            return Value(f"tasks['{name}'].outputs.artifacts['result']", "file", form)
         if form in FILES:
-            raise self.refuse(
-                node.id, f"has an output {port!r} that is no plain value", "Return it alone, or as JSON-able values."
-            )
+            self._check_paths(node, port, form)
+            output = "result" if port is None or self.task_of(node).record is None else port
+            return Value(f"tasks['{name}'].outputs.artifacts['{output}']", "file", form)
         mode = "text" if is_text(self.task_of(node), port or "result") else "json"
         found = Value(f"tasks['{name}'].outputs.parameters['{port or 'result'}']", mode, form)
         if node.fallback is None and self._current is not None and self._may_be_missing(node):
             return found._replace(unless=(f"tasks['{name}'].status == 'Succeeded'", "null"))
         return found
+
+    def _check_paths(self, node: Node, port: str | None, form: Form) -> None:
+        types = [each.type for each in self.task_of(node).outputs if port in (None, each.name)]
+        if form == "pickle" and any(re.search(r"\bPath\b", each) for each in types):
+            raise self.refuse(
+                node.id,
+                "returns a path along with other values, and the file itself would stay behind",
+                "Return the path alone, or take each of several outputs by itself.",
+            )
 
     def _keys(self, node: Node) -> tuple[str, ...]:
         assert node.each is not None
@@ -355,6 +354,8 @@ class Dag:
         noun = self.task_of(node)
         if isinstance(noun.action, PipelineAction):
             return self._body(node, noun, noun.action)
+        if node.id in self.pauses:
+            return self._pause(node)
         if isinstance(noun.action, ContainerAction):
             made = container(self, node, noun.action)
             template, given = made
@@ -362,10 +363,7 @@ class Dag:
             asked = replace(node, wait=None) if asks_again(node) else node
             program = self.manifest.writing.program(asked, self._bindings(node, noun), self.nodes)
             given = self.given(program.operands)
-            ports = tuple(each.name for each in noun.outputs) if noun.record is not None else ()
-            ports = tuple(each for each in ports if form_of(_port(noun, each)) not in FILES)
-            form = self.form(Output(node.id))
-            form = "unread" if form == "none" and node.id not in self.read else form
+            form, ports = self._left(node, noun)
             template = script(noun.name, program, given, form, ports, noun, node)
         self._account(node, noun, template)
         kind = "script" if "script" in template else "container"
@@ -374,6 +372,25 @@ class Dag:
         template[kind] = {**template[kind], **fields, **({"env": env} if env else {})}
         template |= policy_fields(node, template)
         return self.manifest.add(template), arguments_of(given), []
+
+    def _pause(self, node: Node) -> tuple[str, dict[str, Any], list[str]]:
+        template, given = suspended(self, node)
+        lost = unlimited(node, self.pauses[node.id])
+        how = "it waits as long as it takes" if lost else "a suspend template"
+        for name in (self.pauses[node.id].begin, node.id):
+            self.manifest.accounts.append(Account(f"{self.prefix}{name}", "changed" if lost else "exact", how))
+        return self.manifest.add(template), arguments_of(given), []
+
+    def _left(self, node: Node, noun: Task) -> tuple[Form | Literal["unread"], dict[str, Form]]:
+        """The form in which the script of a node leaves its value, and those of the parts that it leaves by themselves."""
+        form = self.form(Output(node.id))
+        if noun.record is None:
+            return "unread" if form == "none" and node.id not in self.read else form, {}
+        read = {each.port for each in self.outputs if each.node == node.id}
+        ports: dict[str, Form] = {each.name: form_of(each.type) for each in noun.outputs}
+        ports = {name: each for name, each in ports.items() if each not in FILES or name in read}
+        # what holds a path is of no use in another container
+        return "unread" if form in FILES and None not in read else form, ports
 
     def _bindings(self, node: Node, noun: Task) -> dict[str, Expression]:
         """What a node's inputs are bound to, those that the rows of a fan-out give included."""
@@ -476,7 +493,7 @@ class Dag:
                 if names and isinstance(operand.source, Output) and value.mode != "file":
                     skipped.update(names)
                     given[operand.name] = value._replace(unless=(f"{self.status(names[0])} == 'Succeeded'", "null"))
-        template = self.manifest.add(script(wanted, program, given, "json", ()))
+        template = self.manifest.add(script(wanted, program, given, "json", {}))
         task: dict[str, Any] = {"name": name, "template": template, **arguments_of(given)}
         if node is None:
             bindings = {operand.name: operand.source for operand in program.operands}
@@ -547,14 +564,8 @@ def body_template(
     """The DAG template of a body, which is that of a task with this key. Returns its name."""
     dag = Dag(manifest, action.nodes, given, prefix, action.result)
     template = dag.template(manifest.writing.tasks[body].name, stop=False)
-    template["outputs"] = {"parameters": [{"name": "result", "valueFrom": dag.result()}]}
+    template["outputs"] = results(dag)
     return manifest.add(template)
-
-
-def _is_listed(result: Expression) -> bool:
-    """Whether a result holds values as they are, which may be missing."""
-    items = result.items.values() if isinstance(result, Mapped) else getattr(result, "items", ())
-    return bool(items) and all(isinstance(each, Choose) or is_simple(each) for each in items)
 
 
 def _listed(over: Mapping[str, Expression], known: list[dict[str, Any]]) -> tuple[list[Any], dict[str, Value]]:
@@ -569,10 +580,6 @@ def _listed(over: Mapping[str, Expression], known: list[dict[str, Any]]) -> tupl
     names = dict.fromkeys([*over, *(key for row in known for key in row)])
     items = [{key: json.dumps(value) for key, value in row.items()} for row in known]
     return items, {name: Value(f"item['{name}']", "json") for name in names}
-
-
-def _port(task: Task, name: str) -> str:
-    return next(each.type for each in task.outputs if each.name == name)
 
 
 def _kind(value: Value) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from penstock.dialects.argo.attempts import NOT_YET, asks_again, attempts, duration, is_picky, lost, picking
 from penstock.dialects.argo.braces import hidden
 from penstock.dialects.argo.values import Value, decoding
-from penstock.dialects.code.formatting import broken, module_text
+from penstock.dialects.code.formatting import Imports, broken, module_text
 from penstock.dialects.portable.forms import FILES, Form
 from penstock.dialects.portable.programs import Program
 from penstock.model.graph import Node, Task
@@ -27,36 +27,29 @@ def script(
     program: Program,
     given: Mapping[str, Value],
     form: Form | Literal["unread"],
-    ports: tuple[str, ...],
+    ports: Mapping[str, Form],
     task: Task | None = None,
     node: Node | None = None,
 ) -> dict[str, Any]:
-    """The template of a program, which reads its operands and leaves its value in a file, unless nobody reads it."""
+    """The template of a program, which reads its operands and leaves its value in a file, unless nobody reads it; `ports`
+    are the parts of the value that are left in files of their own, with their forms."""
     imports = program.imports
     writes = form != "unread" or bool(ports)
-    path = "Path"
-    if writes or any(value.mode == "file" for value in given.values()):
-        path = imports.name("pathlib", "Path")
-    if (writes and form not in FILES) or ports or any(value.mode in ("json", "each") for value in given.values()):
+    if any(value.mode == "file" for value in given.values()):
+        imports.name("pathlib", "Path")
+    if any(value.mode in ("json", "each") for value in given.values()):
         imports.module("json")
     if any(value.mode != "file" for value in given.values()):
         imports.module("os")
-    if form == "pickle" or any(value.form == "pickle" for value in given.values()):
+    if any(value.form == "pickle" for value in given.values()):
         imports.module("pickle")
     lines = _installing(task, imports)
     lines += [decoding(operand, value) for operand, value in given.items()]
     lines += _working(program, node, read=writes)
-    if form == "unread":
-        pass
-    elif form == "pickle":
-        lines.append(f'{path}("{RESULT}").write_bytes(pickle.dumps(value))')
-    elif form == "path":
-        shutil = imports.module("shutil")
-        lines.append(f'({shutil}.copytree if value.is_dir() else {shutil}.copyfile)(value, "{RESULT}")')
-    else:
-        lines.append(f'{path}("{RESULT}").write_text(json.dumps(value))')
-    for number, port in enumerate(ports):
-        lines.append(f'{path}("{RESULT}-{port}").write_text(json.dumps({_part(task, port, number)}))')
+    if form != "unread":
+        lines.append(_left("value", form, RESULT, imports))
+    for port, kind in ports.items():
+        lines.append(_left(_part(task, port), kind, f"{RESULT}-{port}", imports))
     image = IMAGE
     if task is not None and task.environment is not None and task.environment.python:
         image = f"python:{task.environment.python}-slim"
@@ -74,6 +67,17 @@ def script(
     return {"name": name, **inputs_of(given), "script": body, **({"outputs": outputs} if outputs else {})}
 
 
+def _left(value: str, form: Form, place: str, imports: Imports) -> str:
+    """The line of a script that leaves a value in a file, or a folder."""
+    if form == "path":
+        shutil = imports.module("shutil")
+        return f'({shutil}.copytree if {value}.is_dir() else {shutil}.copyfile)({value}, "{place}")'
+    path = imports.name("pathlib", "Path")
+    if form == "pickle":
+        return f'{path}("{place}").write_bytes({imports.module("pickle")}.dumps({value}))'
+    return f'{path}("{place}").write_text({imports.module("json")}.dumps({value}))'
+
+
 def _working(program: Program, node: Node | None, *, read: bool) -> list[str]:
     """The lines that come to the value."""
     lines = [*program.lines]
@@ -87,7 +91,7 @@ def _working(program: Program, node: Node | None, *, read: bool) -> list[str]:
     return lines
 
 
-def _installing(task: Task | None, imports: Any) -> list[str]:
+def _installing(task: Task | None, imports: Imports) -> list[str]:
     if task is None or task.environment is None or not task.environment.requirements:
         return []
     imports.module("subprocess")
@@ -96,10 +100,11 @@ def _installing(task: Task | None, imports: Any) -> list[str]:
     return [f'subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", {listed}], check=True)']
 
 
-def _part(task: Task | None, port: str, number: int) -> str:
+def _part(task: Task | None, port: str) -> str:
     match None if task is None else task.record:
         case "tuple":
-            return f"value[{number}]"
+            assert task is not None
+            return f"value[{[each.name for each in task.outputs].index(port)}]"
         case "dict":
             return f'value["{port}"]'
         case _:
@@ -122,14 +127,15 @@ def arguments_of(given: Mapping[str, Value]) -> dict[str, Any]:
     return {"arguments": found} if found else {}
 
 
-def _outputs(form: Form | Literal["unread"], ports: tuple[str, ...]) -> dict[str, Any]:
-    if form == "unread" and not ports:
-        return {}
-    parameters = [{"name": port, "valueFrom": {"path": f"{RESULT}-{port}"}} for port in ports]
-    if form in FILES:
-        found: dict[str, Any] = {"artifacts": [{"name": "result", "path": RESULT}]}
-        return {**found, "parameters": parameters} if parameters else found
-    return {"parameters": [{"name": "result", "valueFrom": {"path": RESULT}}, *parameters]}
+def _outputs(form: Form | Literal["unread"], ports: Mapping[str, Form]) -> dict[str, Any]:
+    places = {port: (kind, f"{RESULT}-{port}") for port, kind in ports.items()}
+    if form != "unread":
+        places = {"result": (form, RESULT), **places}
+    artifacts = [{"name": name, "path": place} for name, (kind, place) in places.items() if kind in FILES]
+    parameters = [
+        {"name": name, "valueFrom": {"path": place}} for name, (kind, place) in places.items() if kind not in FILES
+    ]
+    return {key: each for key, each in (("artifacts", artifacts), ("parameters", parameters)) if each}
 
 
 def policy_fields(node: Node, template: Mapping[str, Any]) -> dict[str, Any]:

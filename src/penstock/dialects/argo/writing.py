@@ -11,6 +11,7 @@ import yaml
 from penstock.dialects import Account, Export, Written
 from penstock.dialects.argo.braces import shown
 from penstock.dialects.argo.dags import Dag, Manifest
+from penstock.dialects.argo.results import results
 from penstock.dialects.argo.schedules import as_text, scheduled
 from penstock.dialects.argo.scripts import POOLS
 from penstock.dialects.code.attempts import noted
@@ -26,6 +27,8 @@ from penstock.model.trigger import Trigger
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 #: bytes; etcd keeps no more in one piece
 _LARGEST = 1_000_000
+#: templates, and tasks of a DAG, that the full CRDs of version 4 let through
+_MOST = 200
 
 
 def written(export: Export) -> Written:
@@ -41,7 +44,7 @@ def written(export: Export) -> Written:
     main = dag.template("main", stop=graph.policy.on_failure == "stop")
     manifest.templates.append(main)
     if graph.result != Constant(None):
-        main["outputs"] = {"parameters": [{"name": "result", "valueFrom": dag.result()}]}
+        main["outputs"] = results(dag, whole=True)
     spec: dict[str, Any] = {"entrypoint": "main", **_arguments(graph)}
     if exits:
         spec["onExit"] = _exit_template(manifest, exits)
@@ -54,7 +57,7 @@ def written(export: Export) -> Written:
         spec["synchronization"] = {"semaphores": [{"configMapKeyRef": reference}]}
     templates = sorted(manifest.templates, key=lambda each: each["name"] != "main")
     spec["templates"] = templates
-    accounts = [*manifest.accounts, *_whole(export)]
+    accounts = [*manifest.accounts, *_whole(export), *_large(templates)]
     document, more = _document(graph, spec, export.triggers)
     return noted(Written(_checked(graph, document), tuple(accounts + more)), export)
 
@@ -138,6 +141,15 @@ def _whole(export: Export) -> list[Account]:
     return found
 
 
+def _large(templates: list[dict[str, Any]]) -> list[Account]:
+    """What a cluster needs where there is more than the full definitions of its resources let through."""
+    tasks = max(len(each.get("dag", {}).get("tasks", ())) for each in templates)
+    found = [(len(templates), "templates"), (tasks, "tasks in one")]
+    told = [f"{count} {what}" for count, what in found if count > _MOST]
+    how = f"{' and '.join(told)}: from version 4 on, more than {_MOST} need Argo's minimal CRDs"
+    return [Account("", "equivalent", how)] if told else []
+
+
 def _document(
     graph: Graph, spec: dict[str, Any], triggers: tuple[Trigger, ...]
 ) -> tuple[dict[str, Any], list[Account]]:
@@ -175,13 +187,14 @@ def _checked(graph: Graph, document: dict[str, Any]) -> str:
                 "Use letters without accents, digits and underscores.",
             )
     for template in document["spec"].get("workflowSpec", document["spec"])["templates"]:
-        given = template.get("inputs", {})
-        for each in (*given.get("parameters", ()), *given.get("artifacts", ())):
-            if not _NAME.fullmatch(each["name"]):
-                raise refused(
-                    f"the input {each['name']!r} of {template['name']!r} has a name that Kubernetes does not take",
-                    "Use letters without accents, digits and underscores.",
-                )
+        for kind in ("inputs", "outputs"):
+            held = template.get(kind, {})
+            for each in (*held.get("parameters", ()), *held.get("artifacts", ())):
+                if not _NAME.fullmatch(each["name"]):
+                    raise refused(
+                        f"the {kind[:-1]} {each['name']!r} of {template['name']!r} has a name that Kubernetes does not take",
+                        "Use letters without accents, digits and underscores.",
+                    )
     text = _dumped(document)
     if len(text.encode()) > _LARGEST:
         raise refused(
