@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from benchmarks.pipelines import PIPELINES
-from penstock.kernel import RunProgress, handle
+from penstock.kernel import VERSION, RunProgress, handle
 from penstock.model.event import AnyEvent, Concluded, Expanded, Missed, RunStarted, Started, Succeeded
 from penstock.model.instruction import AnyInstruction, Check, Conclude, Expand, Ready
 from penstock.model.value import Artifact
@@ -44,7 +44,7 @@ def handled(name: str, n: int) -> tuple[float, list[AnyEvent]]:
     run = RunProgress(PIPELINES[name].graph(n=n))
     seconds = 0.0
     taken: list[AnyEvent] = []
-    waiting: list[AnyEvent] = [RunStarted()]
+    waiting: list[AnyEvent] = [RunStarted(VERSION)]
     while waiting:
         events, waiting = waiting[:_TURN], waiting[_TURN:]
         start = time.process_time()

@@ -218,3 +218,78 @@ def test_a_branch_around_a_fan_out_and_a_body() -> None:
     found = guards(body)
     assert found["part"] == found["shown"] == Apply("gt", (Output("number"), Constant(3)))
     assert states(body) == {"number": "succeeded", "part": "skipped", "shown": "skipped"}
+
+
+@pytest.mark.parametrize("failure", ["first", "last"])
+def test_what_is_not_taken_is_skipped_though_what_it_needs_has_failed(failure: str) -> None:
+    def body() -> Any:
+        if failure == "first":
+            bad = broken()
+            found = number.options(after=bad, join="all_done")(1)
+        else:
+            found = number(1)
+            bad = broken.options(after=found)()
+        with when(found > 1):
+            large = shown.options(name="large")(bad)
+            shown.options(name="larger")(large)
+            with when(bad > 0):
+                shown.options(name="inner").map([1, 2])
+        with otherwise():
+            small = shown.options(name="small")(bad)
+        return choose(large, small)
+
+    assert states(body) == {
+        "broken": "failed",
+        "number": "succeeded",
+        "large": "skipped",
+        "larger": "skipped",
+        "inner": "skipped",
+        "small": "upstream_failed",
+    }
+
+
+def test_a_condition_on_what_has_failed_tells_nothing() -> None:
+    def body() -> Any:
+        bad = broken()
+        with when(bad > 1):
+            shown.options(name="one")(1)
+        with otherwise():
+            shown.options(name="other")(1)
+
+    assert states(body) == {"broken": "failed", "one": "upstream_failed", "other": "upstream_failed"}
+
+
+def test_other_branches_are_left_out_behind_a_failure_too() -> None:
+    def body() -> Any:
+        kind = switch(shown("here"))
+        bad = broken()
+        with kind.case("there"):
+            shown.options(name="there")(bad)
+        continue_if(number(0) > 0)
+        shown.options(name="rest")(bad)
+
+    assert states(body) == {
+        "broken": "failed",
+        "number": "succeeded",
+        "shown": "succeeded",
+        "there": "skipped",
+        "rest": "skipped",
+    }
+
+
+def test_a_dynamic_body_leaves_out_as_well() -> None:
+    def body() -> Any:
+        first = number(1)
+        if first > 0:
+            bad = broken()
+            with when(first > 1):
+                shown.options(name="left_out")(bad)
+            with otherwise():
+                shown.options(name="taken")(bad)
+
+    assert states(body) == {
+        "number": "succeeded",
+        "broken": "failed",
+        "left_out": "skipped",
+        "taken": "upstream_failed",
+    }

@@ -6,7 +6,7 @@ of events, and reads the plans, not the graph that is made of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -118,8 +118,11 @@ def fated(plans: list[Plan]) -> dict[Cell, str]:
     return ends
 
 
-def expected(plans: list[Plan], told: Mapping[Cell, str]) -> dict[Cell, str | None]:
-    """How nodes and items ended, given what the cells that got that far came to; None for what has not ended."""
+def expected(
+    plans: list[Plan], told: Mapping[Cell, str], decided: Container[str] | None = None
+) -> dict[Cell, str | None]:
+    """How nodes and items ended, given what the cells that got that far came to, and of which nodes that were not to run
+    in any case the condition was looked at (None: of all); None for what has not ended."""
     ends: dict[Cell, str | None] = {}
     for plan in plans:
         upstream = {name: ends[name, -1] for name in plan.upstream()}
@@ -127,8 +130,13 @@ def expected(plans: list[Plan], told: Mapping[Cell, str]) -> dict[Cell, str | No
             ends[plan.name, -1] = None
             continue
         states = {name: str(state) for name, state in upstream.items()}
-        ends[plan.name, -1] = _verdict(plan, states)
-        if ends[plan.name, -1] is None:
+        stopped = _verdict(plan, states)
+        if stopped in ("UPSTREAM_FAILED", "CANCELLED") and plan.guard is not None:
+            known = decided is None or plan.name in decided
+            ends[plan.name, -1] = (stopped if plan.guard == "holds" else plan.guard) if known else None
+        elif stopped is not None:
+            ends[plan.name, -1] = stopped
+        else:
             ends.update({cell: told.get(cell) for cell in plan.cells})
             ends[plan.name, -1] = _together([told.get(cell) for cell in plan.cells])
     return ends

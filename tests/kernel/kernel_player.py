@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from kernel_graphs import FAULT, hit, missed, outputs
 from kernel_shapes import MAPPED, Cell, Shape, Step
 
-from penstock.kernel import Phase, RunProgress, handle, outstanding
+from penstock.kernel import VERSION, Phase, RunProgress, handle, outstanding
 from penstock.kernel.invariants import validate
 from penstock.model.event import (
     Answered,
@@ -34,10 +35,12 @@ from penstock.model.event import (
     Woke,
     Yielded,
 )
+from penstock.model.expression import Scope, evaluate, holds
 from penstock.model.instruction import (
     AnyInstruction,
     Check,
     Conclude,
+    Decide,
     Delay,
     Expand,
     Finish,
@@ -76,7 +79,7 @@ class Player:
 
     def play(self, *, cancel_after: int | None = None, crash_after: int | None = None) -> None:
         """Go on until nothing is left to do."""
-        self.tell(RunStarted())
+        self.tell(RunStarted(VERSION))
         steps = 0
         while self.pending or self.running:
             steps += 1
@@ -159,6 +162,8 @@ class Player:
         match instruction:
             case Expand(node):
                 self.tell(self.expansion(node))
+            case Decide(node):
+                self.tell(self.decision(node))
             case Check(node, item):
                 self.check(instruction, node, item)
             case Ready(node, item, attempt):
@@ -198,10 +203,10 @@ class Player:
 
     def expansion(self, name: str) -> AnyEvent:
         step, progress = self.step_of(name), self.run.nodes[name]
-        opening = self.shape.opening(name, step)
-        if opening == "SKIPPED":
-            return Skipped(name, "no")
-        if opening == "FAILED":
+        try:
+            if step.guard is not None and not evaluate(step.guard, cast(Scope, Known(self, name))):
+                return Skipped(name, "no")
+        except LookupError:
             return Broken(name, -1, FAULT)
         if step.kind not in MAPPED:
             return Expanded(name, None)
@@ -209,10 +214,19 @@ class Player:
             return Expanded(name, self.shape.count(name))
         source = progress.frame.nodes[step.over]
         if source.items is not None:
-            return Expanded(name, len(source.items.phases))
+            return Expanded(name, len(source.items.phases), more=source.items.more)
         if source.node.each is None and source.phase is Phase.CACHED:
             return Expanded(name, 0)
         return Expanded(name, source.yielded, more=not source.phase.ended)
+
+    def decision(self, name: str) -> AnyEvent:
+        guard = self.step_of(name).guard
+        assert guard is not None
+        try:
+            held = holds(guard, cast(Scope, Known(self, name)))
+        except LookupError:
+            return Broken(name, -1, FAULT)
+        return Skipped(name, "no") if held is False else Expanded(name, None)
 
     def check(self, instruction: AnyInstruction, name: str, item: int) -> None:
         step = self.step_of(name)
@@ -288,6 +302,31 @@ class Player:
         end = self.chance.choice(["ok", "fail", "defer", "return", "lose"])
         if self.run.nodes[name].phase_of(item) is not Phase.DELAYED:
             assert handle(self.run, _report(end, name, item, attempt)) == []
+
+
+class Known:
+    """What a condition can reach."""
+
+    def __init__(self, player: Player, name: str) -> None:
+        self._shape = player.shape
+        self._name = name
+        self._nodes = player.run.nodes[name].frame.nodes
+
+    def ran(self, node: str) -> bool:
+        return self._nodes[node].phase.fruitful
+
+    def output(self, node: str, port: str | None) -> bool:
+        progress = self._nodes[node]
+        assert progress.phase.ended, f"{self._name} looks at {node}, which has not ended"
+        if not progress.phase.fruitful:
+            raise LookupError(node)
+        return self.parameter(node)
+
+    def parameter(self, name: str) -> bool:
+        found = self._shape.condition(self._name, name)
+        if found is None:
+            raise LookupError("it breaks")
+        return found
 
 
 def _report(end: str, name: str, item: int, attempt: int) -> AnyEvent:

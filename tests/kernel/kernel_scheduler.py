@@ -7,7 +7,7 @@ import random
 from kernel_graphs import FAULT, hit, missed, picture, started, succeeded
 from kernel_plans import Cell, Plan, expected, fated, graph_of
 
-from penstock.kernel import RunProgress, handle
+from penstock.kernel import VERSION, RunProgress, handle
 from penstock.kernel.invariants import validate
 from penstock.model.event import (
     AnyEvent,
@@ -21,9 +21,9 @@ from penstock.model.event import (
     Succeeded,
     Woke,
 )
-from penstock.model.instruction import AnyInstruction, Check, Delay, Expand, Finish, Ready, Settle, Stop
+from penstock.model.instruction import AnyInstruction, Check, Decide, Delay, Expand, Finish, Ready, Settle, Stop
 
-#: something to answer: what (expand, check, ready, wake or report), where, and which attempt
+#: something to answer: what (expand, decide, check, ready, wake or report), where, and which attempt
 Request = tuple[str, Cell, int]
 #: what an executor says of an attempt
 Report = Succeeded | Failed | Returned
@@ -44,6 +44,8 @@ class Scheduler:
         self.running: dict[Cell, int] = {}
         #: how each cell ended, as far as the kernel was told
         self.told: dict[Cell, str] = {}
+        #: nodes that were not to run in any case, and whose condition was looked at
+        self.decided: set[str] = set()
         self.starts: dict[Cell, list[int]] = {}
         self.returned: dict[Cell, int] = {}
         #: reports that were delivered, to be delivered again
@@ -56,7 +58,7 @@ class Scheduler:
 
     def play(self, cancel_after: int | None) -> None:
         """Go on until nothing waits for an answer; ask for the end after so many steps, if ever."""
-        self.tell(RunStarted())
+        self.tell(RunStarted(VERSION))
         steps = 0
         while self.pending:
             if cancel_after is not None and steps >= cancel_after and self.chance.random() < 0.5:
@@ -86,7 +88,7 @@ class Scheduler:
         count = min(len(self.pending), self.chance.randint(0, 2))
         events = [self.event_of(self.pending.pop(self.chance.randrange(len(self.pending)))) for _ in range(count)]
         if self.at_cancel is None:
-            self.at_cancel = expected(self.ordered, self.told)
+            self.at_cancel = expected(self.ordered, self.told, self.decided)
             self.left_running = set(self.running)
         # what has not been started never will be; what was being looked up may still be answered, or not
         self.pending = [
@@ -122,6 +124,8 @@ class Scheduler:
         match instruction:
             case Expand(node=name):
                 self.ask("expand", (name, -1), 0)
+            case Decide(node=name):
+                self.ask("decide", (name, -1), 0)
             case Check(node=name, start=start, stop=stop):
                 for item in range(start, stop) if start >= 0 else (-1,):
                     self.ask("check", (name, item), 0)
@@ -142,7 +146,7 @@ class Scheduler:
         """Something is to be done: only once at a time, and only if what it reads has run."""
         assert cell not in self.running
         assert all(cell != other for _, other, _ in self.pending), f"{cell} is asked for twice"
-        ends = expected(self.ordered, self.told)
+        ends = expected(self.ordered, self.told, self.decided)
         plan = self.plans[cell[0]]
         assert all(ends[name, -1] is not None for name in plan.upstream()), f"{cell} before its upstream ended"
         assert ends[plan.name, -1] not in ("SKIPPED", "UPSTREAM_FAILED"), f"{cell} without its inputs"
@@ -153,6 +157,9 @@ class Scheduler:
     def event_of(self, request: Request) -> AnyEvent:
         what, cell, attempt = request
         plan = self.plans[cell[0]]
+        if what == "decide":
+            self.decided.add(plan.name)
+            return Expanded(plan.name, None) if plan.guard == "holds" else self.expansion(plan)
         if what == "expand":
             return self.expansion(plan)
         if what == "check":

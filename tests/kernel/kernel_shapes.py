@@ -15,7 +15,7 @@ from typing import Any
 from kernel_graphs import PLACE
 
 from penstock.model.action import PythonAction
-from penstock.model.expression import Apply, Constant, Ended, Expression, Item, Output
+from penstock.model.expression import Apply, Constant, Ended, Expression, Item, Output, Parameter
 from penstock.model.graph import RULES, Each, Fallback, Graph, Loop, Node, PipelineAction, Task
 from penstock.model.policy import Policy, Retries, RunPolicy
 
@@ -44,7 +44,7 @@ class Step:
     #: a fan-out or a generator before it that it takes over item by item
     over: str | None = None
     join: str | Expression = "all_success"
-    guarded: bool = False
+    guard: Expression | None = None
     retries: int = 0
     lost: int = 1
     delay: float = 0.0
@@ -77,7 +77,7 @@ class Step:
             PLACE,
             Policy(retries=retries),
             after=self.after,
-            guard=Constant(True) if self.guarded else None,
+            guard=self.guard,
             each=each,
             join=self.join,
             loop=Loop(maximum=10) if self.kind == "loop" else None,
@@ -99,12 +99,13 @@ class Step:
     @property
     def upstream(self) -> tuple[str, ...]:
         others = () if self.over is None else (self.over,)
-        states = () if isinstance(self.join, str) else tuple(name for name in _named(self.join))
-        return tuple(dict.fromkeys((*self.reads, *self.after, *others, *states)))
+        states = () if isinstance(self.join, str) else tuple(_named(self.join))
+        condition = () if self.guard is None else tuple(_named(self.guard))
+        return tuple(dict.fromkeys((*self.reads, *condition, *self.after, *others, *states)))
 
 
 def _named(expression: Expression) -> Iterator[str]:
-    if isinstance(expression, Ended):
+    if isinstance(expression, (Ended, Output)):
         yield expression.node
     elif isinstance(expression, Apply):
         for argument in expression.arguments:
@@ -135,11 +136,9 @@ class Shape:
 
     # What becomes of cells.
 
-    def opening(self, id: str, step: Step) -> str | None:
-        """How the node ends when its condition is looked at; None if it goes on."""
-        if not step.guarded:
-            return None
-        return self.chance("opening", id).choice([None, None, "SKIPPED", "FAILED"])
+    def condition(self, id: str, part: str) -> bool | None:
+        """Whether a part of the condition of a node holds; None if it breaks."""
+        return self.chance("condition", id, part).choice([True, True, True, False, False, None])
 
     def count(self, id: str) -> int:
         """How many items a fan-out has that takes over nothing."""
@@ -196,7 +195,7 @@ def _step(chance: random.Random, depth: int, name: str, before: Sequence[Step]) 
         after,
         over,
         join=_join(chance, (*reads, *after), over),
-        guarded=chance.random() < 0.2,
+        guard=_guard(chance, [name for name in names if name != over]) if chance.random() < 0.3 else None,
         retries=chance.choice([0, 0, 1, 2]),
         delay=chance.choice([0.0, 1.5]),
         threshold=chance.choice([0, 0, 1, 0.5]),
@@ -207,6 +206,17 @@ def _step(chance: random.Random, depth: int, name: str, before: Sequence[Step]) 
         body=_steps(chance, depth + 1) if kind in bodies else (),
         dynamic=kind in bodies and chance.random() < 0.3,
     )
+
+
+def _guard(chance: random.Random, names: Sequence[str], depth: int = 0) -> Expression:
+    """A condition on what was before, or on nothing of it."""
+    kind = chance.choice(["output", "output", "parameter", "and", "or", "not"])
+    if depth < 2 and kind in ("and", "or", "not"):
+        count = 1 if kind == "not" else 2
+        return Apply(kind, tuple(_guard(chance, names, depth + 1) for _ in range(count)))
+    if names and kind != "parameter":
+        return Output(chance.choice(names))
+    return Parameter(f"p{chance.randrange(3)}")
 
 
 def _join(chance: random.Random, upstream: Sequence[str], over: str | None) -> str | Expression:
@@ -249,7 +259,10 @@ class Reference:
         items = self._items_of(source) if source is not None else []
         if items and step.over is not None:
             states[step.over] = "SUCCEEDED"
-        stopped = self._verdict(step.join, states) or self.shape.opening(id, step)
+        stopped = self._verdict(step.join, states)
+        if stopped == "UPSTREAM_FAILED":
+            return self._left_out(step, id, states) or stopped
+        stopped = stopped or self._opening(step, id, states)
         if stopped is not None:
             return stopped
         if step.kind not in MAPPED:
@@ -259,6 +272,42 @@ class Reference:
         ends = [self._item(step, id, item, state) for item, state in enumerate(items)]
         whole = self.states[source, -1] if source is not None else "SUCCEEDED"
         return self._together(step, ends, whole, lasting=source is not None and (source, 0) in self.states)
+
+    def _opening(self, step: Step, id: str, states: dict[str, str]) -> str | None:
+        """How a node ends that may run, when its condition is looked at; None if it goes on."""
+        if step.guard is None:
+            return None
+        end = self._weighed(step.guard, id, states, wholly=True)
+        return {"yes": None, "no": "SKIPPED"}.get(end, "FAILED")
+
+    def _left_out(self, step: Step, id: str, states: dict[str, str]) -> str | None:
+        """How a node ends that is not to run in any case, by its condition; None if that tells nothing."""
+        if step.guard is None:
+            return None
+        return {"no": "SKIPPED", "broken": "FAILED"}.get(self._weighed(step.guard, id, states, wholly=False))
+
+    def _weighed(self, guard: Expression, id: str, states: dict[str, str], *, wholly: bool) -> str:
+        """Whether a condition holds: yes, no, broken, or missing: that it cannot be known.
+
+        `wholly`: from left to right, as Python does, rather than from whichever side is known.
+        """
+        match guard:
+            case Parameter(name) | Output(name):
+                if isinstance(guard, Output) and states[name] not in GOOD:
+                    return "missing"
+                return {True: "yes", False: "no", None: "broken"}[self.shape.condition(id, name)]
+            case Apply("not", (one,)):
+                found = self._weighed(one, id, states, wholly=wholly)
+                return {"yes": "no", "no": "yes"}.get(found, found)
+            case Apply(name, (one, other)):
+                enough = "no" if name == "and" else "yes"
+                first = self._weighed(one, id, states, wholly=wholly)
+                if first in (enough, "broken") or (first == "missing" and wholly):
+                    return first
+                second = self._weighed(other, id, states, wholly=wholly)
+                return first if first == "missing" and second not in (enough, "broken") else second
+            case _:
+                raise AssertionError(guard)
 
     def _items_of(self, source: str) -> list[str]:
         """How each of the items ended that are taken over; what a generator has yielded is there for good."""

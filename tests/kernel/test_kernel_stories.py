@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 from kernel_graphs import FAULT, hit, mapped, missed, node, outputs, phases, picture, run_of, started, succeeded
 
-from penstock.kernel import Phase, RunProgress, handle
+from penstock.kernel import VERSION, Phase, RunProgress, handle
 from penstock.kernel.invariants import validate
 from penstock.model.event import (
     AnyEvent,
@@ -58,24 +58,24 @@ def branches(*joined: Node) -> tuple[Node, ...]:
     return node("left", guard=Parameter("go")), node("right", guard=Parameter("go")), *joined
 
 
-BOTH_EXPAND: Step = ([RunStarted()], [Expand("left"), Expand("right")])
+BOTH_EXPAND: Step = ([RunStarted(VERSION)], [Expand("left"), Expand("right")])
 EITHER = Choose((Output("left"), Output("right")))
 LEFT_RUNS: Step = ([Expanded("left", None)], [Check("left", -1, 0)])
 RIGHT_SKIPPED: Step = ([Skipped("right", "no")], [Settle("right", -1, NodeState.SKIPPED, "no")])
 
 ONE_NODE = [
-    Story("nothing to do", (), [([RunStarted()], [SUCCEEDED])], {}),
+    Story("nothing to do", (), [([RunStarted(VERSION)], [SUCCEEDED])], {}),
     Story(
         "success",
         (node("a"), node("b", "a")),
-        [([RunStarted()], [Check("a", -1, 0)]), *through("a", Check("b", -1, 0)), *through("b", SUCCEEDED)],
+        [([RunStarted(VERSION)], [Check("a", -1, 0)]), *through("a", Check("b", -1, 0)), *through("b", SUCCEEDED)],
         {"a": "SUCCEEDED", "b": "SUCCEEDED"},
     ),
     Story(
         "cache hit",
         (node("a"), node("b", "a")),
         [
-            ([RunStarted()], [Check("a", -1, 0)]),
+            ([RunStarted(VERSION)], [Check("a", -1, 0)]),
             ([hit("a")], [Check("b", -1, 0)]),
             ([hit("b")], [SUCCEEDED]),
         ],
@@ -85,7 +85,7 @@ ONE_NODE = [
         "retry at once",
         (node("a", retries=1),),
         [
-            ([RunStarted(), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
+            ([RunStarted(VERSION), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
             ([failed("a")], [Ready("a", -1, 2)]),
             ([started("a", attempt=2)], []),
             ([succeeded("a", attempt=2)], [SUCCEEDED]),
@@ -96,7 +96,7 @@ ONE_NODE = [
         "retry after a delay",
         (node("a", retries=1, delay=2.5),),
         [
-            ([RunStarted(), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
+            ([RunStarted(VERSION), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
             ([failed("a")], [Delay("a", -1, 2, 2.5)]),
             ([Woke("a", -1, 2)], [Ready("a", -1, 2)]),
             ([started("a", attempt=2)], []),
@@ -108,7 +108,7 @@ ONE_NODE = [
         "retries exhausted",
         (node("a", retries=1), node("b", "a"), node("c", "b")),
         [
-            ([RunStarted(), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
+            ([RunStarted(VERSION), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
             ([failed("a")], [Ready("a", -1, 2)]),
             ([started("a", attempt=2)], []),
             (
@@ -126,7 +126,7 @@ ONE_NODE = [
         "a failure leaves other branches alone",
         (node("a"), node("b"), node("c", "b")),
         [
-            ([RunStarted()], [Check("a", -1, 0), Check("b", -1, 0)]),
+            ([RunStarted(VERSION)], [Check("a", -1, 0), Check("b", -1, 0)]),
             ([missed("a"), started("a"), failed("a")], [Ready("a", -1, 1)]),
             ([hit("b")], [Check("c", -1, 0)]),
             *through("c", FAILED),
@@ -137,7 +137,7 @@ ONE_NODE = [
         "broken inputs",
         (node("a"), node("b", "a")),
         [
-            ([RunStarted()], [Check("a", -1, 0)]),
+            ([RunStarted(VERSION)], [Check("a", -1, 0)]),
             (
                 [Broken("a", -1, FAULT)],
                 [
@@ -153,7 +153,7 @@ ONE_NODE = [
         "an attempt that came back unstarted is no attempt",
         (node("a"),),
         [
-            ([RunStarted(), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
+            ([RunStarted(VERSION), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
             ([Returned("a", -1, 1)], [Ready("a", -1, 1)]),
             ([started("a")], []),
             ([Returned("a", -1, 1)], [Ready("a", -1, 1)]),
@@ -165,7 +165,7 @@ ONE_NODE = [
     Story(
         "after waits, though no data flows",
         (node("a"), node("b", after=("a",))),
-        [([RunStarted()], [Check("a", -1, 0)]), ([hit("a")], [Check("b", -1, 0)]), ([hit("b")], [SUCCEEDED])],
+        [([RunStarted(VERSION)], [Check("a", -1, 0)]), ([hit("a")], [Check("b", -1, 0)]), ([hit("b")], [SUCCEEDED])],
         {"a": "CACHED", "b": "CACHED"},
     ),
 ]
@@ -174,14 +174,18 @@ BRANCHES = [
     Story(
         "a condition that holds",
         (node("a", guard=Parameter("go")),),
-        [([RunStarted()], [Expand("a")]), ([Expanded("a", None)], [Check("a", -1, 0)]), ([hit("a")], [SUCCEEDED])],
+        [
+            ([RunStarted(VERSION)], [Expand("a")]),
+            ([Expanded("a", None)], [Check("a", -1, 0)]),
+            ([hit("a")], [SUCCEEDED]),
+        ],
         {"a": "CACHED"},
     ),
     Story(
         "a condition that does not hold skips what follows",
         (node("a", guard=Parameter("go")), node("b", "a"), node("c", after=("b",))),
         [
-            ([RunStarted()], [Expand("a")]),
+            ([RunStarted(VERSION)], [Expand("a")]),
             (
                 [Skipped("a", "x > 1 does not hold")],
                 [
@@ -198,7 +202,7 @@ BRANCHES = [
         "a condition that cannot be computed",
         (node("a", guard=Parameter("go")),),
         [
-            ([RunStarted()], [Expand("a")]),
+            ([RunStarted(VERSION)], [Expand("a")]),
             ([Broken("a", -1, FAULT)], [Settle("a", -1, NodeState.FAILED, "no luck", FAULT), FAILED]),
         ],
         {"a": "FAILED"},
@@ -207,7 +211,7 @@ BRANCHES = [
         "a failure upstream weighs more than a skip",
         (node("a", guard=Parameter("go")), node("b"), node("c", "a", "b"), node("d", "b", "a")),
         [
-            ([RunStarted()], [Expand("a"), Check("b", -1, 0)]),
+            ([RunStarted(VERSION)], [Expand("a"), Check("b", -1, 0)]),
             ([Skipped("a", "no")], [Settle("a", -1, NodeState.SKIPPED, "no")]),
             (
                 [Broken("b", -1, FAULT)],
@@ -294,7 +298,7 @@ BRANCHES = [
             node("join", Choose((Sequence((Output("left"), Output("right"))), Output("spare")))),
         ),
         [
-            ([RunStarted()], [Expand("left"), Expand("right"), Check("spare", -1, 0)]),
+            ([RunStarted(VERSION)], [Expand("left"), Expand("right"), Check("spare", -1, 0)]),
             LEFT_RUNS,
             ([hit("left")], []),
             RIGHT_SKIPPED,
@@ -316,7 +320,7 @@ MAPPED = [
         "items run on their own, and their node ends with the last",
         (mapped("a"), node("b", "a")),
         [
-            ([RunStarted()], [Expand("a")]),
+            ([RunStarted(VERSION)], [Expand("a")]),
             ([Expanded("a", 2)], [Check("a", 0, 2)]),
             ([missed("a", 1), missed("a", 0)], [Ready("a", 1, 1), Ready("a", 0, 1)]),
             ([started("a", 1), started("a", 0), succeeded("a", 1)], []),
@@ -329,7 +333,7 @@ MAPPED = [
         "all items cached",
         (mapped("a"),),
         [
-            ([RunStarted()], [Expand("a")]),
+            ([RunStarted(VERSION)], [Expand("a")]),
             ([Expanded("a", 2), hit("a", 0), hit("a", 1)], [Check("a", 0, 2), SUCCEEDED]),
         ],
         {"a": "CACHED", "a[0]": "CACHED", "a[1]": "CACHED"},
@@ -338,7 +342,7 @@ MAPPED = [
         "no items",
         (mapped("a"), node("b", "a")),
         [
-            ([RunStarted()], [Expand("a")]),
+            ([RunStarted(VERSION)], [Expand("a")]),
             (
                 [Expanded("a", 0)],
                 [Settle("a", -1, NodeState.SUCCEEDED, "there was nothing to map over"), Check("b", -1, 0)],
@@ -351,7 +355,7 @@ MAPPED = [
         "a failing item lets the others go on",
         (mapped("a", retries=1), node("b", "a")),
         [
-            ([RunStarted(), Expanded("a", 3)], [Expand("a"), Check("a", 0, 3)]),
+            ([RunStarted(VERSION), Expanded("a", 3)], [Expand("a"), Check("a", 0, 3)]),
             ([missed("a", 0), started("a", 0), failed("a", 0)], [Ready("a", 0, 1), Ready("a", 0, 2)]),
             ([started("a", 0, 2), failed("a", 0, 2)], []),
             ([Broken("a", 1, FAULT)], [Settle("a", 1, NodeState.FAILED, "no luck", FAULT)]),
@@ -365,7 +369,7 @@ MAPPED = [
         "a skipped fan-out",
         (mapped("a", guard=Parameter("go")),),
         [
-            ([RunStarted()], [Expand("a")]),
+            ([RunStarted(VERSION)], [Expand("a")]),
             ([Skipped("a", "no")], [Settle("a", -1, NodeState.SKIPPED, "no"), SUCCEEDED]),
         ],
         {"a": "SKIPPED"},
@@ -377,7 +381,7 @@ CANCELLED_RUNS = [
         "what runs goes on, and the rest ends",
         (node("a"), node("b"), node("c", "a")),
         [
-            ([RunStarted()], [Check("a", -1, 0), Check("b", -1, 0)]),
+            ([RunStarted(VERSION)], [Check("a", -1, 0), Check("b", -1, 0)]),
             ([missed("a"), started("a")], [Ready("a", -1, 1)]),
             (
                 [CancelRequested("enough")],
@@ -392,7 +396,7 @@ CANCELLED_RUNS = [
         "what runs is stopped if asked for, also later",
         (node("a", retries=5), mapped("b")),
         [
-            ([RunStarted(), Expanded("b", 2)], [Check("a", -1, 0), Expand("b"), Check("b", 0, 2)]),
+            ([RunStarted(VERSION), Expanded("b", 2)], [Check("a", -1, 0), Expand("b"), Check("b", 0, 2)]),
             ([missed("a"), started("a", attempt=1)], [Ready("a", -1, 1)]),
             ([missed("b", 0), started("b", 0)], [Ready("b", 0, 1)]),
             ([CancelRequested("enough")], [Settle("b", 1, NodeState.CANCELLED, "enough")]),
@@ -406,7 +410,7 @@ CANCELLED_RUNS = [
         "cancelled, though an item had failed",
         (mapped("a"),),
         [
-            ([RunStarted(), Expanded("a", 2)], [Expand("a"), Check("a", 0, 2)]),
+            ([RunStarted(VERSION), Expanded("a", 2)], [Expand("a"), Check("a", 0, 2)]),
             ([Broken("a", 0, FAULT)], [Settle("a", 0, NodeState.FAILED, "no luck", FAULT)]),
             ([CancelRequested("enough")], [Settle("a", 1, NodeState.CANCELLED, "enough"), CANCELLED]),
         ],
@@ -416,7 +420,7 @@ CANCELLED_RUNS = [
         "too late to matter",
         (node("a"),),
         [
-            ([RunStarted(), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
+            ([RunStarted(VERSION), missed("a"), started("a")], [Check("a", -1, 0), Ready("a", -1, 1)]),
             ([CancelRequested("enough")], []),
             ([succeeded("a")], [SUCCEEDED]),
             ([CancelRequested("enough")], []),
@@ -427,7 +431,7 @@ CANCELLED_RUNS = [
         "a request overtakes what the same turn called for",
         (node("a", retries=1), node("b", retries=1), node("c"), node("d", "c")),
         [
-            ([RunStarted()], [Check("a", -1, 0), Check("b", -1, 0), Check("c", -1, 0)]),
+            ([RunStarted(VERSION)], [Check("a", -1, 0), Check("b", -1, 0), Check("c", -1, 0)]),
             ([missed("a"), started("a"), missed("b"), started("b")], [Ready("a", -1, 1), Ready("b", -1, 1)]),
             (
                 [failed("a"), Returned("b", -1, 1), hit("c"), CancelRequested("enough")],
@@ -444,7 +448,7 @@ CANCELLED_RUNS = [
                 [CancelRequested("never mind")],
                 [*(Settle(name, -1, NodeState.CANCELLED, "never mind") for name in "ab"), CANCELLED],
             ),
-            ([RunStarted()], []),
+            ([RunStarted(VERSION)], []),
         ],
         {"a": "CANCELLED", "b": "CANCELLED"},
     ),
@@ -480,7 +484,7 @@ LATE: list[AnyEvent] = [succeeded("a"), failed("a"), Returned("a", -1, 1)]
 def running_again(delay: float) -> RunProgress:
     """A run whose only node has failed once."""
     run = run_of(node("a", retries=2, delay=delay), node("b", "a"))
-    handle(run, RunStarted(), missed("a"), started("a"), failed("a"))
+    handle(run, RunStarted(VERSION), missed("a"), started("a"), failed("a"))
     return run
 
 
@@ -515,7 +519,7 @@ def test_outputs_are_those_of_the_attempt_that_counted() -> None:
 
 def test_outputs_of_a_fan_out_come_in_the_order_of_its_items() -> None:
     run = run_of(mapped("a"), mapped("none"))
-    handle(run, RunStarted(), Expanded("a", 3), Expanded("none", 0))
+    handle(run, RunStarted(VERSION), Expanded("a", 3), Expanded("none", 0))
     handle(run, hit("a", 2, seed=2), hit("a", 0, seed=0))
     assert run.outputs("a") is None
     handle(run, hit("a", 1, seed=1))
@@ -525,6 +529,6 @@ def test_outputs_of_a_fan_out_come_in_the_order_of_its_items() -> None:
 
 def test_running_lists_what_executors_have() -> None:
     run = run_of(node("a", retries=1), mapped("b"), node("c"))
-    handle(run, RunStarted(), Expanded("b", 3), missed("a"), started("a"), failed("a"), started("a", attempt=2))
+    handle(run, RunStarted(VERSION), Expanded("b", 3), missed("a"), started("a"), failed("a"), started("a", attempt=2))
     handle(run, missed("b", 1), started("b", 1), missed("b", 2), hit("b", 0))
     assert list(run.running()) == [("a", -1, 2), ("b", 1, 1)]

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from kernel_graphs import FAULT, hit, mapped, missed, node, outputs, phases, picture, run_of, started, succeeded
 
-from penstock.kernel import RunProgress, handle
+from penstock.kernel import VERSION, RunProgress, handle
 from penstock.kernel.invariants import validate
 from penstock.kernel.transitions import ImpossibleEventError
 from penstock.model.event import (
@@ -60,6 +60,9 @@ ENDED = ("SUCCEEDED", "CACHED", "FAILED", "SKIPPED", "UPSTREAM_FAILED", "CANCELL
 
 #: (phase, event) -> phase; whatever is not here is impossible
 POSSIBLE: dict[tuple[str, str], str] = {
+    ("DECIDING", "Expanded"): "UPSTREAM_FAILED",
+    ("DECIDING", "Skipped"): "SKIPPED",
+    ("DECIDING", "Broken"): "FAILED",
     ("EXPANDING", "Expanded"): "CHECKING",
     ("EXPANDING", "Skipped"): "SKIPPED",
     ("EXPANDING", "Broken"): "FAILED",
@@ -116,7 +119,7 @@ def story_of(name: str, item: int) -> dict[str, list[AnyEvent]]:
 def item_in(phase: str) -> RunProgress:
     """A run whose node `fit` has three items, the second of them in a phase."""
     run = run_of(mapped("fit", retries=1, delay=1.0))
-    handle(run, RunStarted(), Expanded("fit", 3), *story_of("fit", ITEM)[phase])
+    handle(run, RunStarted(VERSION), Expanded("fit", 3), *story_of("fit", ITEM)[phase])
     return run
 
 
@@ -125,14 +128,18 @@ def node_in(phase: str) -> RunProgress:
     if phase in ("PENDING", "UPSTREAM_FAILED"):
         run = run_of(node("first"), node("fit", "first", retries=1, delay=1.0))
         failure: list[AnyEvent] = [Broken("first", -1, FAULT)]
-        handle(run, RunStarted(), *(failure if phase == "UPSTREAM_FAILED" else []))
+        handle(run, RunStarted(VERSION), *(failure if phase == "UPSTREAM_FAILED" else []))
+        return run
+    if phase == "DECIDING":
+        run = run_of(node("first"), node("fit", "first", guard=Parameter("go")))
+        handle(run, RunStarted(VERSION), Broken("first", -1, FAULT))
         return run
     if phase == "OPEN":
         run = run_of(mapped("fit"))
-        handle(run, RunStarted(), Expanded("fit", 3))
+        handle(run, RunStarted(VERSION), Expanded("fit", 3))
         return run
     run = run_of(node("fit", retries=1, delay=1.0, guard=Parameter("go")))
-    handle(run, RunStarted())
+    handle(run, RunStarted(VERSION))
     if phase == "SKIPPED":
         handle(run, Skipped("fit", "no"))
     elif phase != "EXPANDING":
@@ -140,7 +147,18 @@ def node_in(phase: str) -> RunProgress:
     return run
 
 
-NODE_PHASES = ("PENDING", "EXPANDING", "CHECKING", "QUEUED", "RUNNING", "DELAYED", "AWAITING", "OPEN", *ENDED)
+NODE_PHASES = (
+    "PENDING",
+    "DECIDING",
+    "EXPANDING",
+    "CHECKING",
+    "QUEUED",
+    "RUNNING",
+    "DELAYED",
+    "AWAITING",
+    "OPEN",
+    *ENDED,
+)
 ITEM_PHASES = ("CHECKING", "QUEUED", "RUNNING", "DELAYED", "AWAITING", "SUCCEEDED", "CACHED", "FAILED", "CANCELLED")
 
 
@@ -175,14 +193,14 @@ def _check(run: RunProgress, cell: str, item: int, phase: str, kind: str) -> Non
 
 def test_a_run_starts_once() -> None:
     run = run_of(node("fit"))
-    handle(run, RunStarted())
-    with pytest.raises(ImpossibleEventError, match=r"RunStarted\(\) cannot happen to a run that has started"):
-        handle(run, RunStarted())
+    handle(run, RunStarted(VERSION))
+    with pytest.raises(ImpossibleEventError, match=r"RunStarted\(version=2\) cannot happen to a run that has started"):
+        handle(run, RunStarted(VERSION))
 
 
 def test_an_event_of_a_node_that_is_not_there() -> None:
     with pytest.raises(ImpossibleEventError, match=r"Started\(node='other'.*no node 'other'"):
-        handle(run_of(node("fit")), RunStarted(), started("other"))
+        handle(run_of(node("fit")), RunStarted(VERSION), started("other"))
 
 
 @pytest.mark.parametrize("run", [item_in("CHECKING"), node_in("CHECKING")], ids=["mapped", "plain"])

@@ -422,6 +422,28 @@ def test_a_failure_inside_is_blamed_and_not_what_is_around_it() -> None:
     assert blamed.summary == "it was not reached, because inner[1]/picky failed"
 
 
+def test_what_was_left_out_is_explained_by_its_condition_though_something_failed() -> None:
+    @pipeline
+    def branching(x: int = 5) -> Any:
+        first, bad, asked = add(x), picky(2), picky.options(name="asked")(1)
+        with when(first > 10):
+            with when(bad > 1):
+                large = keep.options(name="large", after=asked)(bad)
+            larger = keep.options(name="larger")(large)
+        other = keep.options(name="other")(picky.options(name="worse")(2))
+        both = keep.options(name="both", join="none_failed", after=larger)(other)
+        return larger, both
+
+    ended = run(branching)
+    condition = "its condition does not hold: (add > 10) and (picky > 1), where add is 6"
+    assert ended.why("large").summary == condition
+    # not on what was skipped before that one, and did not decide
+    assert ended.why("larger").summary == f"it depends on large, which was skipped: {condition}"
+    assert ended.why("larger").state == "skipped"
+    both = ended.why("both")
+    assert both.summary == "it was not reached, because worse failed", "nothing that was left out passes a failure on"
+
+
 def test_what_was_skipped_tells_what_decided() -> None:
     @pipeline
     def branching(x: int = 5) -> Any:

@@ -86,6 +86,21 @@ def test_what_cannot_be_seen_of_code_that_has_never_run_is_told() -> None:
     assert plan(found, name="OTHER").task("placed").limits == ()
 
 
+def test_what_is_left_out_will_be_skipped_though_what_it_needs_would_fail() -> None:
+    @pipeline
+    def leaving(n: int = 0) -> None:
+        with when(10 / n > 1):
+            up_to = numbers_up_to(n)
+        with when(n > 5):
+            total.options(name="left_out")(up_to)
+        with otherwise():
+            total.options(name="taken")(up_to)
+
+    planned = plan(leaving)
+    assert states(planned) == {"numbers_up_to": "would_fail", "left_out": "skipped", "taken": "upstream_failed"}
+    assert planned.task("left_out").note == "the condition n > 5 does not hold"
+
+
 def test_what_is_recorded_is_cached() -> None:
     run(sums)
     planned = plan(sums)

@@ -13,6 +13,7 @@ from sample_runs import run, states
 
 from penstock import pipeline, task
 from penstock.app import Services
+from penstock.kernel import VERSION
 from penstock.model.event import RunStarted
 from penstock.model.expression import Constant, Input, Item
 from penstock.model.graph import Each
@@ -126,7 +127,7 @@ def test_a_run_that_never_began_begins_when_it_is_resumed(bench: Bench) -> None:
     first.admission.close()
     third = runs_at_once(bench, record=bench.store.reopen(second.run.run_id, "another"))
     assert third.resume() is RunState.SUCCEEDED
-    assert Ended(bench, third).journal[0] == RunStarted()
+    assert Ended(bench, third).journal[0] == RunStarted(VERSION)
 
 
 def test_an_input_that_is_not_given_breaks_the_node_in_the_body(bench: Bench) -> None:

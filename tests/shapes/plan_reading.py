@@ -101,13 +101,17 @@ class _Frame:
         upstream = [*upstream, *(guard.on for guard in self._guards)]
         states = [each.state for each in upstream if not each.given]
         stopped = _joined(join, states)
-        if stopped is not None:
-            return End(stopped)
+        if stopped == SKIPPED:
+            return End(SKIPPED)
         try:
-            return None if all(guard.holds(guard.on.value) for guard in self._guards) else End(SKIPPED)
+            # a condition that is known counts first: what it leaves out is skipped, whatever has failed before it
+            known = [guard for guard in self._guards if guard.on.ran or stopped is None]
+            if not all(guard.holds(guard.on.value) for guard in known):
+                return End(SKIPPED)
         except TypeError:
             # nothing is neither even nor odd
             return End(FAILED)
+        return None if stopped is None else End(stopped)
 
     def _call(self, step: Call) -> None:
         x, y = self._taken(step.x), self._taken(step.y)

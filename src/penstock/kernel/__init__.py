@@ -5,6 +5,6 @@ No clock, no randomness, no ids, no input or output, no threads: they arrive as 
 
 from penstock.kernel.recovery import outstanding
 from penstock.kernel.state import Frame, NodeProgress, Phase, RunProgress
-from penstock.kernel.transitions import handle
+from penstock.kernel.transitions import VERSION, handle
 
-__all__ = ["Frame", "NodeProgress", "Phase", "RunProgress", "handle", "outstanding"]
+__all__ = ["VERSION", "Frame", "NodeProgress", "Phase", "RunProgress", "handle", "outstanding"]

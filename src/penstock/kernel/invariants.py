@@ -37,7 +37,7 @@ def _validate_node(run: RunProgress, progress: NodeProgress) -> None:
     assert progress.blockers == waiting, f"{name} counts {progress.blockers} blockers, {waiting} are there"
     if progress.phase not in _AT_REST:
         assert waiting == 0 or met_early(progress), f"{name} went on before its upstream ended"
-        if progress.node.join == "all_success":
+        if progress.node.join == "all_success" and not _is_of_condition(progress):
             _validate_requirements(progress)
     if run.started and progress.phase is Phase.PENDING:
         assert waiting > 0, f"{name} waits for nothing"
@@ -46,6 +46,12 @@ def _validate_node(run: RunProgress, progress: NodeProgress) -> None:
         assert has_outputs == progress.phase.fruitful, f"{name} is {progress.phase.name}, outputs: {has_outputs}"
     for item, attempt in progress.attempts.items():
         _validate_attempts(progress, item, attempt)
+
+
+def _is_of_condition(progress: NodeProgress) -> bool:
+    """Whether a node is where it is because of its condition, which may be looked at though what it needs did not run."""
+    broken = progress.phase is Phase.FAILED and not progress.attempts and progress.items is None
+    return progress.node.guard is not None and (progress.phase is Phase.DECIDING or broken)
 
 
 def _blocks(upstream: NodeProgress, progress: NodeProgress) -> bool:

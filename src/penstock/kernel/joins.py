@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from penstock.kernel.state import NodeProgress, Phase
-from penstock.model.expression import Scope, evaluate
+from penstock.model.expression import Scope, evaluate, is_known
 
 #: rules that may let a node start before all of its upstream has ended
 EARLY = frozenset({"one_success", "one_failed", "one_done", "always"})
@@ -66,6 +66,13 @@ def verdict(progress: NodeProgress) -> Verdict:
         held = evaluate(rule, cast(Scope, _States(progress)))
         return None if held else (Phase.SKIPPED, "its join condition does not hold")
     return of_phases(rule, phases, [other.id for other in progress.upstream])
+
+
+def may_be_left_out(progress: NodeProgress, found: tuple[Phase, str]) -> bool:
+    """Whether the condition of a node may tell that it was left out, where how its upstream ended says otherwise."""
+    guard, nodes = progress.node.guard, progress.frame.nodes
+    left_out = found[0] is Phase.SKIPPED
+    return guard is not None and not left_out and is_known(guard, lambda name: nodes[name].phase.fruitful)
 
 
 def of_phases(rule: str, phases: Phases, names: Iterable[str]) -> Verdict:

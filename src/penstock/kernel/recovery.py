@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from penstock.kernel.state import NodeProgress, Phase, RunProgress
-from penstock.model.instruction import AnyInstruction, Check, Conclude, Delay, Expand, Grow, Ready, Substitute
+from penstock.model.instruction import AnyInstruction, Check, Conclude, Decide, Delay, Expand, Grow, Ready, Substitute
 
 
 def outstanding(run: RunProgress) -> list[AnyInstruction]:
@@ -29,6 +29,8 @@ def outstanding(run: RunProgress) -> list[AnyInstruction]:
 def _of_cell(progress: NodeProgress, item: int, phase: Phase) -> Iterator[AnyInstruction]:
     name = progress.id
     match phase:
+        case Phase.DECIDING:
+            yield Decide(name)
         case Phase.EXPANDING:
             yield Expand(name)
         case Phase.CHECKING:

@@ -25,38 +25,35 @@ class Phase(IntEnum):
 
     #: waits for its upstream
     PENDING = 0
+    #: what it needs did not run, and its condition is being evaluated: it may have been left out in any case
+    DECIDING = 1
     #: its condition and its iterables are being evaluated
-    EXPANDING = 1
+    EXPANDING = 2
     #: its inputs are being resolved and looked up in the cache
-    CHECKING = 2
+    CHECKING = 3
     #: waits for room in the executor
-    QUEUED = 3
-    RUNNING = 4
+    QUEUED = 4
+    RUNNING = 5
     #: waits between two attempts
-    DELAYED = 5
+    DELAYED = 6
     #: waits for a person's answer
-    AWAITING = 6
+    AWAITING = 7
     #: its fallback value is being evaluated
-    SUBSTITUTING = 7
+    SUBSTITUTING = 8
     #: its items, or the nodes of its body, are under way
-    OPEN = 8
+    OPEN = 9
     #: the result of its body is being evaluated
-    CONCLUDING = 9
-    SUCCEEDED = 10
-    CACHED = 11
-    FAILED = 12
-    SKIPPED = 13
-    UPSTREAM_FAILED = 14
-    CANCELLED = 15
+    CONCLUDING = 10
+    SUCCEEDED = 11
+    CACHED = 12
+    FAILED = 13
+    SKIPPED = 14
+    UPSTREAM_FAILED = 15
+    CANCELLED = 16
 
-    @property
-    def ended(self) -> bool:
-        return self >= Phase.SUCCEEDED
-
-    @property
-    def fruitful(self) -> bool:
-        """Whether there are outputs."""
-        return self in (Phase.SUCCEEDED, Phase.CACHED)
+    ended: bool
+    #: whether there are outputs
+    fruitful: bool
 
     @property
     def state(self) -> NodeState:
@@ -64,7 +61,16 @@ class Phase(IntEnum):
         return _STATES.get(self) or NodeState[self.name]
 
 
+# attributes, because every turn asks for them many times
+for _phase in Phase:
+    _phase.ended = _phase >= Phase.SUCCEEDED
+    _phase.fruitful = _phase in (Phase.SUCCEEDED, Phase.CACHED)
+
+#: by number
+_PHASES = tuple(Phase)
+
 _STATES = {
+    Phase.DECIDING: NodeState.WAITING,
     Phase.EXPANDING: NodeState.WAITING,
     Phase.CHECKING: NodeState.WAITING,
     Phase.QUEUED: NodeState.WAITING,
@@ -256,7 +262,7 @@ class NodeProgress:
     def phase_of(self, item: int) -> Phase:
         if item < 0 or self.items is None:
             return self.phase
-        return Phase(self.items.phases[item])
+        return _PHASES[self.items.phases[item]]
 
     def phase_of_item(self, item: int) -> int | None:
         """The phase of an item as a plain integer; None if there is no such item."""
@@ -302,6 +308,7 @@ class RunProgress:
         "started",
         "stopping",
         "tasks",
+        "version",
     )
 
     def __init__(self, graph: Graph) -> None:
@@ -314,6 +321,8 @@ class RunProgress:
         #: frames that are under way, by id; the run's own is ""
         self.frames: dict[str, Frame] = {"": self.root}
         self.started = False
+        #: of the rules by which it is decided: see `RunStarted`
+        self.version = 1
         self.finished = False
         #: why the run is being cancelled, None while it is not
         self.cancelling: str | None = None
@@ -329,8 +338,9 @@ class RunProgress:
         """Put nodes, which follow in order what they wait for, into a frame."""
         added: list[NodeProgress] = []
         for node in nodes:
-            action = self.tasks[node.task].action if node.task in self.tasks else None
-            progress = NodeProgress(node, frame, action if isinstance(action, PipelineAction) else None)
+            task = self.tasks.get(node.task)
+            body = task.action if task is not None and type(task.action) is PipelineAction else None
+            progress = NodeProgress(node, frame, body)
             self._wire(frame, progress)
             frame.nodes[node.id] = self.nodes[progress.id] = progress
             frame.unfinished += 1
@@ -338,7 +348,7 @@ class RunProgress:
         return added
 
     def _wire(self, frame: Frame, progress: NodeProgress) -> None:
-        progress.upstream = tuple(frame.nodes[name] for name in progress.node.upstream())
+        progress.upstream = tuple([frame.nodes[name] for name in progress.node.upstream()])
         if progress.node.each is not None and progress.upstream:
             names = streamed(progress.node, {p.node.id: self._has_items(p) for p in progress.upstream})
             progress.streams = tuple(frame.nodes[name] for name in names)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from penstock.kernel.joins import verdict
 from penstock.kernel.retrying import Repeat, repeat_of
 from penstock.kernel.state import NodeProgress, Phase, RunProgress
 from penstock.kernel.turn import Turn
@@ -41,6 +42,9 @@ from penstock.model.event import (
 )
 from penstock.model.instruction import AnyInstruction, Delay
 from penstock.model.run import item_id
+
+#: of the rules by which runs are decided that start now
+VERSION = 2
 
 
 class ImpossibleEventError(AssertionError):
@@ -85,6 +89,7 @@ def _apply(turn: Turn, event: Any) -> None:
 def _run_started(turn: Turn, event: RunStarted) -> None:
     if turn.run.started:
         raise ImpossibleEventError(f"{event!r} cannot happen to a run that has started")
+    turn.run.version = event.version
     turn.start()
 
 
@@ -128,6 +133,13 @@ _OF_RUN: dict[type[Event], Callable[[Turn, Any], None]] = {
 
 def _expanded(turn: Turn, progress: NodeProgress, item: int, event: Expanded) -> None:
     turn.expand(progress, event.count, event.keys, more=event.more)
+
+
+def _undecided(turn: Turn, progress: NodeProgress, item: int, event: Expanded) -> None:
+    """The condition holds, or cannot be known: how the upstream ended is what counts."""
+    found = verdict(progress)
+    assert found is not None
+    turn.settle(progress, item, *found)
 
 
 def _skipped(turn: Turn, progress: NodeProgress, item: int, event: Skipped) -> None:
@@ -272,6 +284,9 @@ TRANSITIONS: dict[tuple[int, type[Event]], Transition] = {
     **{(phase, Skipped): _ignored for phase in (Phase.QUEUED, Phase.SUBSTITUTING)},
     # two people may answer, or one as the deadline passes
     **{(phase, kind): _ignored for phase in _ENDED for kind in (Answered, Expired)},
+    (Phase.DECIDING, Expanded): _undecided,
+    (Phase.DECIDING, Skipped): _skipped,
+    (Phase.DECIDING, Broken): _broken,
     (Phase.EXPANDING, Expanded): _expanded,
     (Phase.EXPANDING, Skipped): _skipped,
     (Phase.EXPANDING, Broken): _broken,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from penstock.kernel.joins import met_early, of_phases, verdict
+from penstock.kernel.joins import may_be_left_out, met_early, of_phases, verdict
 from penstock.kernel.state import Frame, Items, NodeProgress, Outputs, Phase, RunProgress
 from penstock.model.event import CancelRequested, Fault
+from penstock.model.expression import references
 from penstock.model.instruction import (
     AnyInstruction,
     Check,
     Conclude,
+    Decide,
     Expand,
     Finish,
     Grow,
@@ -61,7 +63,7 @@ class Turn:
 
     def _consider(self, progress: NodeProgress) -> None:
         """Decide about a pending node, if it can be decided."""
-        if progress.blockers > 0 and not met_early(progress):
+        if progress.blockers > 0 and not (met_early(progress) and self._is_decidable(progress)):
             return
         if self.is_lost(progress):
             self.settle(progress, -1, Phase.CANCELLED, self.run.cancelling or "")
@@ -69,8 +71,18 @@ class Turn:
         found = verdict(progress) if progress.blockers == 0 else None
         if found is None:
             self._open(progress)
+        elif progress.node.guard is not None and self.run.version > 1 and may_be_left_out(progress, found):
+            progress.phase = Phase.DECIDING
+            self.instructions.append(Decide(progress.id))
         else:
             self.settle(progress, -1, *found)
+
+    def _is_decidable(self, progress: NodeProgress) -> bool:
+        """Whether all has ended that the condition reads of a node that need not wait for the rest."""
+        guard = progress.node.guard
+        if guard is None or self.run.version == 1:
+            return True
+        return all(progress.frame.nodes[name].phase.ended for name in references(guard))
 
     def _open(self, progress: NodeProgress) -> None:
         node = progress.node

@@ -41,7 +41,14 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class RunStarted(Event, frozen=True, tag="run-started"):
-    """The run begins."""
+    """The run begins.
+
+    `version` is of the rules by which states follow from events, so that a journal always tells what it told when it
+    was written. By version 1, how the upstream of a node ended decides before its condition is looked at; since
+    version 2, a condition that does not hold comes first.
+    """
+
+    version: int = 1
 
 
 class Expanded(Event, frozen=True, tag="expanded"):

@@ -222,6 +222,41 @@ def evaluate(expression: Expression, scope: Scope) -> Any:
             return _look_up(expression, scope)
 
 
+def holds(condition: Expression, scope: Scope) -> bool | None:
+    """Whether a condition holds, as far as what ran tells; None if that cannot be known.
+
+    `and` and `or` may do with either of their sides, whatever has become of the other. Raises what evaluating raises.
+    """
+    match condition:
+        case Apply("not", (of,)):
+            found = holds(of, scope)
+            return None if found is None else not found
+        case Apply("and" | "or" as name, sides):
+            settling, unknown = name == "or", False
+            for side in sides:
+                found = holds(side, scope)
+                if found is settling:
+                    return settling
+                unknown = unknown or found is None
+            return None if unknown else not settling
+        case _:
+            return bool(evaluate(condition, scope)) if _is_there(condition, scope.ran) else None
+
+
+def is_known(condition: Expression, ran: Callable[[str], bool]) -> bool:
+    """Whether enough ran for `holds` to look at some of a condition."""
+    match condition:
+        case Apply("not" | "and" | "or", sides):
+            return any(is_known(side, ran) for side in sides)
+        case _:
+            return _is_there(condition, ran)
+
+
+def _is_there(expression: Expression, ran: Callable[[str], bool]) -> bool:
+    """Whether all ran that an expression needs to have a value."""
+    return all(any(map(ran, names)) for names in requirements(expression))
+
+
 def part_of(value: Any, key: str | int, attribute: bool) -> Any:
     """`value[key]`, or `value.key`; the entries of a dict can be had as attributes as well. Raises what Python does."""
     return getattr(value, str(key)) if attribute and not has_entry(value, key) else value[key]
@@ -233,6 +268,7 @@ def has_entry(value: object, key: str | int) -> bool:
 
 
 _Leaf = Constant | Stored | Parameter | Output | Item | Input | Ended | Outcome
+_LEAVES: frozenset[type] = frozenset(_Leaf.__args__)
 
 
 def _look_up(expression: _Leaf, scope: Scope) -> Any:
@@ -259,13 +295,16 @@ def _look_up(expression: _Leaf, scope: Scope) -> Any:
 def chosen(choice: Choose, ran: Callable[[str], bool]) -> Expression:
     """The first option of which all that is required ran. Raises LookupError when there is none."""
     for option in choice.options:
-        if all(any(map(ran, names)) for names in requirements(option)):
+        if _is_there(option, ran):
             return option
     raise LookupError("none of the branches to choose from ran")
 
 
 def parts(expression: Expression) -> tuple[Expression, ...]:
     """The expressions directly inside an expression."""
+    if type(expression) in _LEAVES:
+        # most are, and there may be a great many
+        return ()
     match expression:
         case Get(of):
             return (of,)
@@ -292,26 +331,41 @@ def leaves(expression: Expression) -> Iterator[Expression]:
 
 def references(expression: Expression) -> Iterator[str]:
     """The ids of the nodes whose outputs an expression reads, in order of appearance, repeats included."""
-    if isinstance(expression, (Output, Ended)):
-        yield expression.node
-    elif isinstance(expression, Outcome):
-        yield from expression.nodes
-    elif not isinstance(expression, Constant):
+    found: list[str] = []
+    add_references(expression, found)
+    return iter(found)
+
+
+def add_references(expression: Expression, found: list[str]) -> None:
+    """Add them to others."""
+    # of a Struct, `isinstance` and `match` take several times as long to say no
+    if type(expression) is Output or type(expression) is Ended:
+        found.append(expression.node)
+    elif type(expression) is Outcome:
+        found += expression.nodes
+    else:
         for part in parts(expression):
-            yield from references(part)
+            add_references(part, found)
 
 
 def requirements(expression: Expression) -> Iterator[tuple[str, ...]]:
     """What must have run for the expression to have a value: of each tuple of node ids, at least one node."""
-    if isinstance(expression, Output):
-        yield (expression.node,)
-    elif isinstance(expression, Choose):
+    found: list[tuple[str, ...]] = []
+    add_requirements(expression, found)
+    return iter(found)
+
+
+def add_requirements(expression: Expression, found: list[tuple[str, ...]]) -> None:
+    """Add that to others."""
+    if type(expression) is Output:
+        found.append((expression.node,))
+    elif type(expression) is Choose:
         # one option is enough: whichever requirement of each is left out, one of those taken must be met
-        for needs in product(*(tuple(requirements(option)) for option in expression.options)):
-            yield tuple(dict.fromkeys(chain.from_iterable(needs)))
-    elif not isinstance(expression, Constant):
+        for needs in product(*map(requirements, expression.options)):
+            found.append(tuple(dict.fromkeys(chain.from_iterable(needs))))
+    else:
         for part in parts(expression):
-            yield from requirements(part)
+            add_requirements(part, found)
 
 
 def describe(expression: Expression) -> str:

@@ -21,6 +21,13 @@ class Expand(Instruction, frozen=True):
     node: str
 
 
+class Decide(Instruction, frozen=True):
+    """Evaluate the condition of a node that is not to run in any case, as far as it can be known: if it does not hold,
+    the node was left out, whatever else. Answer with Skipped, with Broken, or else with Expanded, without items."""
+
+    node: str
+
+
 class Check(Instruction, frozen=True):
     """Resolve the inputs of items `start` up to but not including `stop`, and look for recorded results; answer each
     with Hit, Missed or Broken. A node that is not mapped has start -1 and stop 0."""
@@ -94,4 +101,4 @@ class Finish(Instruction, frozen=True):
     state: RunState
 
 
-AnyInstruction = Expand | Check | Ready | Delay | Stop | Settle | Conclude | Substitute | Grow | Finish
+AnyInstruction = Expand | Decide | Check | Ready | Delay | Stop | Settle | Conclude | Substitute | Grow | Finish

@@ -17,7 +17,7 @@ import msgspec
 
 from penstock.authoring.options.hooks import Attached
 from penstock.errors import StoreError, StoreGoneError
-from penstock.kernel import RunProgress, handle, outstanding
+from penstock.kernel import VERSION, RunProgress, handle, outstanding
 from penstock.kernel.state import NodeProgress, Phase
 from penstock.model.event import (
     AnyEvent,
@@ -36,6 +36,7 @@ from penstock.model.instruction import (
     AnyInstruction,
     Check,
     Conclude,
+    Decide,
     Delay,
     Expand,
     Finish,
@@ -224,7 +225,7 @@ class Driver:
         """Go as far as recorded results allow, with an executor that has no room. Returns what prepares attempts, and
         those that would begin. The bodies are left where they are; whoever made them ends them."""
         self._rehearses = True
-        self._take([RunStarted()])
+        self._take([RunStarted(VERSION)])
         self._commit(())
         while self._is_busy:
             self._take([])
@@ -237,7 +238,7 @@ class Driver:
 
     def _start_anew(self) -> list[AnyEvent]:
         self._limit_run(0.0)
-        return [*self._wait_to_enter(), RunStarted()]
+        return [*self._wait_to_enter(), RunStarted(VERSION)]
 
     def _take_over(self, journal: Sequence[tuple[float, Sequence[AnyEvent]]]) -> list[AnyEvent]:
         """Bring the run to where the last driver has left it. Returns the attempts that are lost."""
@@ -253,7 +254,7 @@ class Driver:
         lost = [Lost(*running) for running in self.progress.running()]
         for event in lost:
             self._turn.attempts.append(lost_record(self.progress.nodes[event.node], event, self.clock.now()))
-        begun: list[AnyEvent] = [] if self.progress.started else [RunStarted()]
+        begun: list[AnyEvent] = [] if self.progress.started else [RunStarted(VERSION)]
         if self._approvals.unanswered:
             # what was answered before a deadline counts, though the deadline has passed since
             self._requests = self._inbox.poll(now=True)
@@ -339,7 +340,7 @@ class Driver:
                 self._limits.begin(progress, instruction)
             case Check():
                 self._lookups.add(instruction)
-            case Expand() | Conclude() | Substitute():
+            case Expand() | Decide() | Conclude() | Substitute():
                 self._evaluations.append(instruction)
             case Delay(node, item, attempt, seconds, jitter):
                 seconds *= 1 + jitter * self._chance(-1, 1)

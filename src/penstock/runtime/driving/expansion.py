@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from penstock.kernel.state import Frame, NodeProgress
 from penstock.model.event import AnyEvent, Broken, Concluded, Expanded, Skipped, Substituted
 from penstock.model.expression import Constant, Expression, describe
 from penstock.model.fault import fault_of
-from penstock.model.graph import Loop
-from penstock.model.instruction import Conclude, Expand, Substitute
+from penstock.model.graph import Loop, Node
+from penstock.model.instruction import Conclude, Decide, Expand, Substitute
 from penstock.model.run import NodeState
 from penstock.model.value import Argument
 from penstock.ports import Clock
@@ -21,7 +21,7 @@ from penstock.runtime.inputs.fanout import keys_of_items
 from penstock.runtime.inputs.resolve import Place
 
 #: instructions that take no more than reading
-Evaluation = Expand | Conclude | Substitute
+Evaluation = Expand | Decide | Conclude | Substitute
 
 
 class Expansion:
@@ -35,12 +35,14 @@ class Expansion:
 
     def answer(self, instruction: Evaluation, turn: Recorder) -> AnyEvent:
         """The event that answers an instruction; Broken if evaluating raises."""
-        item = -1 if isinstance(instruction, Expand) else instruction.item
+        item = -1 if isinstance(instruction, (Expand, Decide)) else instruction.item
         progress = self._run.nodes[instruction.node]
         try:
             match instruction:
                 case Expand():
                     return self._expanded(progress)
+                case Decide():
+                    return self._decided(progress)
                 case Conclude(turn=number):
                     return self._concluded(progress, item, number, turn)
                 case Substitute():
@@ -50,12 +52,11 @@ class Expansion:
 
     def _expanded(self, progress: NodeProgress) -> AnyEvent:
         node = progress.node
-        place = Place(progress.frame)
         if node.guard is not None:
-            with _noted(f"in the condition {describe(node.guard)} ({node.location})"):
-                holds = self._nodes.resolver.value(node.guard, place)
+            with _looking_at(node, node.guard):
+                holds = self._nodes.resolver.value(node.guard, Place(progress.frame))
             if not holds:
-                return Skipped(progress.id, f"the condition {describe(node.guard)} does not hold")
+                return _left_out(progress, node.guard)
         if node.each is None:
             return Expanded(progress.id, None)
         # what fails for all items alike fails the node
@@ -68,6 +69,13 @@ class Expansion:
                 node.each, fan, count, lambda key, elements: resolver.value(key, Place(progress.frame, elements))
             )
         return Expanded(progress.id, count, keys, fan.more)
+
+    def _decided(self, progress: NodeProgress) -> AnyEvent:
+        node = progress.node
+        assert node.guard is not None
+        with _looking_at(node, node.guard):
+            holds = self._nodes.resolver.holds(node.guard, Place(progress.frame))
+        return _left_out(progress, node.guard) if holds is False else Expanded(progress.id, None)
 
     # Bodies.
 
@@ -129,6 +137,14 @@ class Expansion:
         at = self._clock.now()
         state = NodeState.SUCCEEDED
         turn.expect(progress, end_record(progress, item, state, at, since=since, outputs=(output,), reason=reason))
+
+
+def _left_out(progress: NodeProgress, guard: Expression) -> Skipped:
+    return Skipped(progress.id, f"the condition {describe(guard)} does not hold")
+
+
+def _looking_at(node: Node, guard: Expression) -> AbstractContextManager[None]:
+    return _noted(f"in the condition {describe(guard)} ({node.location})")
 
 
 @contextmanager

@@ -81,21 +81,32 @@ def _is_in(progress: NodeProgress, owner: NodeProgress, item: int) -> bool:
 
 
 def _roots(past: Past, cell: Cell, phase: Phase) -> list[Cell]:
-    """The nodes and items upstream that are in a phase and have none before them that are."""
+    """The nodes and items upstream that are in a phase of themselves: by their own condition, or with none before them
+    that are."""
     passing: Callable[[Phase], bool] = (
-        (lambda each: each is Phase.SKIPPED) if phase is Phase.SKIPPED else (lambda each: not each.fruitful)
+        (lambda each: each is Phase.SKIPPED)
+        if phase is Phase.SKIPPED
+        # no failure goes past what was skipped
+        else (lambda each: not (each.fruitful or each is Phase.SKIPPED))
     )
     seen = {cell}
     waiting, roots = [cell], dict[Cell, None]()
     while waiting:
         at = waiting.pop(0)
-        before = [each for each in _before(past, at) if passing(_phase(past, each))]
+        left_out = at != cell and is_left_out(past, at)
+        before = [] if left_out else [each for each in _before(past, at) if passing(_phase(past, each))]
         further = [each for each in before if each not in seen]
         if at != cell and _phase(past, at) is phase and not any(_phase(past, each) is phase for each in before):
             roots[at] = None
         seen.update(further)
         waiting += further
     return list(roots)
+
+
+def is_left_out(past: Past, cell: Cell) -> bool:
+    """Whether a node was skipped because its own condition does not hold."""
+    records = past.attempts.get(cell)
+    return bool(records) and records[0].attempt == 0 and records[0].reason.startswith("the condition")
 
 
 def _phase(past: Past, cell: Cell) -> Phase:
@@ -116,4 +127,13 @@ def _phases(progress: NodeProgress) -> bytearray:
     return bytearray() if progress.items is None else progress.items.phases
 
 
-__all__ = ["Upstream", "all_upstream", "failed_before", "failed_inside", "inside_of", "skipped_before", "upstream_of"]
+__all__ = [
+    "Upstream",
+    "all_upstream",
+    "failed_before",
+    "failed_inside",
+    "inside_of",
+    "is_left_out",
+    "skipped_before",
+    "upstream_of",
+]

@@ -28,6 +28,7 @@ from penstock.runtime.explaining.upstream import (
     failed_before,
     failed_inside,
     inside_of,
+    is_left_out,
     skipped_before,
 )
 from penstock.runtime.explaining.waiting import Waiting, waits_of
@@ -360,7 +361,7 @@ class Explainer:
         if record.attempt > 0 and node.wait is None:
             why = f": {record.reason}" if record.reason else ""
             return {"summary": f"the task itself asked to be skipped{why}"}
-        if record.attempt == 0 and node.guard is not None and record.reason.startswith("the condition"):
+        if node.guard is not None and is_left_out(self._past, cell):
             return {"summary": f"its condition does not hold: {condition_text(self._past, progress, node.guard)}"}
         if not isinstance(node.join, str):
             return {"summary": f"its join condition does not hold: {condition_text(self._past, progress, node.join)}"}

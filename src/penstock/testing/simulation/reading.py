@@ -55,10 +55,12 @@ class Reading:
         if source is not None and not streams:
             groups.append([source])
         stopped = _joined(step.join, groups)
+        on = ends[step.guard.lstrip("!")] if step.guard else End(SKIPPED)
+        if on.state == SUCCEEDED and (on.value % 2 != 0) != (step.guard[0] == "!"):
+            # whatever else was before it: it was left out
+            stopped = SKIPPED
         if stopped is not None:
             return End(stopped)
-        if step.guard and (ends[step.guard.lstrip("!")].value % 2 != 0) != (step.guard[0] == "!"):
-            return End(SKIPPED)
         inputs = {f"a{place}": _read(read, ends, x) for place, read in enumerate(step.reads)}
         if step.over is None:
             return self._cell(step, f"{prefix}{step.name}", inputs, inputs.get("a0", step.salt))
