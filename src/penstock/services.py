@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.authoring.pipeline import Composition, Definition
-    from penstock.executors.workers.server import Server, Spare
+    from penstock.executors.workers.server import Server
+    from penstock.executors.workers.spare import Spare
     from penstock.model.graph import Graph
     from penstock.model.run import RunRecord
     from penstock.model.work import Imported, WorkerSettings
@@ -73,16 +74,16 @@ class Services:
     def begin_ahead(self, function: Callable[..., Any]) -> None:
         """Begin what the run of a pipeline, given by its function, would wait for later on: other processes see to that
         while this one still prepares the run. To be ended with `end_ahead`."""
+        # what takes longest first
+        if self.options.executor != "inline" and not self.options.only_cached and self.machine.cores >= 2:
+            from penstock.executors.workers.spare import Spare
+
+            # where there is no room for it, that is told once it is needed
+            with suppress(OSError):
+                self._spare = Spare(sys.path, ["penstock.app", "penstock.values"])
         from penstock.runtime.surroundings.provenance import Status
 
         self._status = Status(_folder(_file_of(function)))
-        if self.options.executor == "inline" or self.options.only_cached or self.machine.cores < 2:
-            return
-        from penstock.executors.workers.server import Spare
-
-        # where there is no room for it, that is told once it is needed
-        with suppress(OSError):
-            self._spare = Spare(sys.path, ["penstock.app", "penstock.values"])
 
     def end_ahead(self) -> None:
         """Let go of what was begun ahead of a run and not needed."""

@@ -536,6 +536,33 @@ def test_a_dataclass_of_refs_comes_back_as_itself() -> None:
     assert ended.outputs == {"best": 4, "count": 2, "label": "usual", "ratio": 2.0}
 
 
+@task
+def spread(a: int, b: int = 2, *, c: int, d: int = 4) -> list[int]:
+    return [a, b, c, d]
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "names"),
+    [
+        ((1,), {"c": 3}, "a c"),
+        ((1, 2), {"d": 5, "c": 3}, "a b c d"),
+        ((), {"c": 3, "b": 2, "a": 1}, "a b c"),
+        ((1,), {}, "missing a required"),
+        ((1, 2, 3), {"c": 3}, "too many positional"),
+        ((1,), {"c": 3, "a": 1}, "multiple values for argument 'a'"),
+        ((1,), {"c": 3, "e": 1}, "unexpected keyword argument 'e'"),
+    ],
+)
+def test_arguments_are_bound_as_python_does(args: tuple[int, ...], kwargs: dict[str, int], names: str) -> None:
+    called: Callable[..., Any] = spread
+    made = pipeline(lambda: called(*args, **kwargs))
+    if " c" in names:
+        assert list(made.graph().nodes[0].bindings) == names.split()
+        return
+    with pytest.raises(DefinitionError, match=names):
+        made.graph()
+
+
 def test_calling_a_pipeline_gives_its_value() -> None:
     assert evaluate.options(executor="inline")(1, by=2) == 3
     with pytest.raises(

@@ -14,7 +14,8 @@ from test_concurrent_executor import settings_for
 
 from penstock.app import open_values
 from penstock.executors.processes import ProcessExecutor
-from penstock.executors.workers.server import Server, Spare
+from penstock.executors.workers.server import Server
+from penstock.executors.workers.spare import Spare
 from penstock.model.work import Done
 from penstock.testing import sample_tasks as tasks
 from penstock.testing.executor_bench import Bench, code_of

@@ -281,6 +281,42 @@ def test_a_constant_that_json_cannot_hold_is_told(value: Any, shown: str) -> Non
     assert document["result"]["value"] == [{"repr": shown}, 1]
 
 
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        (2**70, 2**70),
+        (0.5, 0.5),
+        (math.nan, {"repr": "nan"}),
+        (b"x", {"repr": "b'x'"}),
+        ({3}, {"repr": "{3}"}),
+        ("\udcff", {"repr": r"'\udcff'"}),
+        (Colour.RED, {"repr": "<Colour.RED: 'red'>"}),
+    ],
+    ids=repr,
+)
+def test_a_node_is_written_as_all_else_is(value: Any, held: Any) -> None:
+    bindings: dict[str, Expression] = {
+        "alone": Constant(value),
+        "among": Sequence((Output("a", "x"), Constant(value))),
+        "odd": Input("\udcff"),
+    }
+    for name, expression in bindings.items():
+        node = Node("b", "fit", {name: expression}, Location("pipeline.py", 1))
+        document = msgspec.json.decode(to_json(graph(node)))["nodes"][0]
+        constant = {"type": "constant", "value": held}
+        output = {"type": "output", "node": "a", "port": "x"}
+        assert list(document) == list(Node.__struct_fields__)
+        assert document["policy"] == msgspec.json.decode(msgspec.json.encode(Policy()))
+        assert (
+            document["bindings"][name]
+            == {
+                "alone": constant,
+                "among": {"type": "sequence", "items": [output, constant], "kind": "list"},
+                "odd": {"type": "input", "name": {"repr": r"'\udcff'"}},
+            }[name]
+        )
+
+
 def test_a_constant_that_cannot_be_shown() -> None:
     document = msgspec.json.decode(to_json(graph(result=Constant(Silent()))))
     assert document["result"]["value"]["repr"].startswith("<test_graphs.Silent object at")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,16 +65,13 @@ class Blocks:
         self._open = [Block()]
         #: options of all tasks
         self.defaults = defaults
+        #: the names of the groups that what is added now is in
+        self.groups: tuple[str, ...] = ()
 
     @property
     def guard(self) -> Expression | None:
         """The condition under which what is added now runs."""
         return self._open[-1].guard
-
-    @property
-    def groups(self) -> Iterator[str]:
-        """The names of the groups that what is added now is in."""
-        return (block.group for block in self._open if block.group)
 
     @contextmanager
     def open(
@@ -88,11 +85,14 @@ class Blocks:
         """A block inside the others, under a condition of its own and after other nodes, where there are any."""
         outer = self._open[-1]
         block = Block(group, both(outer.guard, condition), tuple(after), adapt)
+        groups = self.groups
         self._open.append(block)
+        self.groups = (*groups, group) if group else groups
         try:
             yield block
         finally:
             self._open.pop()
+            self.groups = groups
             if condition is not None:
                 outer.ended = condition
 
@@ -110,7 +110,7 @@ class Blocks:
     def placed(self, node: Node) -> Node:
         """A node that is to be added, as the open blocks want it: waiting for what all in them waits for, unless something
         in the same block that it waits for does so already."""
-        if not any(block.after or block.adapt is not None for block in self._open):
+        if len(self._open) == 1 or not any(block.after or block.adapt is not None for block in self._open):
             return node
         upstream = frozenset(node.upstream())
         missing = [

@@ -17,8 +17,8 @@ from penstock.authoring.options.caching import cache_key
 from penstock.authoring.options.hooks import Attached, attached
 from penstock.authoring.options.policy import policy_of
 from penstock.authoring.placing import Fan, Placing
-from penstock.authoring.ref import Ref, building_of, expression_of, hidden_in, holds_ref, structure
-from penstock.authoring.source import caller
+from penstock.authoring.ref import ATOMS, Ref, building_of, expression_of, hidden_in, holds_ref, structure
+from penstock.authoring.source import caller, calling_frame, place_of
 from penstock.errors import DefinitionError
 from penstock.model.action import PythonAction
 from penstock.model.expression import (
@@ -52,7 +52,7 @@ class Unmapped:
         self.value = value
 
 
-class Shape(NamedTuple):
+class Shape(msgspec.Struct, frozen=True):
     """What a node is besides a call."""
 
     each: Each | None = None
@@ -111,6 +111,8 @@ class Catalogue:
 class NodeSettings(NamedTuple):
     """What the options of a task amount to under the defaults of a pipeline."""
 
+    #: of the task
+    key: str
     policy: Policy
     attached: Attached
     options: Mapping[str, Any]
@@ -138,6 +140,8 @@ class Building:
         self.body = body
         self.nodes: dict[str, Node] = {}
         self.catalogue = Catalogue() if outer is None else outer.catalogue
+        #: the parameters whose values the body has used, and where it first did
+        self.read: dict[str, Location] = {} if outer is None else outer.read
         #: whether a call in a `try` waits for its end, so that its failure can be caught there
         self.catching = True
         #: who answers where the body uses the value of something that has yet to run
@@ -170,13 +174,16 @@ class Building:
 
     def parameter(self, name: str) -> Any:
         try:
-            return self.parameters[name]
+            value = self.parameters[name]
         except KeyError:
             raise DefinitionError(
                 f"the body of {self.pipeline!r} uses the value of its parameter {name!r}, which was not given",
                 where=str(caller()),
                 remedy=f"Give it one: -p {name}=...",
             ) from None
+        if name not in self.read:
+            self.read[name] = caller()
+        return value
 
     # Nodes.
 
@@ -189,23 +196,22 @@ class Building:
                 remedy=f"Call {task.name}.options(...).map(...), or leave them out.",
             )
         bindings = {name: self.expression(value) for name, value in arguments.items()}
-        return self._call(task, placing, bindings, Shape(wait=task.wait))
+        return self._call(task, placing, bindings)
 
     def fan(self, task: Task[..., Any], placing: Placing, fan: Fan) -> Ref:
         """Add a node that calls a task for every item of a fan-out. Returns the ref to the list (dict) of results."""
         from penstock.authoring.fanout import each_of
 
         each, bindings = each_of(self, fan, placing)
-        return self._call(task, placing, bindings, Shape(each, wait=task.wait))
+        return self._call(task, placing, bindings, each)
 
-    def _call(self, task: Task[..., Any], placing: Placing, bindings: dict[str, Expression], shape: Shape) -> Ref:
+    def _call(
+        self, task: Task[..., Any], placing: Placing, bindings: dict[str, Expression], each: Each | None = None
+    ) -> Ref:
         settings = self.settings_of(task)
-        key = self.catalogue.key_of(task, settings.options)
-        fallback = None
-        if "fallback" in settings.options:
-            fallback = self._fallback(task, settings.options["fallback"], shape)
-        name = self.add(key, task.name, placing, bindings, shape._replace(fallback=fallback), settings)
-        return Ref(Output(name), self, task.outputs if shape.each is None else None)
+        fallback = self._fallback(task, settings.options["fallback"]) if "fallback" in settings.options else None
+        name = self.add(settings.key, task.name, placing, bindings, Shape(each, None, task.wait, fallback), settings)
+        return Ref(Output(name), self, task.outputs if each is None else None)
 
     def add(
         self,
@@ -217,19 +223,23 @@ class Building:
         settings: NodeSettings | None = None,
     ) -> str:
         """Add a node of the task under a key, called `name` or as was chosen. Returns its id."""
-        location = caller()
-        settings = settings or NodeSettings(_DEFAULT, _NOTHING, {})
+        frame = calling_frame()
+        location = place_of(frame)
+        settings = settings or NodeSettings(key, _DEFAULT, _NOTHING, {})
         wanted = Node(
             id=self._node_id(name, placing, location),
             task=key,
             bindings=bindings,
             location=location,
             policy=settings.policy,
-            after=self._upstream_of(placing.after),
+            after=self._upstream_of(placing.after) if placing.after else (),
             guard=self.blocks.guard,
+            each=shape.each,
             join="all_success" if placing.join is None else self._join(placing.join),
+            loop=shape.loop,
+            wait=shape.wait,
+            fallback=shape.fallback,
             decides=placing.decides,
-            **shape._asdict(),
         )
         if self.gates:
             gates = (self.gates[name] for name in wanted.upstream() if name in self.gates)
@@ -241,7 +251,7 @@ class Building:
         self.blocks.record(node.id)
         if settings.attached != _NOTHING:
             self.catalogue.attached[self.body, node.id] = settings.attached
-        if self.catching and not node.final and may_be_caught(composed.__code__):
+        if self.catching and not node.final and may_be_caught(frame, composed.__code__):
             # the failure is for the handlers of the `try` that the call stands in
             self.listener.ask(Question(Output(node.id), "end", location))
         return node.id
@@ -258,18 +268,19 @@ class Building:
         if known is None or known[0] is not task or known[1] is not defaults:
             options = {**defaults, **task.given} if defaults else task.given
             functions = attached(options, cache_key(task, options.get("cache_key")))
-            settings = NodeSettings(policy_of(options, asynchronous=task.asynchronous), functions, options)
+            policy = policy_of(options, asynchronous=task.asynchronous)
+            settings = NodeSettings(self.catalogue.key_of(task, options), policy, functions, options)
             self._settings[id(task)] = known = (task, defaults, settings)
         return known[2]
 
-    def _fallback(self, task: Task[..., Any], fallback: Any, shape: Shape) -> Fallback:
+    def _fallback(self, task: Task[..., Any], fallback: Any) -> Fallback:
         from penstock.authoring.fallbacks import check_fallback
         from penstock.authoring.task import Task
 
         if isinstance(fallback, Task):
             other = cast("Task[..., Any]", fallback)
             check_fallback(task, other)
-            return Fallback(self.catalogue.key_of(other, self.settings_of(other).options))
+            return Fallback(self.settings_of(other).key)
         value = self.expression(fallback)
         if next(references(value), None) is not None:
             raise DefinitionError(
@@ -292,7 +303,9 @@ class Building:
         return expression
 
     def _node_id(self, name: str, placing: Placing, location: Location) -> str:
-        wanted = "/".join((*self.blocks.groups, placing.name or name))
+        wanted = placing.name or name
+        if self.blocks.groups:
+            wanted = "/".join((*self.blocks.groups, wanted))
         if placing.name is not None and wanted in self._taken:
             raise DefinitionError(
                 f"two nodes are called {wanted!r}; the other is at {self._taken[wanted]}",
@@ -364,9 +377,11 @@ class Building:
             if self._encloses(owner):
                 return self._capture(value)
             raise self._foreign(value)
-        if type(value) in (list, tuple, dict) and _holds_ref(value):
+        kind = cast(Any, type(value))
+        if kind in (list, tuple, dict) and _holds_ref(value):
             return structure(value, self.expression)
-        _check_constant(value)
+        if kind not in ATOMS:
+            _check_constant(value)
         return Constant(value)
 
     def is_outer(self, ref: Ref) -> bool:
@@ -428,7 +443,7 @@ def check_depth(building: Building, name: str) -> None:
     """Raise DefinitionError for a pipeline that is called too deep inside others, as one that calls itself is."""
     depth, around = 0, building
     while around is not None:
-        depth += 1 + sum(1 for _ in around.blocks.groups)
+        depth += 1 + len(around.blocks.groups)
         around = around.outer
     if depth > _DEEPEST:
         raise DefinitionError(

@@ -6,7 +6,7 @@ import functools
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from penstock.authoring.building import Building, Unmapped, current_building
 from penstock.authoring.dynamic import BodyEnded, Question
@@ -48,6 +48,16 @@ class Fanned(Generic[P, R]):
         import inspect
 
         return inspect.signature(self.function)
+
+    @functools.cached_property
+    def named(self) -> Named | None:
+        """The same, where each can be given by name."""
+        found = self.shape.parameters.values()
+        if any(each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY) for each in found):
+            return None
+        places = sum(each.kind is each.POSITIONAL_OR_KEYWORD for each in found)
+        required = frozenset(each.name for each in found if each.default is each.empty)
+        return Named(tuple(each.name for each in found), places, required)
 
     @abstractmethod
     def _fan_out(self, building: Building, fan: Fan) -> Ref: ...
@@ -242,6 +252,8 @@ def bound(
     partial: bool = False,
 ) -> dict[str, Any]:
     """Arguments by name. Raises DefinitionError if they do not fit the signature, or the given part of it."""
+    if shape is None and not partial and (found := _bound_by_name(whole.named, args, kwargs)) is not None:
+        return found
     part = shape or whole.shape
     try:
         return (part.bind_partial if partial else part.bind)(*args, **kwargs).arguments
@@ -251,6 +263,31 @@ def bound(
             where=str(caller()),
             remedy=f"It is defined at {location_of(whole.function)} as {whole.name}{whole.shape}.",
         ) from None
+
+
+class Named(NamedTuple):
+    """The parameters of a function of which each can be given by name."""
+
+    names: tuple[str, ...]
+    #: how many of them can be given by their place
+    places: int
+    #: those without a default
+    required: frozenset[str]
+
+
+def _bound_by_name(named: Named | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `inspect` would find, several times as fast; None where it has to look itself."""
+    if named is None or len(args) > named.places:
+        return None
+    found = dict(zip(named.names, args))  # noqa: B905 - a call may give fewer, and `strict` takes its time
+    if kwargs:
+        if not found.keys().isdisjoint(kwargs):
+            return None
+        count = len(found) + len(kwargs)
+        found = {**found, **{name: kwargs[name] for name in named.names if name in kwargs}}
+        if len(found) < count:
+            return None
+    return found if len(found) == len(named.names) or named.required.issubset(found) else None
 
 
 def elements(value: Any, name: str, argument: str) -> Any:
@@ -347,7 +384,7 @@ def _key(building: Building, names: Sequence[str], key: Callable[..., Any]) -> E
     """What an item is called, as an expression over its elements."""
     # a building of its own, so that nothing is added to the pipeline
     inner = Building(building.pipeline, building.parameters)
-    inner.listener = _NoValues()
+    inner.read, inner.listener = building.read, _NoValues()
     items = {name: Ref(Item(name), inner) for name in names}
     wanted = list(_parameters(key))
     if len(wanted) == len(items) == 1:

@@ -392,7 +392,8 @@ class _Known:
 
 
 _CONTAINERS = frozenset({list, tuple, dict})
-_ATOMS = frozenset({int, float, bool, str, bytes, type(None)})
+#: types of most values, which hold no refs
+ATOMS = frozenset({int, float, bool, str, bytes, type(None)})
 
 
 def holds_ref(value: Any) -> bool:
@@ -418,14 +419,14 @@ def is_open(value: Any) -> bool:
 def hidden_in(value: Any) -> Ref | Uncalled | None:
     """A ref in what is not taken apart: in a set, or in a field of an object, also in a list, tuple or dict of such.
     Likewise what has yet to be called, which may also be the value itself."""
-    if type(value) in _ATOMS:
+    if type(value) in ATOMS:
         return None
     if isinstance(value, Uncalled):
         return value
     if type(value) not in _CONTAINERS:
         return next((part for part in _parts_of(value) if type(part) is Ref or isinstance(part, Uncalled)), None)
     elements = _elements(value)
-    if _ATOMS.issuperset(map(type, elements)):
+    if ATOMS.issuperset(map(type, elements)):
         return None
     return next((found for element in elements if (found := hidden_in(element)) is not None), None)
 

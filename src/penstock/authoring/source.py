@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
 from penstock.model.place import Location
@@ -44,12 +46,26 @@ def composed(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
 def caller() -> Location:
     """The line of the user's code that called into penstock; where penstock itself does what belongs to a body, that of
     the body's function."""
+    return place_of(calling_frame())
+
+
+def calling_frame() -> FrameType:
+    """The frame of the user's code that called into penstock, or that of `composed`."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-    while frame.f_code.co_filename.startswith(_BETWEEN) and frame.f_back is not None:
-        if frame.f_code is composed.__code__:
-            return location_of(frame.f_locals["function"])
-        frame = frame.f_back
-    return Location(nearby(frame.f_code.co_filename), frame.f_lineno)
+    while is_own((code := frame.f_code).co_filename) and code is not composed.__code__:
+        back = frame.f_back
+        if back is None:
+            break
+        frame = back
+    return frame
+
+
+def place_of(frame: FrameType) -> Location:
+    """The line that a frame is at; of `composed`, that of the body's function."""
+    code = frame.f_code
+    if code is composed.__code__:
+        return location_of(frame.f_locals["function"])
+    return Location(nearby(code.co_filename), frame.f_lineno)
 
 
 def calling_module() -> str:
@@ -60,6 +76,7 @@ def calling_module() -> str:
     return frame.f_globals.get("__name__", "")
 
 
+@functools.cache
 def is_own(file: str) -> bool:
     """Whether a file is none of the user's: of penstock itself, or what calls their code for it."""
     return file.startswith(_BETWEEN)
@@ -76,7 +93,7 @@ def found_by_name(module: str, qualname: str) -> Any:
 def nearby(file: str) -> str:
     """A path under the working folder without the folder, as people write it."""
     try:
-        folder = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118 - once for every node of a graph, so by text
+        folder = os.getcwd()  # noqa: PTH109 - once for every node of a graph, so by text
     except FileNotFoundError:
         return file
-    return file.removeprefix(folder)
+    return file.removeprefix(folder if folder.endswith(os.sep) else folder + os.sep)

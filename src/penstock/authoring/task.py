@@ -128,12 +128,21 @@ class Task(Fanned[P, R], Decorated[P, R]):
 
     def _one_by_one(self, arguments: dict[str, Any]) -> Iterable[tuple[str, Any]]:
         """The arguments one by one, also those in `*args` and `**kwargs`."""
-        kinds = {port.name: port.kind for port in self.noun.inputs}
+        variable = self._variable
+        if not variable:
+            return arguments.items()
+        found: list[tuple[str, Any]] = []
         for name, value in arguments.items():
-            if kinds[name] in ("args", "kwargs"):
-                yield from ((name, each) for each in (value.values() if kinds[name] == "kwargs" else value))
+            if name not in variable:
+                found.append((name, value))
             else:
-                yield name, value
+                found += [(name, each) for each in (value.values() if variable[name] == "kwargs" else value)]
+        return found
+
+    @functools.cached_property
+    def _variable(self) -> dict[str, str]:
+        """The kinds of the inputs that take any number of arguments."""
+        return {port.name: port.kind for port in self.noun.inputs if port.kind in ("args", "kwargs")}
 
     def _fan_out(self, building: Building, fan: Fan) -> Ref:
         return building.fan(self, self.placing, fan)

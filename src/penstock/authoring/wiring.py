@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from penstock.authoring.kinds.outputs import type_text
 from penstock.authoring.ref import Ref, outputs_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from penstock.authoring.task import Task
 
 #: builtin classes whose values are told apart without doubt
-_PLAIN = (int, float, complex, bool, str, bytes, list, tuple, dict, set)
+_PLAIN = frozenset({int, float, complex, bool, str, bytes, list, tuple, dict, set})
 #: what makes a value pass for a number: an int may stand for a float (PEP 484), and so may numbers of numpy
 _NUMERIC = {int: "__index__", float: "__float__", complex: "__float__"}
 
@@ -38,7 +38,7 @@ def check_wiring(task: Task[..., Any], arguments: Iterable[tuple[str, Any]]) -> 
                 remedy=f'Name where the secret is: {task.name}({name}=Secret("env:NAME")).',
             )
         given = _class_of(value)
-        if given is not None and _contradict(given, wanted):
+        if given is not None and given is not wanted and _contradict(given, wanted):
             what = f"a value of type {type_text(given)}" if isinstance(value, Ref) else repr(value)
             raise DefinitionError(
                 f"{task.name}() takes {name}: {type_text(wanted)}, and is given {what}",
@@ -52,7 +52,8 @@ def _class_of(value: Any) -> Any:
     if isinstance(value, Ref):
         annotation = None if (outputs := outputs_of(value)) is None else outputs.annotation
         return annotation if isinstance(annotation, type) else None
-    return next((kind for kind in _PLAIN if kind is type(value)), None)
+    kind = cast(Any, type(value))
+    return kind if kind in _PLAIN else None
 
 
 def _contradict(given: type, wanted: type) -> bool:

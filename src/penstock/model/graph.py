@@ -14,7 +14,18 @@ import msgspec
 from penstock.errors import DefinitionError
 from penstock.model.action import Action, Environment
 from penstock.model.asset import AssetSpec
-from penstock.model.expression import Constant, Expression, references, requirements
+from penstock.model.expression import (
+    Constant,
+    Expression,
+    Get,
+    Input,
+    Output,
+    Parameter,
+    Sequence,
+    add_references,
+    add_requirements,
+    references,
+)
 from penstock.model.place import Location
 from penstock.model.policy import Policy, RunPolicy
 from penstock.model.upgrade import upgraded
@@ -172,27 +183,33 @@ class Node(msgspec.Struct, frozen=True):
     #: it runs even in a run that is being cancelled, if its join allows: a teardown, an exit handler
     final: bool = False
 
-    def expressions(self) -> Iterable[Expression]:
+    def expressions(self) -> list[Expression]:
         """Every expression that the node must have evaluated before it can run."""
-        yield from self.bindings.values()
+        found = [*self.bindings.values()]
         if self.guard is not None:
-            yield self.guard
+            found.append(self.guard)
         if self.each is not None:
-            yield from self.each.over.values()
+            found += self.each.over.values()
         if not isinstance(self.join, str):
-            yield self.join
+            found.append(self.join)
+        return found
 
     def upstream(self) -> tuple[str, ...]:
         """Ids of the nodes that this one waits for, without repeats."""
-        names = dict.fromkeys(name for expression in self.expressions() for name in references(expression))
-        names.update(dict.fromkeys(self.after))
-        return tuple(names)
+        names: list[str] = []
+        for expression in self.expressions():
+            add_references(expression, names)
+        names += self.after
+        return tuple(names) if len(names) < 2 else tuple(dict.fromkeys(names))
 
     def requirements(self) -> tuple[tuple[str, ...], ...]:
         """What must have run: of each tuple of node ids, at least one node."""
-        found = dict.fromkeys(need for expression in self.expressions() for need in requirements(expression))
-        found.update(dict.fromkeys((name,) for name in self.after))
-        return tuple(found)
+        needs: list[tuple[str, ...]] = []
+        for expression in self.expressions():
+            add_requirements(expression, needs)
+        if self.after:
+            needs += zip(self.after)
+        return tuple(needs) if len(needs) < 2 else tuple(dict.fromkeys(needs))
 
 
 class Ignored(msgspec.Struct, frozen=True):
@@ -254,7 +271,9 @@ def checked(graph: Graph) -> Graph:
             )
         nodes[node.id] = node
     upstream = {node.id: node.upstream() for node in graph.nodes}
-    for node in graph.nodes:
+    in_order = _in_order(graph.nodes, upstream)
+    # where they are in order, what each waits for is there
+    for node in () if in_order else graph.nodes:
         for name in upstream[node.id]:
             if name not in nodes:
                 raise DefinitionError(
@@ -263,7 +282,7 @@ def checked(graph: Graph) -> Graph:
     for name in references(graph.result):
         if name not in nodes:
             raise DefinitionError(f"the result of {graph.name!r} reads {name!r}, which is not in this pipeline")
-    if _in_order(graph.nodes, upstream):
+    if in_order:
         return graph
     return msgspec.structs.replace(graph, nodes=tuple(nodes[name] for name in _sorted(nodes, upstream)))
 
@@ -305,7 +324,8 @@ def _sorted(nodes: dict[str, Node], upstream: dict[str, tuple[str, ...]]) -> lis
 
 def to_json(graph: Graph, *, indent: int = 2) -> bytes:
     """The graph as a JSON document. Constants that JSON cannot hold as they are, are written as `{"repr": ...}`."""
-    return msgspec.json.format(msgspec.json.encode(written(graph)), indent=indent)
+    document = msgspec.json.encode(written(graph))
+    return document if indent < 0 else msgspec.json.format(document, indent=indent)
 
 
 def from_json(document: bytes) -> Graph:
@@ -317,15 +337,16 @@ def from_json(document: bytes) -> Graph:
 
 
 def written(value: Any) -> Any:
-    """What stands for a part of the model, or for a constant in it, in JSON.
+    """What stands for a part of the model, or for a constant in it, in JSON. Nodes in which msgspec's own encoder finds
+    nothing to change are given back as they are.
 
-    msgspec's own encoder is not asked to do this: it writes NaN as null, bytes as text and a set as a list.
+    It is not asked to do more than that: it writes NaN as null, bytes as text and a set as a list.
     """
     kind = cast(Any, type(value))
     if kind in _PLAIN or (kind is float and isfinite(value)) or (kind is str and _is_text(value)):
         return value
-    # of each node of a large graph, the parts that hold no constant are left to msgspec
-    if kind is Policy or (kind is Location and _is_text(value.file)):
+    # there may be a great many nodes
+    if kind is Policy or (kind is Location and _is_text(value.file)) or (kind is Node and _is_plain_node(value)):
         return value
     if kind is Artifact:
         return msgspec.to_builtins(value)
@@ -336,6 +357,37 @@ def written(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return _fields(value)
     return {"repr": _told(value)}
+
+
+def _is_plain_node(node: Node) -> bool:
+    """Whether a node holds nothing but what JSON and msgpack both hold as it is: results of others, and plain constants."""
+    return (
+        node.each is node.loop is node.wait is node.fallback is None
+        and type(node.join) is str
+        and _is_text("".join((node.id, node.task, node.join, node.location.file, *node.bindings, *node.after)))
+        and (node.guard is None or _is_plain(node.guard))
+        and all(map(_is_plain, node.bindings.values()))
+    )
+
+
+def _is_plain(expression: Expression) -> bool:
+    if type(expression) is Output:
+        return _is_text(expression.node) and (expression.port is None or _is_text(expression.port))
+    if type(expression) is Constant:
+        return _is_plain_value(expression.value)
+    if type(expression) is Get:
+        return _is_plain_value(expression.key) and _is_plain(expression.of)
+    if type(expression) is Sequence:
+        return all(map(_is_plain, expression.items))
+    return (type(expression) is Parameter or type(expression) is Input) and _is_text(expression.name)
+
+
+def _is_plain_value(value: Any) -> bool:
+    kind = cast(Any, type(value))
+    if kind is int:
+        # msgpack has none beyond
+        return -(2**63) <= value < 2**64
+    return kind in _PLAIN or (kind is str and _is_text(value)) or (kind is float and isfinite(value))
 
 
 def _fields(value: msgspec.Struct) -> dict[str, Any]:

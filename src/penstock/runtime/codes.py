@@ -129,10 +129,13 @@ class Codes:
 
     def _note(self, nodes: Iterable[Node], nouns: Mapping[str, TaskNoun]) -> None:
         for node in nodes_of(nodes, nouns):
-            cached = node.policy.cache and node.wait is None
-            self._cached[node.task] = cached or self._cached.get(node.task, False)
-            reads = frozenset(node.policy.caching.reads)
-            self._reads[node.task] = reads & self._reads.get(node.task, reads)
+            key = node.task
+            # of a task that is cached, with no files that all its nodes declare, further nodes tell nothing more
+            if not self._cached.get(key) or self._reads[key]:
+                cached = node.policy.cache and node.wait is None
+                self._cached[key] = cached or self._cached.get(key, False)
+                reads = frozenset(node.policy.caching.reads)
+                self._reads[key] = reads & self._reads.get(key, reads)
             if node.fallback is not None and node.fallback.task is not None:
                 self._cached.setdefault(node.fallback.task, False)
 

@@ -19,7 +19,11 @@ def check_runnable(nodes: Iterable[Node], tasks: Mapping[str, Task]) -> None:
 
 def refusal(nodes: Iterable[Node], tasks: Mapping[str, Task]) -> DefinitionError | None:
     """Why nodes cannot be run, for those among these, or in their bodies, that penstock cannot run."""
-    found = [(node, action) for node in nodes_of(nodes, tasks) if isinstance(action := _of(node, tasks), OpaqueAction)]
+    found = [
+        (node, task.action)
+        for node in nodes_of(nodes, tasks)
+        if (task := tasks.get(node.task)) is not None and type(task.action) is OpaqueAction
+    ]
     if not found:
         return None
     node, action = found[0]
@@ -31,11 +35,6 @@ def refusal(nodes: Iterable[Node], tasks: Mapping[str, Task]) -> DefinitionError
         remedy="Write what it does as a task. What there is can be shown (penstock graph), and written for the system that "
         f"it comes from (penstock export --to {action.dialect}).",
     )
-
-
-def _of(node: Node, tasks: Mapping[str, Task]) -> object:
-    task = tasks.get(node.task)
-    return None if task is None else task.action
 
 
 __all__ = ["check_runnable", "refusal"]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import selectors
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +20,7 @@ from penstock.errors import WorkerLostError
 from penstock.executors.watching import scratch
 from penstock.executors.watching.deaths import ending
 from penstock.executors.watching.page import Page
+from penstock.executors.workers.spare import Spare, begun
 from penstock.executors.workers.wire import Exited, Fork, Forked, Incoming, Settings, frame
 from penstock.model.work import WorkerSettings
 
@@ -37,20 +36,6 @@ REMEDIES = {
     errno.ENOMEM: "There is too little memory for another process: end some, or allow fewer workers (--workers).",
 }
 
-#: the standard library stays ahead while penstock is imported: a file of the user's may be called random.py. Importing
-#: leaves next to no garbage, and looking for it is a fifth of the time: only workers do.
-_START = """
-import gc, importlib, json, sys
-gc.disable()
-path, modules = json.loads(sys.argv.pop())
-sys.path += path
-from penstock.executors.workers.forkserver import main
-for module in modules:
-    importlib.import_module(module)
-sys.path[:] = path
-main(int(sys.argv.pop()))
-"""
-
 
 class Ends(NamedTuple):
     """The driver's ends of what it shares with a worker; the sockets do not block."""
@@ -59,32 +44,6 @@ class Ends(NamedTuple):
     link: socket.socket
     recall: socket.socket
     page: Page
-
-
-class Spare:
-    """The process of a fork server that is yet to be told what to import: until then it loads what all of them do, and the
-    `modules` of penstock that all users' modules will load.
-
-    Whoever begins one closes it, which does nothing once a server has taken it. Raises OSError where there is no room for
-    one.
-    """
-
-    def __init__(self, path: Sequence[str], modules: Sequence[str] = ()) -> None:
-        self._begun: tuple[subprocess.Popen[bytes], socket.socket] | None = _begun(path, modules)
-
-    def take(self) -> tuple[subprocess.Popen[bytes], socket.socket] | None:
-        """The process and the socket to it; None if they were taken before."""
-        taken, self._begun = self._begun, None
-        return taken
-
-    def close(self) -> None:
-        """Let it go, if nobody has taken it."""
-        taken = self.take()
-        if taken is not None:
-            process, control = taken
-            process.kill()
-            process.wait()
-            control.close()
 
 
 class Server:
@@ -130,7 +89,7 @@ class Server:
     def _begin(self, channel: selectors.DefaultSelector) -> None:
         taken = None if self._spare is None else self._spare.take()
         try:
-            self._process, control = taken or _begun(self._settings.path)
+            self._process, control = taken or begun(self._settings.path)
         except OSError as error:
             raise WorkerLostError(
                 f"the process that starts workers cannot be started: {error.strerror or error}",
@@ -255,18 +214,3 @@ class Server:
         if self._process.returncode:
             scratch.discard(self._process.pid)
         self._process = None
-
-
-def _begun(path: Sequence[str], modules: Sequence[str] = ()) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """A new process, which has yet to be told its settings, and the socket to it."""
-    # which fails where no folder for temporary files can be written, as it would in the process itself
-    tempfile.gettempdir()
-    control, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, str(theirs.fileno()), json.dumps([path, modules])],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    return process, control

@@ -75,8 +75,10 @@ class Refreshing:
         return bool(met)
 
 
-def check_patterns(graph: Graph, patterns: Iterable[str]) -> None:
+def check_patterns(graph: Graph, patterns: Sequence[str]) -> None:
     """Raise DefinitionError for a pattern that means nothing in a graph of which all nodes are known."""
+    if not patterns:
+        return
     bodies = [task.action for task in graph.tasks.values() if isinstance(task.action, PipelineAction)]
     if graph.dynamic_at is not None or any(body.dynamic for body in bodies):
         return

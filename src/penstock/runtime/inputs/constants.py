@@ -9,7 +9,7 @@ import msgspec
 
 from penstock.errors import OutputError
 from penstock.model.action import CommandAction, ContainerAction, OpaqueAction, PythonAction
-from penstock.model.expression import Constant, Output, Parameter, Stored
+from penstock.model.expression import Constant, Expression, Output, Parameter, Sequence, Stored
 from penstock.model.graph import Graph, Node, Port, Task
 from penstock.model.place import Location
 from penstock.model.policy import Policy
@@ -30,7 +30,24 @@ def with_stored_constants(graph: Graph, values: Values) -> Graph:
     secret in it that this process has read."""
     check_graph(graph, values)
     tasks = {key: cast(Task, _kept(task, values)) for key, task in graph.tasks.items()}
-    return msgspec.structs.replace(graph, tasks=tasks, nodes=tuple(_kept(node, values) for node in graph.nodes))
+    nodes = tuple([node if _is_settled(node) else _kept(node, values) for node in graph.nodes])
+    return msgspec.structs.replace(graph, tasks=tasks, nodes=nodes)
+
+
+def _is_settled(node: Node) -> bool:
+    """Whether a node is given results of others, and constants that JSON holds, and nothing else in it has values. There
+    may be a great many such nodes."""
+    if not (node.guard is node.each is node.loop is node.fallback is None and type(node.join) is str):
+        return False
+    return all(map(_is_given_settled, node.bindings.values()))
+
+
+def _is_given_settled(expression: Expression) -> bool:
+    if type(expression) is Output or type(expression) is Parameter:
+        return True
+    if type(expression) is Constant:
+        return _is_json(expression.value)
+    return type(expression) is Sequence and all(map(_is_given_settled, expression.items))
 
 
 def _kept(value: Any, values: Values) -> Any:
@@ -46,7 +63,6 @@ def _kept(value: Any, values: Values) -> Any:
     if kind in _WITHOUT or not isinstance(value, msgspec.Struct):
         return value
     changes: dict[str, Any] = {}
-    # there may be a great many nodes
     for name in _OF_NODES if kind is Node else value.__struct_fields__:
         before = getattr(value, name)
         if before is None or type(before) is str:

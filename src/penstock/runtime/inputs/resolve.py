@@ -26,6 +26,7 @@ from penstock.model.expression import (
     Stored,
     chosen,
     evaluate,
+    holds,
     part_of,
     parts,
 )
@@ -86,12 +87,13 @@ class Resolver:
         """What stands for the value of an expression. Raises what evaluating it raises; MissingError if what it reads
         did not run."""
         match expression:
+            # most are; each case that is none takes its time
+            case Output(node, port):
+                return self.output(place.frame, node, port)
             case Constant(value):
                 return self.stored(value)
             case Item(name):
                 return self.element(place.elements[name])
-            case Output(node, port):
-                return self.output(place.frame, node, port)
             case Get(of, key, attribute):
                 return self.part(self.argument(of, place), key, attribute)
             case Choose():
@@ -122,6 +124,10 @@ class Resolver:
     def value(self, expression: Expression, place: Place) -> Any:
         """The value of an expression, loaded into this process."""
         return evaluate(expression, _Reach(self, place))
+
+    def holds(self, condition: Expression, place: Place) -> bool | None:
+        """Whether a condition holds, as far as what ran tells; None if that cannot be known."""
+        return holds(condition, _Reach(self, place))
 
     def load(self, argument: Argument) -> Any:
         return self._values.load(argument)

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.errors import DefinitionError
-from penstock.model.expression import Constant, Expression, Parameter, parts
-from penstock.model.graph import Node, PipelineAction, Task
+from penstock.model.expression import Constant, Expression, Output, Parameter, parts
+from penstock.model.graph import Node, PipelineAction
+from penstock.model.graph import Task as TaskNoun
 from penstock.secrets import Secret
 from penstock.secrets.sources import why_missing
 
 if TYPE_CHECKING:
     from penstock.authoring.pipeline import Definition
+    from penstock.authoring.task import Task
 
 #: types of most values, which hold no secrets
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
@@ -26,8 +28,9 @@ def check_secrets(definition: Definition) -> None:
     provider knows.
     """
     needed: dict[str, Node] = {}
+    defaults = {key: _by_default(task) for key, task in definition.functions.items()}
     for node in _certain(definition.graph.nodes, definition.graph.tasks):
-        for reference in _of_node(node, definition):
+        for reference in _of_node(node, definition, defaults.get(node.task, {})):
             needed.setdefault(reference, node)
     faults: list[str] = []
     remedies: dict[str, None] = {}
@@ -41,38 +44,48 @@ def check_secrets(definition: Definition) -> None:
         raise DefinitionError(what, remedy="\n  ".join(remedies))
 
 
-def _certain(nodes: Iterable[Node], tasks: Mapping[str, Task]) -> Iterator[Node]:
+def _certain(nodes: Iterable[Node], tasks: Mapping[str, TaskNoun]) -> Iterator[Node]:
     """The nodes that no condition stands before, with those inside of them."""
     for node in nodes:
         if node.guard is None and node.join == "all_success":
             yield node
             task = tasks.get(node.task)
-            if task is not None and isinstance(task.action, PipelineAction):
+            if task is not None and type(task.action) is PipelineAction:
                 yield from _certain(task.action.nodes, tasks)
 
 
-def _of_node(node: Node, definition: Definition) -> Iterator[str]:
+def _by_default(task: Task[..., Any]) -> dict[str, str]:
+    """The references to secrets that inputs of a task have as their defaults, by the names of the inputs."""
+    defaults = {name: parameter.default for name, parameter in task.shape.parameters.items()}
+    return {name: default.reference for name, default in defaults.items() if isinstance(default, Secret)}
+
+
+def _of_node(node: Node, definition: Definition, defaults: Mapping[str, str]) -> Iterator[str]:
     """The references to secrets that a node is given: in its environment, as inputs, as defaults of its inputs."""
-    yield from node.policy.secrets.values()
+    if node.policy.secrets:
+        yield from node.policy.secrets.values()
     for expression in node.bindings.values():
-        yield from _of_expression(expression, definition)
+        # most are results of other nodes
+        if type(expression) is not Output:
+            yield from _of_expression(expression, definition)
     if node.each is not None:
         for expression in node.each.over.values():
             yield from _of_expression(expression, definition)
-    task = definition.functions.get(node.task)
-    for name, parameter in () if task is None else task.shape.parameters.items():
-        if name not in node.bindings and isinstance(parameter.default, Secret):
-            yield parameter.default.reference
+    for name, reference in defaults.items():
+        if name not in node.bindings:
+            yield reference
 
 
 def _of_expression(expression: Expression, definition: Definition) -> Iterator[str]:
-    if isinstance(expression, Constant):
-        yield from _of_value(expression.value)
+    if type(expression) is Constant:
+        if type(expression.value) not in _PLAIN:
+            yield from _of_value(expression.value)
     elif isinstance(expression, Parameter):
         yield from _of_value(definition.parameters.get(expression.name))
     else:
         for part in parts(expression):
-            yield from _of_expression(part, definition)
+            if type(part) is not Output:
+                yield from _of_expression(part, definition)
 
 
 def _of_value(value: Any) -> Iterator[str]:
