@@ -58,6 +58,8 @@ class Definition(NamedTuple):
     #: key of `graph.tasks` -> how the dynamic body of the task is called
     bodies: Mapping[str, Source] = {}
     settings: Settings = Settings()
+    #: the parameters whose values the body has used, so that the graph is the one for these -> where it first did
+    read: Mapping[str, Location] = {}
 
 
 class Composition(Fanned[P, R], Decorated[P, R]):
@@ -200,6 +202,7 @@ class Composition(Fanned[P, R], Decorated[P, R]):
             predicates=build.catalogue.predicates,
             bodies=build.catalogue.bodies,
             settings=self.settings,
+            read=build.read,
         )
 
     def inline(self, build: Building, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -57,8 +57,9 @@ def export(
     """Write the pipeline in TARGET in the dialect of another system, or in penstock's own.
 
     What becomes of each node is told: it is exact, or equivalent (another construct does the same), changed (it does not
-    quite do the same), or opaque (carried along for the system that it came from). Without -o, the text goes to stdout and
-    this report to stderr. What the dialect cannot say at all is an error, and nothing is written.
+    quite do the same), or opaque (carried along for the system that it came from). A body that uses the value of a parameter
+    is written as it is for that value, which -p sets. Without -o, the text goes to stdout and this report to stderr. What the
+    dialect cannot say at all is an error, and nothing is written.
     """
     with stdout_kept_clean():
         found = _exported(_pipeline(target), to, assignments, output)

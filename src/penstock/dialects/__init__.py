@@ -5,7 +5,8 @@ A dialect is a `Dialect`, found by the entry point group `penstock.dialects`, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -92,6 +93,8 @@ class Written(NamedTuple):
     accounts: tuple[Account, ...]
     #: files that belong beside it, by their names
     files: Mapping[str, str] = {}
+    #: it has the text of the body, with all that the body decides by its parameters, rather than a graph
+    verbatim: bool = False
 
 
 class Dialect(NamedTuple):
@@ -122,6 +125,8 @@ class Dialect(NamedTuple):
     #: top-level modules that the system brings along: where they are not installed, `vocabulary` and `missing` are asked for
     #: their names as well
     companions: tuple[str, ...] = ()
+    #: the folders in which a file finds modules besides its own
+    folders: Callable[[Path], Iterable[Path]] | None = None
 
 
 __all__ = ["Account", "Dialect", "Export", "Grade", "Maker", "Reading", "Vocabulary", "Written"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
@@ -11,7 +12,7 @@ from penstock.app import Pipeline
 from penstock.authoring.pipeline import Composition, Definition
 from penstock.authoring.source import DIALECT, nearby
 from penstock.authoring.triggers.trigger import Trigger
-from penstock.dialects import Export, Written
+from penstock.dialects import Account, Export, Written
 from penstock.dialects.recognition import dialects, named, writable
 from penstock.errors import DefinitionError
 from penstock.model.graph import Graph, Ignored, PipelineAction
@@ -65,7 +66,8 @@ def exported(
     if not draft:
         _check_bodies(_whole(export, pipeline))
     written = write(export)
-    written = written._replace(text=f"{written.text.rstrip()}\n")
+    accounts = (*written.accounts, *(() if written.verbatim else _fixed(definition)))
+    written = written._replace(text=f"{written.text.rstrip()}\n", accounts=accounts)
     _check_accounts(definition, written, dialect)
     return Exported(pipeline.name, dialect, written, pipeline.ignored)
 
@@ -109,6 +111,16 @@ def _check_accounts(definition: Definition, written: Written, dialect: str) -> N
             f"the dialect {dialect!r} does not say how it has written {', '.join(missing)}",
             remedy="This is a fault in the package that has the dialect; please report it there.",
         )
+
+
+def _fixed(definition: Definition) -> Iterator[Account]:
+    """What is to be said of a graph that its body has made for certain values of the parameters."""
+    if definition.read:
+        names = ", ".join(definition.read)
+        values = ", ".join(f"{name}={reprlib.repr(definition.parameters[name])}" for name in definition.read)
+        where = next(iter(definition.read.values()))
+        how = f"its body uses the value of {names} ({where}), and is written as it is for {values} (-p for another)"
+        yield Account("", "changed", how)
 
 
 def _triggers_of(pipeline: Composition[..., Any]) -> Iterator[TriggerNoun]:

@@ -63,7 +63,7 @@ def write(export: Export) -> Written:
         export.whole()
     writer = Writer(with_paths(export))
     text = writer.text()
-    return Written(text, tuple(writer.accounts))
+    return Written(text, tuple(writer.accounts), verbatim=writer.verbatim)
 
 
 class Draft(NamedTuple):
@@ -108,7 +108,8 @@ class Writer:
         #: the same of those that it has in other words
         self._others: dict[str, dict[str, None]] = {}
         #: whether its body is not its graph written down, but its own text (see `rewriting`)
-        self._rewritten = False
+        #: whether the body of the pipeline is its own text
+        self.verbatim = False
 
     def text(self) -> str:
         """The whole file."""
@@ -314,13 +315,16 @@ class Writer:
         body = Body(self, graph.nodes, refs, "")
         handlers = self._exits(graph.nodes)
         options = self._settings(name, refs, body, handlers)
-        if graph.dynamic_at is None:
-            lines = body.lines(graph.result, frozenset(handlers))
+        at = graph.dynamic_at
+        decided = at or next(iter(self.definition.read.values()), None)
+        own = None if decided is None else rewritten(self, self._sources, decided)
+        self.verbatim = own is not None
+        if own is not None:
+            lines = own
+        elif at is not None:
+            lines = self._dynamic(name, at, body_of(graph.name, at))
         else:
-            own = rewritten(self, self._sources, graph.dynamic_at)
-            self._rewritten = own is not None
-            at = graph.dynamic_at
-            lines = self._dynamic(name, at, body_of(graph.name, at)) if own is None else own
+            lines = body.lines(graph.result, frozenset(handlers))
         decorator = self.imports.name("penstock", "pipeline")
         wanted = Parameters(self.definition, self._nodes.values(), self.imports, self._sources)
         parameters = wanted.texts()
@@ -523,7 +527,7 @@ class Writer:
             whole = self.graph.dynamic_at if not body else None
             if draft is not None:
                 self.accounts.append(Account(shown, "opaque", f"to be finished: {draft.problem.what}"))
-            elif whole is not None and self._rewritten:
+            elif self.verbatim and not body:
                 self.accounts.append(Account(shown, "equivalent", "it is called in the body, as in the flow"))
             elif whole is not None or (body and cast(PipelineAction, self.graph.tasks[body].action).dynamic):
                 self.accounts.append(
