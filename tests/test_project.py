@@ -170,6 +170,7 @@ PUBLIC = [
     *("cron", "every", "recurring", "once", "together", "calendar", "Schedule"),
     *("trigger", "Trigger", "sensor", "Sensor", "RunRequest", "SensorResult", "Cause", "files", "objects", "rows"),
     *("event", "all_of", "any_of", "count_of", "debounce", "run_ends", "artifact_made", "model_promoted"),
+    *("in_order", "absence_of", "each_subject"),
     *("metric_crosses", "asset_updated", "logical_time", "interval_start", "interval_end", "partition", "emit"),
     *("asset", "Asset", "external_asset", "upstream", "fresh_by", "CheckOutcome", "materialize", "load_asset"),
     *(

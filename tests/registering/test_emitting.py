@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_events_are_recorded_once_for_a_source_and_an_id(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("given", [{"type": ""}, {"type": 3}, {"type": "x", "id": ""}, {"type": "x", "source": " "}])
-def test_an_event_needs_texts(given: dict[str, str], tmp_path: Path) -> None:
+def test_an_event_needs_texts(given: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match="is a text, not"):
         emit(**given, home=tmp_path)
     assert not list(tmp_path.iterdir())

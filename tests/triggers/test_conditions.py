@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock import all_of, any_of, count_of, debounce, event, metric_crosses, run_ends
+from penstock import (
+    absence_of,
+    all_of,
+    any_of,
+    count_of,
+    debounce,
+    each_subject,
+    event,
+    in_order,
+    metric_crosses,
+    run_ends,
+)
 from penstock.model.occurrence import AllOf, Condition, Occurrence, Pattern
 from penstock.triggers.conditions import (
     Match,
@@ -312,3 +323,74 @@ def test_why_an_event_counts_for_nothing() -> None:
     assert unmet(large, happened("a", 1, data=data)) == ["size > 10 does not hold (it is 3)"]
     assert unmet(large, happened("a", 1, data={"size": 11})) == ['path matches "*.csv" does not hold (it is not there)']
     assert unmet(large, happened("other", 1)) == []
+
+
+# An order, what is missing, and each subject by itself.
+
+
+@pytest.mark.parametrize(
+    ("within", "came", "found"),
+    [
+        (None, "a1 b2 c3", [[1, 2, 3]]),
+        (None, "b1 a2 c3", []),
+        (None, "b1 a2 c3 b4 c5", [[2, 4, 5]]),
+        (None, "a1 b2 a3 c4 b5 c6", [[3, 5, 6]]),
+        (None, "a1 b2 c3 b4 c5 a6 b7 c8", [[1, 2, 3], [6, 7, 8]]),
+        (5, "a1 b9 c10 a11 b12 c13", [[11, 12, 13]]),
+    ],
+)
+def test_in_order_holds_once_the_last_of_each_came_in_that_order(
+    within: float | None, came: str, found: list[list[float]]
+) -> None:
+    condition = in_order(*(event(kind, name=kind) for kind in "abc"), within=within)
+    events = [happened(each[0], float(each[1:])) for each in came.split()]
+    assert times(followed(condition, events)) == found
+    assert "in this order" in waiting_for(condition, begin(condition))
+
+
+@pytest.mark.parametrize(
+    ("came", "found"),
+    [
+        ("begun1 done5", []),
+        ("begun1", [11]),
+        ("begun1 begun8 done12", [11]),
+        ("begun1 done5 begun6", [16]),
+        ("done5", []),
+        # one that comes late counts by its time
+        ("done5 begun1", []),
+        ("begun9 done5", [19]),
+    ],
+)
+def test_an_absence_is_what_did_not_come_in_time(came: str, found: list[float]) -> None:
+    condition = absence_of(event("done"), after=event("begun"), within=10)
+    events = [happened(each.rstrip("0123456789"), float(each.lstrip("begundo"))) for each in came.split()]
+    matches = followed(condition, events)
+    assert [each.at for each in matches] == found
+    assert all(each.events["event"]["type"] == "begun" for each in matches)
+
+
+def test_a_heartbeat_that_stops_is_told_once_for_each_subject() -> None:
+    beat = event("beat")
+    condition = each_subject(absence_of(beat, after=beat, within=10))
+    events = [happened("beat", at, subject=who) for at, who in [(0, "a"), (4, "b"), (8, "a"), (15, "a"), (20, "b")]]
+    matches = followed(condition, events)
+    assert [(each.at, each.events["event"]["subject"]) for each in matches] == [(14, "b"), (25, "a"), (30, "b")]
+    state = begin(condition)
+    assert "about one subject" in waiting_for(condition, state) and next_at(condition, state) is None
+
+
+def test_each_subject_is_counted_by_itself() -> None:
+    condition = each_subject(count_of(event("bad"), 2))
+    assert several(condition)
+    events = [happened("bad", at, subject=who) for at, who in enumerate("abcab")]
+    assert times(followed(condition, events)) == [[0, 3], [1, 4]]
+    state, _ = observe(condition, begin(condition), happened("other", 1, subject="x"), 1)
+    assert state["held"] == {}
+
+
+def test_conditions_are_what_they_were_after_they_were_written_down() -> None:
+    condition = any_of(
+        in_order(event("a", name="a"), event("b", name="b"), within=3),
+        each_subject(absence_of(event("c"), after=event("d"), within="1m")),
+    )
+    assert msgspec.json.decode(msgspec.json.encode(condition), type=Condition) == condition

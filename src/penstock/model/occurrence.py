@@ -34,7 +34,7 @@ class Where(msgspec.Struct, frozen=True):
 
     #: keys and numbers of places, from the top: `("metrics", "accuracy")`
     path: tuple[str | int, ...]
-    operator: Literal["==", "!=", "<", "<=", ">", ">=", "in", "matches", "exists"]
+    operator: Literal["==", "!=", "<", "<=", ">", ">=", "in", "matches", "not matches", "exists"]
     value: Any = None
 
 
@@ -59,6 +59,10 @@ class AllOf(msgspec.Struct, frozen=True, tag="all", tag_field="form"):
     within: float | None = None
 
 
+class InOrder(AllOf, frozen=True, tag="in_order", tag_field="form"):
+    """The same, and what happened last of each came in the order in which they stand."""
+
+
 class AnyOf(msgspec.Struct, frozen=True, tag="any", tag_field="form"):
     """One of several conditions."""
 
@@ -81,6 +85,20 @@ class Debounce(msgspec.Struct, frozen=True, tag="debounce", tag_field="form"):
     longest: float | None = None
 
 
+class Absence(msgspec.Struct, frozen=True, tag="absence", tag_field="form"):
+    """A condition has come to hold, and then another one has not for so many seconds."""
+
+    after: Condition
+    expected: Condition
+    within: float
+
+
+class EachSubject(msgspec.Struct, frozen=True, tag="each_subject", tag_field="form"):
+    """A condition over the events of one subject, for each subject by itself."""
+
+    condition: Condition
+
+
 class Crossing(msgspec.Struct, frozen=True, tag="crossing", tag_field="form"):
     """A number in the data of an event has come to lie above a line, or below one: in the event before of the same subject
     it did not, or there was none before."""
@@ -91,4 +109,4 @@ class Crossing(msgspec.Struct, frozen=True, tag="crossing", tag_field="form"):
     below: float | None = None
 
 
-Condition = Pattern | Crossing | AllOf | AnyOf | Count | Debounce
+Condition = Pattern | Crossing | AllOf | InOrder | AnyOf | Count | Debounce | Absence | EachSubject

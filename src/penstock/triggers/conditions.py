@@ -9,6 +9,8 @@ The state of a condition is JSON-able, and is the whole of what has to be kept b
 - Of each part of `AllOf`, what happened last counts, and of `Count`, the last so many. An event that comes late counts if
   it lies within the window of these; where it is older than what is held, nothing changes. `Debounce` takes a late event into
   the burst that is under way, and lets it begin one of its own if there is none.
+- What `Absence` expects counts from the time on at which it began to be expected; an event that is both what begins and what
+  is expected ends one time and begins the next.
 - Every event counts for every part that it meets, and once for each; what a match was made of is used up.
 """
 
@@ -16,15 +18,29 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 import msgspec
 
-from penstock.model.occurrence import AllOf, AnyOf, Condition, Count, Crossing, Debounce, Occurrence, Pattern, Where
+from penstock.model.occurrence import (
+    Absence,
+    AllOf,
+    AnyOf,
+    Condition,
+    Count,
+    Crossing,
+    Debounce,
+    EachSubject,
+    InOrder,
+    Occurrence,
+    Pattern,
+    Where,
+)
 
 #: characters of the key of an event, at most; a longer one is replaced by its digest
 _LONGEST_KEY = 200
@@ -99,8 +115,11 @@ def patterns(condition: Condition) -> Iterable[Pattern]:
             yield condition
         case Crossing():
             yield condition.pattern
-        case Count() | Debounce():
+        case Count() | Debounce() | EachSubject():
             yield from patterns(condition.condition)
+        case Absence():
+            yield from patterns(condition.after)
+            yield from patterns(condition.expected)
         case AllOf() | AnyOf():
             for each in condition.conditions:
                 yield from patterns(each)
@@ -111,8 +130,10 @@ def several(condition: Condition) -> bool:
     match condition:
         case Count():
             return True
-        case Debounce():
+        case Debounce() | EachSubject():
             return several(condition.condition)
+        case Absence():
+            return several(condition.after)
         case AllOf() | AnyOf():
             return any(several(each) for each in condition.conditions)
         case _:
@@ -168,9 +189,10 @@ def _holds(where: Where, data: Any) -> bool:
             return not _same(value, wanted)
         case "in":
             return any(_same(value, each) for each in wanted)
-        case "matches":
+        case "matches" | "not matches":
             listed = cast("list[Any]", value) if isinstance(value, list) else [value]
-            return any(isinstance(each, str) and fnmatchcase(each, wanted) for each in listed)
+            found = any(isinstance(each, str) and fnmatchcase(each, wanted) for each in listed)
+            return found is (where.operator == "matches")
         case _:
             return _compared(value, where.operator, wanted)
 
@@ -205,6 +227,11 @@ def _nothing(condition: Condition) -> Any:
             return {"part": _nothing(condition.condition), "met": []}
         case Debounce():
             return {"part": _nothing(condition.condition), "burst": None}
+        case Absence():
+            parts = [_nothing(condition.after), _nothing(condition.expected)]
+            return {"parts": parts, "begun": None, "came": None}
+        case EachSubject():
+            return {}
 
 
 def _observed(condition: Condition, held: Any, occurrence: Occurrence) -> tuple[Any, list[Match]]:
@@ -218,6 +245,12 @@ def _observed(condition: Condition, held: Any, occurrence: Occurrence) -> tuple[
             steps = [_observed(each, part, occurrence) for each, part in zip(condition.conditions, before, strict=True)]
         case Count() | Debounce():
             steps = [_observed(condition.condition, held["part"], occurrence)]
+        case Absence():
+            both = zip((condition.after, condition.expected), held["parts"], strict=True)
+            steps = [_observed(each, part, occurrence) for each, part in both]
+        case EachSubject():
+            before = held.get(occurrence.subject, _nothing(condition.condition))
+            return _apart(condition, held, {occurrence.subject: _observed(condition.condition, before, occurrence)})
     return _combined(condition, held, steps)
 
 
@@ -230,15 +263,25 @@ def _elapsed(condition: Condition, held: Any, now: float) -> tuple[Any, list[Mat
             steps = [_elapsed(each, part, now) for each, part in zip(condition.conditions, before, strict=True)]
         case Count() | Debounce():
             steps = [_elapsed(condition.condition, held["part"], now)]
+        case Absence():
+            both = zip((condition.after, condition.expected), held["parts"], strict=True)
+            steps = [_elapsed(each, part, now) for each, part in both]
+        case EachSubject():
+            return _apart(
+                condition, held, {key: _elapsed(condition.condition, part, now) for key, part in held.items()}
+            )
     held, matches = _combined(condition, held, steps)
     burst = held["burst"] if isinstance(condition, Debounce) else None
     if isinstance(condition, Debounce) and burst is not None and now >= _end(condition, burst):
         return {**held, "burst": None}, [*matches, _ended(condition, burst)]
+    begun = held["begun"] if isinstance(condition, Absence) else None
+    if isinstance(condition, Absence) and begun is not None and now >= begun["at"] + condition.within:
+        return {**held, "begun": None}, [*matches, _missed(condition, begun)]
     return held, matches
 
 
 def _combined(
-    condition: AllOf | AnyOf | Count | Debounce, held: Any, steps: Sequence[tuple[Any, list[Match]]]
+    condition: AllOf | AnyOf | Count | Debounce | Absence, held: Any, steps: Sequence[tuple[Any, list[Match]]]
 ) -> tuple[Any, list[Match]]:
     """What comes of a condition once its parts have moved on."""
     match condition:
@@ -251,6 +294,8 @@ def _combined(
             return _counted(condition, held["met"], *steps[0])
         case Debounce():
             return _debounced(condition, held["burst"], *steps[0])
+        case Absence():
+            return _expected(condition, held, steps)
 
 
 def _all_met(condition: AllOf, met: list[Any], steps: Sequence[tuple[Any, list[Match]]]) -> tuple[Any, list[Match]]:
@@ -263,10 +308,15 @@ def _all_met(condition: AllOf, met: list[Any], steps: Sequence[tuple[Any, list[M
             met[place] = msgspec.to_builtins(each)
         if all(met):
             parts = [msgspec.convert(each, Match) for each in met]
-            if _within(parts, condition.within):
+            if _within(parts, condition.within) and (not isinstance(condition, InOrder) or _follow(parts)):
                 found.append(_joined(parts))
                 met = [None] * len(met)
     return {"parts": [part for part, _ in steps], "met": met}, found
+
+
+def _follow(parts: Sequence[Match]) -> bool:
+    """Whether they happened in the order in which they stand."""
+    return all(one.at <= next.at for one, next in pairwise(parts))
 
 
 def _by_time(turn: tuple[int, Match]) -> float:
@@ -312,6 +362,41 @@ def _ended(condition: Debounce, burst: Any) -> Match:
     # the event that began it is a part of no other burst of the condition; another condition may end one that began with it
     end = _end(condition, burst)
     return Match(f"{burst['key']}+{end:.3f}", end, burst["events"])
+
+
+def _expected(
+    condition: Absence, held: dict[str, Any], steps: Sequence[tuple[Any, list[Match]]]
+) -> tuple[Any, list[Match]]:
+    found: list[Match] = []
+    begun, came = held["begun"], held["came"]
+    (first, after), (second, expected) = steps
+    # of one event, what it ends comes before what it begins
+    turns = [*((each, False) for each in expected), *((each, True) for each in after)]
+    for each, begins in sorted(turns, key=lambda turn: turn[0].at):
+        if begun is not None and each.at >= begun["at"] + condition.within:
+            found.append(_missed(condition, begun))
+            begun = None
+        if not begins:
+            came = each.at if came is None else max(came, each.at)
+            begun = None if begun is not None and each.at >= begun["at"] else begun
+        elif begun is None and (came is None or came <= each.at):
+            begun = msgspec.to_builtins(each)
+    return {"parts": [first, second], "begun": begun, "came": came}, found
+
+
+def _missed(condition: Absence, begun: dict[str, Any]) -> Match:
+    end = begun["at"] + condition.within
+    return Match(f"{begun['key']}+{end:.3f}", end, begun["events"])
+
+
+def _apart(
+    condition: EachSubject, held: dict[str, Any], steps: Mapping[str, tuple[Any, list[Match]]]
+) -> tuple[Any, list[Match]]:
+    """What comes of the events of some subjects; nothing is kept of those of which all is as in the beginning."""
+    nothing = _nothing(condition.condition)
+    moved = {**held, **{subject: part for subject, (part, _) in steps.items()}}
+    matches = [each for _, found in steps.values() for each in found]
+    return {key: part for key, part in moved.items() if part != nothing}, sorted(matches, key=lambda each: each.at)
 
 
 def _crossed(condition: Crossing, held: dict[str, bool], occurrence: Occurrence) -> tuple[Any, list[Match]]:
@@ -370,6 +455,12 @@ def _due(condition: Condition, held: Any) -> float:
             burst = held["burst"]
             own = math.inf if burst is None else _end(condition, burst)
             return min(own, _due(condition.condition, held["part"]))
+        case Absence():
+            begun = held["begun"]
+            own = math.inf if begun is None else begun["at"] + condition.within
+            return min(own, *map(_due, (condition.after, condition.expected), held["parts"]))
+        case EachSubject():
+            return min((_due(condition.condition, part) for part in held.values()), default=math.inf)
 
 
 def _missing(condition: Condition, held: Any) -> str:
@@ -384,7 +475,10 @@ def _missing(condition: Condition, held: Any) -> str:
         case AllOf():
             parts = zip(condition.conditions, held["parts"], held["met"], strict=True)
             open_parts = [_missing(each, part) for each, part, met in parts if met is None]
-            return " and ".join(open_parts) or "all within the time that is allowed"
+            in_order = ", in this order" if isinstance(condition, InOrder) else ""
+            return (
+                " and ".join(open_parts) + in_order if open_parts else f"all within the time that is allowed{in_order}"
+            )
         case AnyOf():
             return " or ".join(_missing(each, part) for each, part in zip(condition.conditions, held, strict=True))
         case Count():
@@ -396,6 +490,14 @@ def _missing(condition: Condition, held: Any) -> str:
                 return _missing(condition.condition, held["part"])
             end = datetime.fromtimestamp(_end(condition, held["burst"]), UTC)
             return f"quiet until {end.isoformat(timespec='seconds')}"
+        case Absence():
+            if held["begun"] is None:
+                return _missing(condition.after, held["parts"][0])
+            end = datetime.fromtimestamp(held["begun"]["at"] + condition.within, UTC)
+            expected = _missing(condition.expected, held["parts"][1])
+            return f"whether there is {expected} until {end.isoformat(timespec='seconds')}"
+        case EachSubject():
+            return f"{_missing(condition.condition, _nothing(condition.condition))} about one subject"
 
 
 def unmet(condition: Condition, occurrence: Occurrence) -> list[str]:

@@ -16,12 +16,15 @@ from penstock.authoring.source import caller
 from penstock.errors import DefinitionError
 from penstock.model.occurrence import (
     OWN_SOURCE,
+    Absence,
     AllOf,
     AnyOf,
     Condition,
     Count,
     Crossing,
     Debounce,
+    EachSubject,
+    InOrder,
     Pattern,
     Where,
 )
@@ -42,7 +45,7 @@ _PYTHON: Mapping[Any, str] = {
     Any: "any",
 }
 
-_OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "in", "matches", "exists")
+_OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "in", "matches", "not matches", "exists")
 _STATES = ("succeeded", "failed", "cancelled", "any")
 
 
@@ -76,16 +79,32 @@ def all_of(*conditions: Condition, within: Seconds | str | None = None) -> AllOf
 
     Raises DefinitionError, also for two events that go by the same name.
     """
-    found = AllOf(_conditions("all_of", conditions), _length("within", within))
-    names = [name for part in found.conditions for name in dict.fromkeys(each.name for each in patterns(part))]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DefinitionError(
-            f"two of the events of all_of() go by the name {twice!r}",
-            where=str(caller()),
-            remedy='Name them, so that templates can tell them apart: event("upload.done", name="upload").',
-        )
-    return found
+    return AllOf(_told_apart("all_of", conditions), _length("within", within))
+
+
+def in_order(*conditions: Condition, within: Seconds | str | None = None) -> InOrder:
+    """All of several conditions have come to hold, in the order in which they are given; `within` so long of each other by the
+    times of the events, if it is given. Of each, what happened last counts. Then all begin anew.
+
+    Raises DefinitionError, also for two events that go by the same name.
+    """
+    return InOrder(_told_apart("in_order", conditions), _length("within", within))
+
+
+def absence_of(expected: Condition, *, after: Condition, within: Seconds | str) -> Absence:
+    """A condition (`after`) has come to hold, and what is expected then has not `within` so long. Templates find the events of
+    `after`. One event may be both: `absence_of(beat, after=beat, within="5m")` is a heartbeat that has stopped. Raises
+    DefinitionError."""
+    expected, after = _conditions("absence_of", (expected, after))
+    return Absence(after, expected, option("within", duration, within))
+
+
+def each_subject(condition: Condition) -> EachSubject:
+    """A condition over several events, which all have to be about one subject; it is kept apart for each:
+    `each_subject(count_of(run_ends("*", "failed"), 3, within="1h"))` is the third failure of one pipeline. Raises
+    DefinitionError."""
+    (condition,) = _conditions("each_subject", (condition,))
+    return EachSubject(condition)
 
 
 def any_of(*conditions: Condition) -> AnyOf:
@@ -202,6 +221,20 @@ def _conditions(called: str, conditions: tuple[Any, ...]) -> tuple[Condition, ..
     return conditions
 
 
+def _told_apart(called: str, conditions: tuple[Any, ...]) -> tuple[Condition, ...]:
+    """Conditions whose events go by names of their own. Raises DefinitionError."""
+    found = _conditions(called, conditions)
+    names = [name for part in found for name in dict.fromkeys(each.name for each in patterns(part))]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DefinitionError(
+            f"two of the events of {called}() go by the name {twice!r}",
+            where=str(caller()),
+            remedy='Name them, so that templates can tell them apart: event("upload.done", name="upload").',
+        )
+    return found
+
+
 def _length(name: str, value: Any) -> float | None:
     return None if value is None else option(name, duration, value)
 
@@ -268,7 +301,7 @@ def _value(operator: str, key: Any, value: Any) -> Any:
         wanted = "" if isinstance(value, (list, tuple, set, frozenset)) else "a list of values"
     elif operator == "exists":
         wanted = "" if type(value) is bool else "true or false"
-    elif operator == "matches":
+    elif operator in ("matches", "not matches"):
         wanted = "" if isinstance(value, str) else "a shell pattern"
     elif operator not in ("==", "!="):
         wanted = "" if type(value) in (int, float, str) else "a number or a text"

@@ -8,8 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from penstock.dialects.code.formatting import Imports, call, keywords, length, literal, number, quoted
-from penstock.model.occurrence import AllOf, AnyOf, Condition, Count, Debounce, Pattern
-from penstock.model.schedule import Calendar, Cron, Every, Once, Recurrence, Schedule, Timetable, Together
+from penstock.model.occurrence import Absence, AllOf, AnyOf, Condition, Count, Debounce, EachSubject, InOrder, Pattern
+from penstock.model.schedule import Calendar, Cron, Every, LateCron, Once, Recurrence, Schedule, Timetable, Together
 from penstock.model.trigger import EventSource, Limits, SensorSource, Trigger, WatchSource
 
 
@@ -68,8 +68,9 @@ def _timetable(timetable: Timetable, imports: Imports) -> str:
 def _schedule(schedule: Schedule, narrowing: Mapping[str, str], imports: Imports) -> str:
     given = dict(narrowing)
     match schedule:
-        case Cron(expression, zone):
+        case LateCron(expression, zone) | Cron(expression, zone):
             own = {} if zone == "UTC" else {"zone": quoted(zone)}
+            own |= {"late": "True"} if isinstance(schedule, LateCron) else {}
             return call(imports.name("penstock", "cron"), [quoted(expression), *keywords({**own, **given})])
         case Every(seconds, anchor):
             own = {"anchor": _moment(anchor, "UTC")} if anchor else {}
@@ -120,7 +121,8 @@ def _condition(condition: Condition, imports: Imports) -> str | None:
         case Pattern():
             return _pattern(condition, imports)
         case AllOf(conditions, within):
-            return _joined("all_of", conditions, {} if within is None else {"within": number(within)}, imports)
+            name = "in_order" if isinstance(condition, InOrder) else "all_of"
+            return _joined(name, conditions, {} if within is None else {"within": number(within)}, imports)
         case AnyOf(conditions):
             return _joined("any_of", conditions, {}, imports)
         case Count(inner, count, within):
@@ -133,6 +135,14 @@ def _condition(condition: Condition, imports: Imports) -> str | None:
             given = {} if longest is None else {"longest": number(longest)}
             found = [inside or "", number(quiet), *keywords(given)]
             return None if inside is None else call(imports.name("penstock", "debounce"), found)
+        case Absence(after, expected, within):
+            first, second = _condition(after, imports), _condition(expected, imports)
+            given = {"after": first or "", "within": number(within)}
+            found = [second or "", *keywords(given)]
+            return call(imports.name("penstock", "absence_of"), found) if first and second else None
+        case EachSubject(inner):
+            inside = _condition(inner, imports)
+            return None if inside is None else call(imports.name("penstock", "each_subject"), [inside])
         case _:
             return None
 

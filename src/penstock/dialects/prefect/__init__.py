@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -31,11 +32,12 @@ def _missing(module: str, name: str) -> Any:
 
 
 def _claims(text: str) -> bool:
-    return _module("projects").claims(text)
+    return any(_module(each).claims(text) for each in ("projects", "automation_files"))
 
 
 def _execute(module: ModuleType) -> None:
-    _module("projects").execute(module)
+    project = _module("projects").claims(Path(str(module.__file__)).read_text())
+    _module("projects" if project else "automation_files").execute(module)
 
 
 def _write(export: Export) -> Written:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects.prefect.artifacts import log_artifact
+from penstock.dialects.prefect.event_patterns import HOLDER
 from penstock.dialects.prefect.noting import note
 
 
@@ -32,18 +34,43 @@ class AssetProperties:
 
 
 def materialize(*assets: Any, by: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Prefect's decorator: make a function a task that makes assets."""
+    """Prefect's decorator: make a function a task that makes assets, which is an event for each of them."""
     from penstock.dialects.prefect.tasks import task
 
+    keys = tuple(str(getattr(each, "key", each)) for each in assets)
+    told = {
+        name: [*_listed(options.get(name)), Told(keys, end)]
+        for name, end in (("on_completion", "succeeded"), ("on_failure", "failed"))
+    }
+
     def decorate(function: Callable[..., Any]) -> Any:
-        found = task(**options)(function)
-        told = ", ".join(repr(getattr(each, "key", each)) for each in assets)
+        found = task(**{**options, **told})(function)
+        named = ", ".join(map(repr, keys))
         found.ignored += (
-            note(f"the task {found.name!r}: materialize({told})", "lineage goes by what tasks are given"),
+            note(f"the task {found.name!r}: materialize({named})", "lineage goes by what tasks are given"),
         )
         return found
 
     return decorate
+
+
+class Told:
+    """Tells the world that assets were made, or that they were not; what is taken from the cache was made before."""
+
+    def __init__(self, keys: tuple[str, ...], end: str) -> None:
+        self._keys = keys
+        self._end = end
+        self.__name__ = "materialization"
+
+    def __call__(self, _: Any, run: Any, __: Any) -> None:
+        # events of the user's own are a part of the public face, which stands above the dialects
+        emit = importlib.import_module("penstock").emit
+        for key in self._keys if run.run_count else ():
+            emit(f"prefect.asset.materialization.{self._end}", {HOLDER: {"run_id": run.flow_run_id}}, subject=key)
+
+
+def _listed(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, (list, tuple)) else [given] * (given is not None)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def add_asset_metadata(asset: Any, metadata: Any) -> None:

@@ -1,123 +1,116 @@
-"""Events that start deployments: triggers of deployments, and automations."""
+"""Automations of their own: what is done once events have come, or have not."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Self
+from uuid import UUID
 
-from penstock.authoring.triggers.events import any_of, count_of, event
-from penstock.dialects.prefect.noting import check_known, not_covered
-from penstock.model.occurrence import Condition
-
-_OPTIONS = (
-    "type", "name", "description", "enabled", "expect", "after", "match", "match_related", "for_each", "posture",
-    "threshold", "within", "parameters", "job_variables", "schedule_after",
-)  # fmt: skip
-#: a place for a part of the event in a text
-_PLACE = re.compile(r"\{\{\s*event\.(\w+)((?:\.\w+)*)\s*\}\}")
-_FIELDS = {"payload": "data", "id": "id", "event": "type", "occurred": "at", "resource": "subject"}
+from penstock.dialects.foreign import loading, made_so_far
+from penstock.dialects.prefect.actions import actions_of
+from penstock.dialects.prefect.declared import Declared
+from penstock.dialects.prefect.deployments import gathered_so_far, gathering, noted
+from penstock.dialects.prefect.event_triggers import trigger_of
+from penstock.dialects.prefect.names import id_of
+from penstock.dialects.prefect.noting import not_covered
+from penstock.dialects.prefect.sessions import either_way
+from penstock.errors import DefinitionError
 
 
-class EventTrigger:
-    """Events that a deployment is started by: those of a type in `expect`, about what `match` says."""
+class Automation(Declared):
+    """A trigger, and the actions that it leads to. It is there once its file is registered."""
 
-    def __init__(self, **options: Any) -> None:
-        check_known("an event trigger", options, _OPTIONS)
-        self._options = options
-        for name, wanted in (
-            ("posture", "Reactive"),
-            ("after", None),
-            ("match_related", None),
-            ("schedule_after", None),
-        ):
-            given = options.get(name)
-            if given and given != wanted and str(getattr(given, "value", given)) != wanted:
-                raise not_covered(f"{name}={given!r} of an event trigger")
-        self.enabled = options.get("enabled", True) is not False
+    name: str
+    description: str = ""
+    enabled: bool = True
+    tags: Any = None
+    trigger: Any
+    actions: Any
+    actions_on_trigger: Any = None
+    actions_on_resolve: Any = None
+    owner_resource: Any = None
+    id: Any = None
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.trigger = trigger_of(self.trigger)
+        for name in ("actions", "actions_on_trigger", "actions_on_resolve"):
+            setattr(self, name, actions_of(getattr(self, name)))
+        self.tags = list(self.tags or ())
+        #: whether it is one that is to be there, and not only written down
+        self.created = False
+        noted(self)
+
+    def _created(self) -> Self:
+        self._check("create")
+        self.id, self.created = id_of("automation", self.name), True
+        return self
+
+    def create(self, **options: Any) -> Any:
+        """Let it be there."""
+        return either_way(self._created, options)
+
+    def update(self, **options: Any) -> Any:
+        """Take it as it has been changed."""
+        return either_way(lambda: self._check("update"), options)
+
+    def _deleted(self) -> bool:
+        self._check("delete")
+        self.created = False
+        return True
+
+    def delete(self, **options: Any) -> Any:
+        """Let it not be there any more."""
+        return either_way(self._deleted, options)
+
+    def _switched(self, enabled: bool) -> bool:
+        self._check("enable" if enabled else "disable")
+        self.enabled = enabled
+        return True
+
+    def enable(self, **options: Any) -> Any:
+        """Switch it on."""
+        return either_way(lambda: self._switched(True), options)
+
+    def disable(self, **options: Any) -> Any:
+        """Switch it off."""
+        return either_way(lambda: self._switched(False), options)
+
+    acreate, aupdate, adelete, aenable, adisable = create, update, delete, enable, disable
 
     @classmethod
-    def of(cls, given: Any) -> EventTrigger:
-        """One, from itself or from a dict."""
-        if isinstance(given, EventTrigger):
-            return given
-        if isinstance(given, Mapping):
-            options = cast("Mapping[str, Any]", given)
-            if options.get("type", "event") == "event":
-                return cls(**options)
-        raise not_covered(f"the trigger {given!r}", "Write DeploymentEventTrigger(expect={...}).")
+    def read(cls, id: Any = None, name: str | None = None, **options: Any) -> Any:
+        """One that the file has created, by its id or its name. Raises NotCoveredError for any other."""
+        if (id is None) == (name is None):
+            raise DefinitionError("Automation.read() takes an id or a name")
+        return either_way(lambda: found_by(id, name), options)
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters of the flow, with penstock's places for parts of the event."""
-        return {
-            name: _templated(each)
-            for name, each in cast("dict[str, Any]", self._options.get("parameters") or {}).items()
-        }
+    aread = read
 
-    def condition(self) -> Condition:
-        """The same as a condition of penstock. Raises DefinitionError."""
-        expected = self._options.get("expect") or {"*"}
-        match = dict[str, Any](self._options.get("match") or {})
-        subject = match.pop("prefect.resource.id", "*")
-        subjects = cast("Sequence[str]", subject if isinstance(subject, (list, tuple)) else [subject])
-        if match:
-            raise not_covered(f"match={match!r} of an event trigger", 'Match "prefect.resource.id".')
-        found = [event(kind, subject=each) for kind in sorted(expected) for each in subjects]
-        condition: Condition = found[0] if len(found) == 1 else any_of(*found)
-        threshold = self._options.get("threshold") or 1
-        if threshold == 1:
-            return condition
-        within = self._options.get("within") or 0
-        seconds = within.total_seconds() if isinstance(within, timedelta) else within
-        return count_of(condition, threshold, within=seconds or None)
+    def _check(self, what: str) -> None:
+        if not (loading() or gathering()):
+            raise at_run_time(f"Automation.{what}() while a flow runs")
 
 
-def _templated(value: Any) -> Any:
-    """A value with penstock's places; Prefect may wrap a template in a dict."""
-    if isinstance(value, Mapping):
-        given = cast("Mapping[str, Any]", value)
-        value = given["template"] if given.get("__prefect_kind") == "jinja" else dict(given)
-    if not isinstance(value, str):
-        return value
-    found = _PLACE.sub(_place, value)
-    if "{{" in found or "{%" in found:
-        raise not_covered(f"the template {value!r}", 'Take parts of the event: "{{ event.payload.path }}".')
+class AutomationCore(Automation):
+    """Prefect's name for one that a client creates."""
+
+
+def found_by(id: UUID | str | None = None, name: str | None = None) -> Automation:
+    """The automation of a name or an id that the file has created until now. Raises NotCoveredError."""
+    if not (loading() or gathering()):
+        raise at_run_time("Automation.read() while a flow runs")
+    known = [each for each in (*made_so_far(), *gathered_so_far()) if isinstance(each, Automation) and each.created]
+    found = next((each for each in known if each.name == name or str(each.id) == str(id)), None)
+    if found is None:
+        raise not_covered(
+            f"the automation {name or id}, which this file does not create,",
+            "Triggers that are registered are switched with `penstock triggers enable` and `disable`.",
+        )
     return found
 
 
-def _place(found: re.Match[str]) -> str:
-    if found[1] not in _FIELDS:
-        raise not_covered(f"the template {found[0]!r}", f"There are: {', '.join(_FIELDS)}.")
-    return f"{{event.{_FIELDS[found[1]]}{'' if found[1] == 'resource' else found[2]}}}"
+def at_run_time(what: str) -> Exception:
+    return not_covered(what, "Write it at the top level of a file, and register that: penstock register FILE.")
 
 
-class DeploymentEventTrigger(EventTrigger):
-    """Prefect's name for one that stands in a deployment."""
-
-
-class RunDeployment:
-    """What an automation does: start a deployment."""
-
-    def __init__(self, **options: Any) -> None:
-        raise not_covered("the action RunDeployment of an automation", "Give the deployment triggers=[...] itself.")
-
-
-class Automation:
-    """An automation of its own, which penstock has no place for: what starts a flow belongs to its deployment."""
-
-    def __init__(self, **options: Any) -> None:
-        name = options.get("name", "")
-        raise not_covered(f"the automation {name!r}", "Give the deployment triggers=[DeploymentEventTrigger(...)].")
-
-
-def emit_event(event: str, resource: Mapping[str, str], payload: Any = None, **_: Any) -> None:
-    """Tell the world about an event, from a task."""
-    import importlib
-
-    # events of the user's own are a part of the public face, which stands above the dialects
-    importlib.import_module("penstock").emit(event, payload, subject=resource.get("prefect.resource.id", ""))
-
-
-__all__ = ["Automation", "DeploymentEventTrigger", "EventTrigger", "RunDeployment", "emit_event"]
+__all__ = ["Automation", "AutomationCore", "at_run_time", "found_by"]

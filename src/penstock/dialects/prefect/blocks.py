@@ -8,6 +8,7 @@ import re
 import typing
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast, dataclass_transform
+from uuid import UUID
 
 from penstock.dialects.prefect.local import parsed, store, stored, variable_of
 from penstock.dialects.prefect.sessions import either_way
@@ -84,6 +85,18 @@ class Block(Fields):
     _block_type_slug: ClassVar[str] = ""
     _block_type_name: ClassVar[str] = ""
 
+    #: what it was loaded or saved under
+    _block_document_name: str | None = None
+
+    @property
+    def _block_document_id(self) -> UUID | None:
+        from penstock.dialects.prefect.deployments import noted
+        from penstock.dialects.prefect.names import Named
+
+        if self._block_document_name is None:
+            return None
+        return noted(Named("block", f"{type(self).get_block_type_slug()}/{self._block_document_name}")).id
+
     @classmethod
     def get_block_type_slug(cls) -> str:
         return cls._block_type_slug or re.sub(r"[\W_]+", "-", cls._block_type_name or cls.__name__).lower().strip("-")
@@ -106,16 +119,19 @@ class Block(Fields):
                 f"there is no block {slug}/{name}",
                 remedy=f"Set {variable_of('BLOCK', slug, name)}, or put it into prefect.local.json.",
             ) from None
-        return kind._made(name, found)
+        made = kind._made(name, found)
+        made._block_document_name = name
+        return made
 
     @classmethod
     def _made(cls, name: str, found: Any) -> Self:
         return cls(**found)
 
     def save(self, name: str, overwrite: bool = False, **_: Any) -> Any:
-        """Keep the block under a name, in the file. Raises ValueError if there is one, and it is not to be overwritten."""
+        """Keep the block under a name, in the file. Gives its id. Raises ValueError if there is one, and it is not to be
+        overwritten."""
 
-        def put() -> str:
+        def put() -> UUID | None:
             key = f"{type(self).get_block_type_slug()}/{name}"
             try:
                 stored("blocks", key)
@@ -125,7 +141,8 @@ class Block(Fields):
                 if not overwrite:
                     raise ValueError(f"the block {key} is there already; use overwrite=True")
             store("blocks", key, self.model_dump())
-            return key
+            self._block_document_name = name
+            return self._block_document_id
 
         return either_way(put, _)
 

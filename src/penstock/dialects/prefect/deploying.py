@@ -33,8 +33,8 @@ class Deployable:
         return either_way(lambda: None)
 
     def deploy(self, name: str | None = None, **options: Any) -> Any:
-        """Make a deployment, and return its name."""
-        found = self.to_deployment(name, **options).name
+        """Make a deployment, and return its id."""
+        found = self.to_deployment(name, **options).id
         return either_way(lambda: found)
 
     adeploy = deploy

@@ -6,9 +6,12 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from uuid import UUID
 
 from penstock.authoring.source import caller
 from penstock.dialects.foreign import made
+from penstock.dialects.prefect.event_triggers import trigger_of
+from penstock.dialects.prefect.names import id_of
 from penstock.dialects.prefect.noting import check_known, ignored, not_covered
 from penstock.dialects.prefect.schedules import Planned, schedules_of
 from penstock.dialects.prefect.sessions import either_way
@@ -49,13 +52,26 @@ class Deployment:
         self.location = caller()
         self.parameters: dict[str, Any] = dict(options.get("parameters") or {})
         self.schedules: list[Planned] = schedules_of(options)
-        self.triggers: list[Any] = list(options.get("triggers") or ())
+        self.triggers = [trigger_of(each, deployed=True) for each in options.get("triggers") or ()]
         self.tags: list[str] = sorted(options.get("tags") or ())
         self.description: str = options.get("description") or ""
         self.enabled = not options.get("paused")
         self.at_most: int | None = _limit(options)
-        self.ignored: tuple[Ignored, ...] = ignored(f"the deployment {self.name!r}", options, _IGNORED)
+        owner = f"the deployment {self.name!r}"
+        said = [note for each in self.triggers for note in each.notes(owner)]
+        self.ignored: tuple[Ignored, ...] = (*ignored(owner, options, _IGNORED), *said)
+        #: the names of what starts it, once that is made; and those of its schedules
+        self.started_by: list[str] = []
+        self.scheduled_by: list[str] = []
         flow.deployed[self.name] = self.parameters
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.flow.name}/{self.name}"
+
+    @property
+    def id(self) -> UUID:
+        return id_of("deployment", self.full_name)
 
     @classmethod
     def build_from_flow(cls, flow: Flow, name: str, **options: Any) -> Deployment:
@@ -63,8 +79,8 @@ class Deployment:
         return noted(cls(flow, name, **options))
 
     def apply(self, **_: Any) -> Any:
-        """It is there once the file is registered."""
-        return either_way(lambda: self.name)
+        """Its id: it is there once the file is registered."""
+        return either_way(lambda: self.id)
 
     aapply = apply
 
@@ -84,12 +100,12 @@ def _limit(options: Mapping[str, Any]) -> int | None:
     raise not_covered(f"concurrency_limit={given!r}", "Write a number.")
 
 
-T = TypeVar("T", "Deployment", Ignored)
+T = TypeVar("T")
 _noted: ContextVar[list[Any] | None] = ContextVar("penstock_prefect_deployments", default=None)
 
 
 def noted(thing: T) -> T:
-    """Keep a deployment that a file makes, or what it says of these without effect."""
+    """Keep a deployment or an automation that a file makes, or what it says of these without effect."""
     gathering = _noted.get()
     if gathering is None:
         made(thing)
@@ -101,6 +117,11 @@ def noted(thing: T) -> T:
 def gathering() -> bool:
     """Whether deployments are made here and now, and nothing else is."""
     return _noted.get() is not None
+
+
+def gathered_so_far() -> list[Any]:
+    """What was made here until now, where nothing else is."""
+    return list(_noted.get() or ())
 
 
 @contextmanager
@@ -120,8 +141,8 @@ def serve(*deployments: Deployment, **_: Any) -> Any:
 
 
 def deploy(*deployments: Deployment, **_: Any) -> Any:
-    """Deployments that are to be deployed; `to_deployment` has noted them."""
-    return either_way(lambda: [each.name for each in deployments])
+    """The ids of deployments that are to be deployed; `to_deployment` has noted them."""
+    return either_way(lambda: [each.id for each in deployments])
 
 
-__all__ = ["Deployment", "deploy", "gathered", "gathering", "noted", "serve"]
+__all__ = ["Deployment", "deploy", "gathered", "gathered_so_far", "gathering", "noted", "serve"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,14 @@ def store(section: str, name: str, value: Any) -> None:
     """Put something into the file."""
     file = state_file()
     state: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    state.setdefault(section, {})[name] = value
-    other = file.with_suffix(".new")
-    other.write_text(json.dumps(state, indent=2))
-    other.chmod(0o600)
-    other.replace(file)
+    part = state.setdefault(section, {})
+    if name in part and part[name] == value:
+        return
+    part[name] = value
+    # several processes may load one file that does so
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.stem}.", delete=False) as other:
+        json.dump(state, other, indent=2)
+    Path(other.name).replace(file)
 
 
 __all__ = ["FILE", "parsed", "state_file", "store", "stored", "variable_of", "whole"]

@@ -18,8 +18,9 @@ from penstock.dialects.prefect.sessions import driven
 from penstock.dialects.uncovered import names_in
 from penstock.errors import DefinitionError, PenstockError
 
-#: calls that make deployments
-_DEPLOYING = frozenset({"serve", "aserve", "deploy", "adeploy", "to_deployment", "ato_deployment", "build_from_flow"})
+#: calls that make deployments and automations
+_DEPLOYING = frozenset({"serve", "aserve", "deploy", "adeploy", "to_deployment", "ato_deployment", "build_from_flow",
+                        "Automation", "AutomationCore", "create_automation"})  # fmt: skip
 
 
 class Main:
@@ -205,6 +206,8 @@ def _changed(statement: ast.stmt) -> set[str]:
     """The name whose method a statement calls, and nothing else: `parser.add_argument("--name")`."""
     match statement:
         case ast.Expr(ast.Call(ast.Attribute(ast.Name(id=name)))):
+            return {name}
+        case ast.Expr(ast.Await(ast.Call(ast.Attribute(ast.Name(id=name))))):
             return {name}
         case _:
             return set()

@@ -26,6 +26,10 @@ def missing(module: str, name: str) -> Any:
     near = close.removeprefix("; ").capitalize()
     if is_tried():
         raise not_covered(full, near)
+    if name == "get_client":
+        from penstock.dialects.prefect.client import GetClient
+
+        return GetClient("prefect", full)
     if is_place(module, name):
         return Place("prefect", full)
     return Uncovered("prefect", full, near)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from penstock.dialects.prefect.blocks import Block
 from penstock.dialects.prefect.sessions import either_way
@@ -27,15 +27,63 @@ class _Webhook(Block):
     def _post(self, body: str, subject: str | None) -> None:
         import urllib.request
 
-        # pydantic's SecretStr says what it holds when it is asked to
-        secret = getattr(self.url, "get_secret_value", None)
-        address = str(self.url if secret is None else secret())
+        address = str(_revealed(self.url))
         text = f"*{subject}*\n{body}" if subject else body
         request = urllib.request.Request(
             address, json.dumps({"text": text}).encode(), {"Content-Type": "application/json"}, method="POST"
         )
         with urllib.request.urlopen(request, timeout=_PATIENCE):
             pass
+
+
+class Answer(NamedTuple):
+    """What was answered to a request."""
+
+    status_code: int
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Webhook(Block):
+    """An address that requests are sent to: `Webhook.load("ops").call({"text": "it is done"})`."""
+
+    _block_type_slug: ClassVar[str] = "webhook"
+
+    method: str = "POST"
+    url: Any
+    headers: Any = None
+    allow_private_urls: bool = True
+    verify: bool = True
+
+    def call(self, payload: Any = None) -> Any:
+        """Send a request, with a text or with data as JSON. Raises OSError where that fails."""
+        return either_way(lambda: self._sent(payload))
+
+    def _sent(self, payload: Any) -> Answer:
+        import ssl
+        import urllib.request
+
+        headers: dict[str, str] = {
+            name: str(_revealed(each)) for name, each in dict(_revealed(self.headers or {})).items()
+        }
+        if payload is not None and not isinstance(payload, str):
+            headers.setdefault("Content-Type", "application/json")
+            payload = json.dumps(payload)
+        data = None if payload is None else payload.encode()
+        request = urllib.request.Request(str(_revealed(self.url)), data, headers, method=self.method)
+        context = ssl.create_default_context()
+        if not self.verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with urllib.request.urlopen(request, timeout=_PATIENCE, context=context) as answer:
+            return Answer(answer.status, answer.read().decode(errors="replace"))
+
+
+def _revealed(value: Any) -> Any:
+    """A value, or what pydantic's SecretStr holds, which says so when it is asked to."""
+    secret = getattr(value, "get_secret_value", None)
+    return value if secret is None else secret()
 
 
 class SlackWebhook(_Webhook):
@@ -50,4 +98,4 @@ class MicrosoftTeamsWebhook(_Webhook):
     _block_type_slug: ClassVar[str] = "ms-teams-webhook"
 
 
-__all__ = ["MicrosoftTeamsWebhook", "SlackWebhook"]
+__all__ = ["MicrosoftTeamsWebhook", "SlackWebhook", "Webhook"]

@@ -9,6 +9,7 @@ from penstock.authoring.source import caller
 from penstock.dialects import foreign
 from penstock.errors import DefinitionError, NotCoveredError
 from penstock.model.graph import Ignored
+from penstock.model.place import Location
 
 
 def ignored(owner: str, options: Mapping[str, Any], reasons: Mapping[str, str]) -> tuple[Ignored, ...]:
@@ -31,11 +32,12 @@ def note(owner: str, why: str) -> Ignored:
     return Ignored(owner, caller(), why)
 
 
-def not_covered(what: str, remedy: str = "") -> NotCoveredError:
-    """The error that something has no counterpart, at the line of the user's file."""
+def not_covered(what: str, remedy: str = "", where: Location | None = None) -> NotCoveredError:
+    """The error that something has no counterpart: at a line of the user's file, else at the one at hand."""
     from penstock.dialects.prefect import DIALECT
 
-    return foreign.not_covered(DIALECT, what, remedy)
+    found = foreign.not_covered(DIALECT, what, remedy)
+    return found if where is None else NotCoveredError(found.what, where=str(where), remedy=found.remedy)
 
 
 def check_known(owner: str, options: Mapping[str, Any], known: Iterable[str]) -> None:

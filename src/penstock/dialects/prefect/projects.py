@@ -69,7 +69,7 @@ def read_project(module: ModuleType, make: Maker) -> Reading | None:
         function = with_defaults(flow, each.parameters) if each.parameters else flow.function
         pipeline = make(function, flow.name, flow.settings, (*ignored_of(flow), *each.ignored))
         pipelines[each.name] = pipeline
-        triggers |= triggers_of(module, [each], {id(flow): pipeline}, triggers)
+        triggers |= triggers_of(module, [each], {id(flow): pipeline}, triggers, deployments)
     return Reading(pipelines, triggers)
 
 
@@ -113,8 +113,13 @@ def _lines(tree: Any) -> list[int]:
 def _deployment(file: Path, flow: Flow, entry: Mapping[str, Any]) -> Deployment:
     where = Location(str(file), entry["line"])
     used = {name: each for name, each in entry.items() if name in _USED and name not in ("name", "entrypoint")}
-    made = Deployment(flow, entry.get("name"), **{name: each for name, each in used.items() if each is not None})
+    try:
+        made = Deployment(flow, entry.get("name"), **{name: each for name, each in used.items() if each is not None})
+    except DefinitionError as error:
+        raise type(error)(error.what, where=str(where), remedy=error.remedy) from None
     made.location = where
+    for each in made.triggers:
+        each.location = where
     others = [name for name in entry if name not in _USED and name != "line" and entry[name] is not None]
     made.ignored = tuple(
         Ignored(f"the deployment {made.name!r}: {name}", where, "penstock runs the file where its daemon is")

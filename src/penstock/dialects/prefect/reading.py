@@ -11,6 +11,8 @@ from penstock.authoring.pipeline import Composition
 from penstock.authoring.source import DIALECT
 from penstock.dialects import Maker, Reading
 from penstock.dialects.foreign import made_in
+from penstock.dialects.prefect.automating import automated, known_of, notes_of
+from penstock.dialects.prefect.automations import Automation, at_run_time
 from penstock.dialects.prefect.deployments import Deployment
 from penstock.dialects.prefect.flows import Called, Flow, part_ignored
 from penstock.dialects.prefect.mains import Main
@@ -26,9 +28,10 @@ HOOKS = ("on_completion", "on_failure", "on_running", "on_cancellation", "on_cra
 
 def read(module: ModuleType, make: Maker) -> Reading:
     """The flows of a module as pipelines, and its deployments (those of the `prefect.yaml` beside it as well) as triggers."""
+    from penstock.dialects.prefect.automation_files import read_automations
     from penstock.dialects.prefect.projects import deployments_beside, read_project, with_defaults
 
-    project = read_project(module, make)
+    project = read_project(module, make) or read_automations(module, make)
     if project is not None:
         return project
     flows = {name: each for name, each in vars(module).items() if isinstance(each, Flow)}
@@ -37,7 +40,7 @@ def read(module: ModuleType, make: Maker) -> Reading:
     deployments = [each for each in said if isinstance(each, Deployment)]
     flows |= {each.flow.fn.__name__: each.flow for each in deployments if each.flow not in flows.values()}
     deployments += deployments_beside(module, flows)
-    without_effect = [each for each in said if isinstance(each, Ignored)]
+    without_effect = [*(each for each in said if isinstance(each, Ignored)), *notes_of(said, deployments)]
     by_flow: dict[int, Composition[..., Any]] = {}
     for flow in flows.values():
         if id(flow) not in by_flow:
@@ -48,9 +51,11 @@ def read(module: ModuleType, make: Maker) -> Reading:
             by_flow[id(flow)] = make(function, flow.name, flow.settings, noted)
     pipelines = {name: by_flow[id(flow)] for name, flow in flows.items()}
     own_flows = {name: flow for name, flow in flows.items() if flow.fn.__module__ == module.__name__}
+    triggers = triggers_of(module, deployments, by_flow)
+    others = automated(module, known_of(said, deployments), by_flow, triggers, make, tuple(without_effect))
     started = [*block.called(), *(each.flow for each in deployments)]
     first = _first(own_flows or flows, [*_called_at_top(module), *block.run()], started)
-    return Reading(pipelines, triggers_of(module, deployments, by_flow), first)
+    return Reading({**pipelines, **others.pipelines}, {**triggers, **others.triggers}, first)
 
 
 def find(module: ModuleType, name: str) -> Callable[..., Any]:
@@ -114,9 +119,12 @@ def _named(flow: Flow) -> dict[int, tuple[Any, str]]:
         names, held = names_in(function.__code__), {**function.__globals__, **cells_of(function)}
         for each in (getattr(held[name], "__self__", held[name]) for name in names if name in held):
             inner = [each]
-            if isinstance(each, (Task, Flow, Uncovered)):
+            if isinstance(each, Uncovered) or each is Automation:
                 found.setdefault(id(each), (each, function.__name__))
-                inner = [] if isinstance(each, Uncovered) else [each.fn, *_hooks(each)]
+                inner = []
+            elif isinstance(each, (Task, Flow)):
+                found.setdefault(id(each), (each, function.__name__))
+                inner = [each.fn, *_hooks(each)]
             for one in inner:
                 if hasattr(one, "__code__") and DIALECT in one.__globals__ and id(one) not in seen:
                     seen.add(id(one))
@@ -148,9 +156,11 @@ def ignored_of(flow: Flow) -> tuple[Ignored, ...]:
 
 def check_covered(flow: Flow) -> None:
     """Raise NotCoveredError where the text of a flow, or of what it calls, names what has no counterpart."""
-    found = next((each for each in _named(flow).values() if isinstance(each[0], Uncovered)), None)
-    if found is not None:
-        raise found[0].error(user=found[1])
+    for found, user in _named(flow).values():
+        if isinstance(found, Uncovered):
+            raise found.error(user=user)
+        if found is Automation:
+            raise at_run_time(f"Automation, which {user} uses,")
 
 
 __all__ = ["check_covered", "find", "ignored_of", "read"]

@@ -9,9 +9,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.authoring.pipeline import Composition
+from penstock.authoring.triggers.schedules import Schedule
 from penstock.authoring.triggers.trigger import Trigger, trigger
-from penstock.dialects.prefect.automations import EventTrigger
 from penstock.dialects.prefect.deployments import Deployment
+from penstock.dialects.prefect.event_patterns import is_of_runs
+from penstock.dialects.prefect.event_templates import placed
+from penstock.dialects.prefect.event_triggers import EventTrigger
+from penstock.dialects.prefect.event_triggers import Trigger as EventsTrigger
 from penstock.dialects.prefect.options import node_name
 
 
@@ -20,14 +24,19 @@ def triggers_of(
     deployments: Iterable[Deployment],
     pipelines: Mapping[int, Composition[..., Any]],
     taken: Iterable[str] = (),
+    known: Iterable[Deployment] | None = None,
 ) -> dict[str, Trigger]:
-    """A trigger for every schedule and every event of deployments, by name; names that are `taken` get a number."""
+    """A trigger for every schedule and every event of deployments, by name; names that are `taken` get a number.
+    Events of runs may name the deployments that are `known`: by default, these."""
     found: dict[str, Trigger] = {}
+    deployments = tuple(deployments)
+    others = deployments if known is None else tuple(known)
     for deployment in deployments:
         pipeline = pipelines.get(id(deployment.flow))
+        deployment.started_by, deployment.scheduled_by = [], []
         if pipeline is None:
             continue
-        for source, parameters, active in _sources(deployment):
+        for source, parameters, active in _sources(deployment, others):
             name = _free(node_name(deployment.name), {*found, *taken})
             made = trigger(
                 pipeline,
@@ -42,15 +51,27 @@ def triggers_of(
             made.noun = replace(made.noun, location=deployment.location)
             made.module = module.__name__
             found[name] = made
+            deployment.started_by.append(name)
+            if isinstance(source, Schedule):
+                deployment.scheduled_by.append(name)
     return found
 
 
-def _sources(deployment: Deployment) -> Iterable[tuple[Any, Mapping[str, Any], bool]]:
+def _sources(
+    deployment: Deployment, deployments: tuple[Deployment, ...]
+) -> Iterable[tuple[Any, Mapping[str, Any], bool]]:
     for each in deployment.schedules:
         yield each.schedule, each.parameters, each.active
     for event in deployment.triggers:
-        found = EventTrigger.of(event)
-        yield found.condition(), found.parameters, found.enabled
+        given = placed(dict(getattr(event, "parameters", None) or {}), event.location, of_runs=is_about_runs(event))
+        yield event.condition(deployments), given, getattr(event, "enabled", True) is not False
+
+
+def is_about_runs(trigger: EventsTrigger) -> bool:
+    """Whether all events that a trigger waits for are ends of runs."""
+    if isinstance(trigger, EventTrigger):
+        return bool(trigger.expect) and all(map(is_of_runs, trigger.expect))
+    return all(map(is_about_runs, trigger.triggers))
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -61,4 +82,4 @@ def _free(name: str, taken: set[str]) -> str:
     return found
 
 
-__all__ = ["triggers_of"]
+__all__ = ["is_about_runs", "triggers_of"]

@@ -32,8 +32,16 @@ _SCHEDULES = _names("schedules", "Cron", "Interval", "RRule")
 _OLD_SCHEDULES = _names("schedules", "CronSchedule", "IntervalSchedule", "RRuleSchedule", "construct_schedule")
 _DEPLOYMENTS = {**_names("deployments", "Deployment", "serve", "deploy", RunnerDeployment="Deployment"),
                 **_names("flow_runs", "run_deployment", arun_deployment="run_deployment")}  # fmt: skip
-_EVENTS = _names("automations", "DeploymentEventTrigger", "EventTrigger", "Automation", "RunDeployment", "emit_event",
-                 DeploymentTrigger="DeploymentEventTrigger")  # fmt: skip
+_ACTIONS = _names("actions", "Action", "CallWebhook", "CancelFlowRun", "ChangeFlowRunState", "DeclareIncident",
+                  "DeleteFlowRun", "DeploymentAction", "DoNothing", "PauseAutomation", "PauseDeployment",
+                  "PauseWorkPool", "PauseWorkQueue", "ResumeAutomation", "ResumeDeployment", "ResumeFlowRun",
+                  "ResumeWorkPool", "ResumeWorkQueue", "RunDeployment", "SendNotification", "SuspendFlowRun")  # fmt: skip
+_TRIGGERS = _names("event_triggers", "CompoundTrigger", "DeploymentCompoundTrigger", "DeploymentEventTrigger",
+                   "DeploymentMetricTrigger", "DeploymentSequenceTrigger", "EventTrigger", "MetricTrigger",
+                   "MetricTriggerOperator", "MetricTriggerQuery", "Posture", "PrefectMetric", "ResourceSpecification",
+                   "SequenceTrigger", DeploymentTrigger="DeploymentEventTrigger")  # fmt: skip
+_EVENTS = {**_TRIGGERS, **_ACTIONS, **_names("automations", "Automation", "AutomationCore"),
+           **_names("events", "emit_event")}  # fmt: skip
 _ARTIFACTS = _names(
     "artifacts",
     *(
@@ -79,6 +87,8 @@ _VOCABULARY: Mapping[str, Mapping[str, str]] = {
     "prefect.utilities.annotations": _MARKS,
     "prefect.utilities.asyncutils": {},
     "prefect.states": _STATES,
+    "prefect.client": {},
+    "prefect.client.orchestration": {},
     "prefect.client.schemas.objects": _names("states", "State", "StateType"),
     "prefect.server.schemas.states": _names("states", "State", "StateType", "Completed", "Failed", "Cancelled"),
     "prefect.context": _CONTEXT,
@@ -95,6 +105,9 @@ _VOCABULARY: Mapping[str, Mapping[str, str]] = {
     "prefect.deployments.deployments": _DEPLOYMENTS,
     "prefect.deployments.flow_runs": _DEPLOYMENTS,
     "prefect.events": _EVENTS,
+    "prefect.events.actions": _ACTIONS,
+    "prefect.events.utilities": _names("events", "emit_event"),
+    "prefect.events.schemas.events": _names("event_triggers", "ResourceSpecification"),
     "prefect.events.schemas.deployment_triggers": _EVENTS,
     "prefect.events.schemas.automations": _EVENTS,
     "prefect.automations": _EVENTS,
@@ -103,6 +116,7 @@ _VOCABULARY: Mapping[str, Mapping[str, str]] = {
     "prefect.blocks.core": _BLOCKS,
     "prefect.blocks.system": _SYSTEM,
     "prefect.filesystems": _names("blocks", "LocalFileSystem"),
+    "prefect.blocks.webhook": _names("notifications", "Webhook"),
     "prefect.blocks.notifications": _names("notifications", "SlackWebhook", "MicrosoftTeamsWebhook"),
     "prefect.variables": _names("variables", "Variable", "get"),
     "prefect.flow_runs": {**_PAUSES, **_names("flow_runs", "wait_for_flow_run")},
