@@ -6,6 +6,7 @@ and writes docs/dialects_airflow_examples.md; the test says when that is out of 
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import select
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ APART = {
     "child_dag": "it asks a service in the network",
     "example_external_task": "it waits for a DAG of another file, which nobody starts",
     "example_external_task_marker_child": "it waits for a DAG that somebody has to start",
+    "example_retry_policy": "it asks a service in the network, again and again",
     "example_sensors": "it waits for minutes",
     "example_time_delta_sensor_async": "it waits for half a minute",
 }
@@ -128,12 +130,24 @@ def run(pipeline: Any) -> tuple[str, str]:
     os.dup2(quiet, 1)
     try:
         ran = pipeline.options(executor="inline", progress=False, logs=False, cache=False).run()
+        while str(ran.state) == "paused":
+            ran = ran.approve(ran.questions[0]["id"], **answer(ran.questions[0]["fields"]))
     except PenstockError as error:
         return "stops", reason(error)
     if str(ran.state) == "succeeded":
         return "runs", ""
     failed = sorted(task.id for task in ran.tasks if str(task.state) == "failed")
     return "fails", f"{failed[0]} fails" if failed else str(ran.state)
+
+
+def answer(fields: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a person fills in who takes the first of what there is to choose."""
+    found: dict[str, Any] = {}
+    for each in fields:
+        if each["required"]:
+            first = ast.literal_eval(each["type"].partition("Literal[")[2].partition(",")[0].rstrip("]"))
+            found[each["name"]] = [first] if each["type"].startswith("list") else first
+    return found
 
 
 def reason(error: Any) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from penstock.dialects.airflow.recorded import happened
 from penstock.errors import NotCoveredError
-from penstock.registering.loading import load_module, load_pipeline, pipelines_in
+from penstock.registering.loading import load_module, load_pipeline, pipelines_in, reading_of
 
 FILE = """\
 from airflow.providers.standard.operators.bash import BashOperator
@@ -88,9 +89,11 @@ def test_a_task_is_told_what_has_happened_to_its_inlets(file: Path) -> None:
 
 WATCHED = """\
 from airflow.sdk import DAG, Asset, AssetWatcher, task
-from airflow.providers.standard.triggers.file import FileDeleteTrigger
+from airflow.providers.standard.triggers.file import DirectoryFileDeleteTrigger, FileDeleteTrigger
 
 watched = Asset("watched", watchers=[AssetWatcher(name="w", trigger=FileDeleteTrigger(filepath="here"))])
+flag = DirectoryFileDeleteTrigger(directory="flags", filename="it", poke_interval=1)
+also = Asset("also", watchers=[AssetWatcher(name="v", trigger=flag)])
 
 
 @task
@@ -98,7 +101,7 @@ def one():
     return 1
 
 
-with DAG("following", schedule=[watched]):
+with DAG("following", schedule=[watched, also]):
     one()
 with DAG("free", schedule=None):
     one()
@@ -106,9 +109,41 @@ with DAG("free", schedule=None):
 
 
 def test_watchers_stop_the_dags_that_follow_them(file: Path) -> None:
-    file.write_text(WATCHED)
+    unknown = "from airflow.providers.common.messaging.triggers.msg_queue import MessageQueueTrigger"
+    file.write_text(
+        f"{unknown}\n{WATCHED}".replace('FileDeleteTrigger(filepath="here")', 'MessageQueueTrigger(queue="q")')
+    )
     found = pipelines_in(load_module(str(file)))
     assert ran(file, "free") == {"one": 1}
-    with pytest.raises(NotCoveredError, match="the watchers of the asset 'watched'") as caught:
+    with pytest.raises(
+        NotCoveredError, match=r"the watcher 'w' of the asset 'watched' asks .*MessageQueueTrigger"
+    ) as caught:
         found["following"].define({})
-    assert str(caught.value.where).endswith(f"{file.name}:4")
+    assert str(caught.value.where).endswith(f"{file.name}:5")
+
+
+def test_files_that_watchers_wait_for(file: Path) -> None:
+    file.write_text(WATCHED)
+    module = load_module(str(file))
+    reading = reading_of(module)
+    assert reading is not None
+    found = reading.triggers
+    assert sorted(found) == ["following", "following-v", "following-w"]
+    sensors: Any = [found["following-w"], found["following-v"]]
+    assert [each.noun.source.every for each in sensors] == [5.0, 1.0]
+    assert sensors[0].evaluate(None).skipped == "there is no here"
+    Path("flags").mkdir()
+    for name in ("here", "flags/it"):
+        Path(name).touch()
+    told = [each.evaluate(None).skipped for each in sensors]
+    assert told == ["here has come: watched was updated", "flags/it has come: also was updated"]
+    assert not Path("here").exists()
+    assert not Path("flags/it").exists()
+    assert sensors[0].evaluate(None).skipped == "there is no here"
+    events = [data for _, data in happened("airflow.asset.updated")]
+    assert [(each["name"], each["extra"]) for each in events] == [
+        ("watched", {"from_trigger": True, "payload": True}),
+        ("also", {"from_trigger": True, "payload": {"filepath": "flags/it"}}),
+    ]
+    condition: Any = found["following"]
+    assert len(condition.test([{"type": "airflow.asset.updated", "data": each} for each in events])) == 1

@@ -280,7 +280,6 @@ with DAG("it", start_date=datetime(2024, 1, 1), schedule=None):
         ('E("a/b")', "cannot be the id of a task"),
         ("@task\ndef f(x):\n    return x\nf()", "missing a required argument: 'x'"),
         ("@task.pyspark\ndef f(x):\n    return x", "@task.pyspark is not covered"),
-        ("@task\ndef f(task_state_store):\n    return 1\nf()", "task_state_store"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(read: Reader, body: str, message: str) -> None:

@@ -31,20 +31,14 @@ class Apart:
         found = self._ask(
             Inquiry(id="", kind="sensor", target=target, cursor=cursor, timeout=trigger.source.timeout),
         )
-        runs = [
-            Proposal(
-                key=each.key,
-                cause=Cause(
-                    trigger=trigger.name,
-                    key=each.key,
-                    partitions=() if each.partition is None else (each.partition,),
-                ),
-                asked=each.parameters,
-                tags=each.tags,
-            )
-            for each in found.requests
-        ]
-        return Asked(fault=found.error, runs=tuple(runs), why=found.why)
+        return _asked(found, trigger)
+
+    def coming(self, target: str, trigger: Trigger, cursor: Any, after: float, count: int) -> Asked:
+        """Ask a sensor that follows the clock for what it will ask for after a moment, in the time that it may take."""
+        assert isinstance(trigger.source, SensorSource)
+        timeout = trigger.source.timeout
+        inquiry = Inquiry(id="", kind="coming", target=target, cursor=cursor, after=after, count=count, timeout=timeout)
+        return _asked(self._ask(inquiry), trigger)
 
     def condition(self, target: str, cause: Cause, timeout: float) -> Asked:
         """Ask the condition of a trigger."""
@@ -94,6 +88,14 @@ class Apart:
             if late.is_set()
             else _read(document, code)
         )
+
+
+def _asked(answer: Answer, trigger: Trigger) -> Asked:
+    runs = [
+        Proposal(key=each.key, cause=each.cause(trigger.name), asked=each.parameters, tags=each.tags)
+        for each in answer.requests
+    ]
+    return Asked(fault=answer.error, runs=tuple(runs), why=answer.why)
 
 
 def _read(document: bytes, code: int) -> Answer:

@@ -13,7 +13,7 @@ from penstock.daemon.inquiries import Answer, Inquirer, Inquiry
 from penstock.daemon.notices import Notice, Tell, tell_printed
 from penstock.daemon.roster import Roster, Watched
 from penstock.model.firing import Advance, Firing, Standing
-from penstock.model.trigger import Cause, SensorSource, WatchSource
+from penstock.model.trigger import Cause, ClockSource, ListenerSource, SensorSource, WatchSource
 from penstock.ports import Clock
 from penstock.ports.agenda import Agenda
 from penstock.runtime.surroundings.leases import INTERVAL
@@ -54,6 +54,8 @@ class Asking:
         #: standings as they were when the question was asked, by trigger
         self._open: dict[str, Standing] = {}
         self._answers: list[Answer] = []
+        #: those that are to be asked again, since something has happened after they were
+        self._woken: set[str] = set()
         #: what was told of those that fail, and when, by trigger
         self._told: dict[str, tuple[str, float]] = {}
         #: those that others ask, and when it is looked next whether they still do, by the monotonic clock
@@ -83,6 +85,16 @@ class Asking:
         self._open.clear()
         if given:
             self._roster.record(given)
+
+    def wake(self, name: str, now: float) -> None:
+        """Ask a sensor at once, since something has happened that it looks for. One that fails keeps its time."""
+        watched = self._roster.get(name)
+        if watched is None or not watched.standing.enabled or watched.standing.failures or name in self._others:
+            return
+        if name in self._open:
+            self._woken.add(name)
+        else:
+            self._alarms.set(name, now)
 
     def take(self, answer: Answer) -> None:
         """Take an answer in, for the next step."""
@@ -154,6 +166,9 @@ class Asking:
         if recorded:
             self._tell_of(name, answer, now)
         self._set(name, now)
+        if name in self._woken:
+            self._woken.remove(name)
+            self.wake(name, now)
 
     def _tell_of(self, name: str, answer: Answer, now: float) -> None:
         """Tell of one that failed; of one that fails again in the same way, once an hour."""
@@ -180,7 +195,7 @@ class Asking:
         return msgspec.structs.replace(
             asked,
             cursor=answer.cursor if answer.moved else asked.cursor,
-            next_at=now + every,
+            next_at=now + every if answer.again is None else max(now, min(now + every, answer.again)),
             looked_at=now,
             fired_at=now if firings else asked.fired_at,
             note=""
@@ -205,9 +220,7 @@ class Asking:
     def _found(self, watched: Watched, answer: Answer, now: float) -> Iterable[Firing]:
         trigger = watched.trigger
         for request in answer.requests:
-            partitions = () if request.partition is None else (request.partition,)
-            cause = Cause(trigger=trigger.name, key=request.key, partitions=partitions)
-            more: dict[str, Any] = request.parameters
+            cause, more = request.cause(trigger.name), request.parameters
             yield self._firings.made(trigger, request.key, cause, now, parameters=more, tags=request.tags)
         for found in answer.occurrences:
             event = {"event": document(found)}
@@ -220,7 +233,7 @@ def _timeout(watched: Watched) -> float:
 
 
 def _inquiry(watched: Watched) -> Inquiry:
-    source, cursor = watched.trigger.source, watched.standing.cursor
+    source, cursor = watched.trigger.source, _cursor(watched)
     identity = f"{PREFIX}{watched.name}"
     if isinstance(source, SensorSource):
         return Inquiry(
@@ -233,6 +246,15 @@ def _inquiry(watched: Watched) -> Inquiry:
         )
     assert isinstance(source, WatchSource)
     return Inquiry(id=identity, kind="watch", watch=source, cursor=cursor, timeout=_LOOK)
+
+
+def _cursor(watched: Watched) -> Any:
+    """What a trigger is to go on from. What follows the clock, or looks through events, begins when it was registered, or
+    came back."""
+    cursor: object = watched.standing.cursor
+    if not isinstance(watched.trigger.source, (ClockSource, ListenerSource)) or isinstance(cursor, dict):
+        return watched.standing.cursor
+    return {"since": max(cursor, watched.since) if isinstance(cursor, (int, float)) else watched.since}
 
 
 def _times(watched: Watched) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -13,8 +13,8 @@ from penstock.daemon.firings import Firings
 from penstock.daemon.notices import Tell
 from penstock.daemon.roster import Roster, Watched
 from penstock.model.firing import Advance, Firing
-from penstock.model.occurrence import Condition, Occurrence
-from penstock.model.trigger import Cause, EventSource
+from penstock.model.occurrence import Condition, Occurrence, Pattern
+from penstock.model.trigger import Cause, EventSource, ListenerSource
 from penstock.ports.agenda import Agenda
 from penstock.triggers import conditions
 from penstock.triggers.conditions import Step
@@ -35,7 +35,9 @@ _WILD = frozenset("*?[")
 class Hearing:
     """Sees to it that every event is held against every condition once, in the order in which they were recorded."""
 
-    def __init__(self, agenda: Agenda, roster: Roster, firings: Firings, tell: Tell) -> None:
+    def __init__(
+        self, agenda: Agenda, roster: Roster, firings: Firings, tell: Tell, wake: Callable[[str, float], None]
+    ) -> None:
         self._agenda = agenda
         self._roster = roster
         self._firings = firings
@@ -43,6 +45,9 @@ class Hearing:
         self._alarms = Alarms()
         #: type of events -> names of the triggers that may have to do with them; those with wild cards under ""
         self._listeners: dict[str, list[str]] = {}
+        #: of the sensors that look through events, which `wake` has asked: what they look for, and their names
+        self._sensors: list[tuple[Pattern, str]] = []
+        self._wake = wake
         #: number of the last event that all have seen
         self._read = 0
         #: number of the last event that all standings say they have seen
@@ -61,9 +66,14 @@ class Hearing:
         self._alarms = Alarms()
         self._to_flush = []
         listeners: dict[str, list[str]] = defaultdict(list)
+        self._sensors = []
         last = self._agenda.last_occurrence()
         self._read = self._flushed = last
         for watched in filter(None, map(self._roster.get, names)):
+            if isinstance(watched.trigger.source, ListenerSource):
+                self._sensors += [(each, watched.name) for each in watched.trigger.source.patterns]
+                # something may have happened while nobody listened
+                self._wake(watched.name, now)
             if not isinstance(watched.trigger.source, EventSource):
                 continue
             condition = watched.trigger.source.condition
@@ -79,7 +89,7 @@ class Hearing:
             names, self._to_flush = self._to_flush[:_TOGETHER], self._to_flush[_TOGETHER:]
             self._record({name: self._seen(name) for name in names}, now)
             return True
-        if self._listeners:
+        if self._listeners or self._sensors:
             events = self._agenda.occurrences(self._read, _PAGE)
             if events:
                 self._take(events, now)
@@ -139,6 +149,9 @@ class Hearing:
                 state, more = conditions.observe(condition, before, event, number)
                 if more or state["held"] != before["held"]:
                     changed[name] = Step(state, [*matches, *more])
+            for pattern, name in self._sensors:
+                if conditions.meets(pattern, event):
+                    self._wake(name, now)
         self._read = events[-1][0]
         self._record(changed, now)
         if self._read - self._flushed > _BEHIND:

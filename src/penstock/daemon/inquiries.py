@@ -23,7 +23,7 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True):
 
     #: tells it from all others that are open
     id: str
-    kind: Literal["sensor", "condition", "watch"]
+    kind: Literal["sensor", "coming", "condition", "watch"]
     #: what loads the file or the module with the function
     target: str = ""
     #: the name of the function there
@@ -32,6 +32,9 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True):
     cursor: Any = None
     #: of a run about which a condition is asked
     cause: Cause | None = None
+    #: of what is coming: after which moment, and how much of it
+    after: float = 0.0
+    count: int = 0
     watch: WatchSource | None = None
     #: seconds that an answer may take
     timeout: float = 60.0
@@ -45,6 +48,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
     tags: tuple[str, ...] = ()
     partition: str | None = None
+    #: the time that it is about, in seconds since the epoch, its data interval, and the zone of both
+    logical_time: float | None = None
+    interval: tuple[float, float] | None = None
+    zone: str = "UTC"
+
+    def cause(self, trigger: str) -> Cause:
+        """Why the run is started that a trigger asks for."""
+        return Cause(
+            trigger=trigger,
+            key=self.key,
+            logical_time=self.logical_time,
+            interval=self.interval,
+            zone=self.zone,
+            partitions=() if self.partition is None else (self.partition,),
+        )
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +78,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     #: what to go on from; None with `moved` is a cursor as well
     cursor: Any = None
     moved: bool = False
+    #: of a sensor: when it wants to be asked again, if that is sooner than it would be
+    again: float | None = None
     #: of a condition: whether the run may start; of a sensor, whether there was anything
     holds: bool = True
     #: why not

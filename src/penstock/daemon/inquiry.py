@@ -8,15 +8,20 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from penstock.daemon.inquiries import Answer, Inquiry, Request
 from penstock.errors import PenstockError
 from penstock.model.trigger import Cause
+
+if TYPE_CHECKING:
+    from penstock.authoring.triggers.sensors import RunRequest
 
 #: bytes of memory that the process may have: at least, and as a part of the machine's
 _LEAST, _PART = 1 << 30, 4
@@ -55,19 +60,40 @@ def _answered(inquiry: Inquiry) -> Answer:
     from penstock.registering.loading import load_object
 
     found = load_object(inquiry.target)
-    if inquiry.kind == "sensor":
+    if inquiry.kind in ("sensor", "coming"):
         if not isinstance(found, Sensor):
             return Answer(id=inquiry.id, error=f"{inquiry.target} is no sensor any more; register it anew")
+        if inquiry.kind == "coming":
+            coming = found.coming(inquiry.cursor, datetime.fromtimestamp(inquiry.after, UTC))
+            return Answer(id=inquiry.id, requests=tuple(map(_request, islice(coming, inquiry.count))))
         result = found.evaluate(inquiry.cursor)
-        requests = [
-            Request(key=e.key, parameters=dict(e.parameters), tags=tuple(e.tags), partition=e.partition)
-            for e in result.requests
-        ]
-        return Answer(id=inquiry.id, requests=tuple(requests), cursor=result.cursor, moved=True, why=result.skipped)
+        return Answer(
+            id=inquiry.id,
+            requests=tuple(map(_request, result.requests)),
+            cursor=result.cursor,
+            moved=True,
+            why=result.skipped,
+            again=None if result.again is None else result.again.timestamp(),
+        )
     if not isinstance(found, Trigger):
         return Answer(id=inquiry.id, error=f"{inquiry.target} is no trigger any more; register it anew")
     why = found.refusal(inquiry.cause or Cause())
     return Answer(id=inquiry.id, holds=why is None, why=why or "")
+
+
+def _request(request: RunRequest) -> Request:
+    """What a sensor asks for, as it is told to the daemon."""
+    zone = None if request.logical_time is None else request.logical_time.tzinfo
+    interval = request.interval
+    return Request(
+        key=request.key,
+        parameters=dict(request.parameters),
+        tags=tuple(request.tags),
+        partition=request.partition,
+        logical_time=None if request.logical_time is None else request.logical_time.timestamp(),
+        interval=None if interval is None else (interval[0].timestamp(), interval[1].timestamp()),
+        zone=getattr(zone, "key", None) or "UTC",
+    )
 
 
 def _be_modest() -> None:

@@ -81,7 +81,7 @@ class Daemon:
         firings = Firings(tell, new_id)
         self._ticking = Ticking(roster, firings, tell)
         self._asking = Asking(store.agenda, roster, firings, inquirer, clock, tell, launcher.name)
-        self._hearing = Hearing(store.agenda, roster, firings, tell)
+        self._hearing = Hearing(store.agenda, roster, firings, tell, self._asking.wake)
         self._dispatching = Dispatching(store, roster, launcher, inquirer, clock, tell, settings.max_runs)
         minding = Minding(store, self._dispatching, launcher, clock, tell)
         backfilling = Backfilling(store.agenda, clock, tell)

@@ -67,8 +67,16 @@ class ForeignLoader(SourceFileLoader):
         self.dialect = dialect
 
     def exec_module(self, module: ModuleType) -> None:
+        _add_folders(self.dialect, Path(self.path))
         with speaking(module, self.dialect):
             super().exec_module(module)
+
+
+def _add_folders(dialect: Dialect, file: Path) -> None:
+    """Let modules be found where a dialect has them, after all others."""
+    for folder in () if dialect.folders is None else dialect.folders(file):
+        if str(folder) not in sys.path and folder.is_dir():
+            sys.path.append(str(folder))
 
 
 @contextmanager
@@ -98,6 +106,29 @@ def import_in(name: str, dialect: Dialect) -> ModuleType:
         _asked.reset(tokens[1])
 
 
+def module_beside(name: str, dialect: Dialect, file: str) -> ModuleType | None:
+    """The module that a file in a folder `examples` means by `system.examples.plugins.clocks`: the one in `plugins/clocks.py`
+    there. None where there is none. Raises what importing it raises."""
+    folder = Path(file).parent
+    parts = name.split(".")
+    for place in range(1, len(parts) - 1):
+        if parts[place] != folder.name:
+            continue
+        inside = parts[place + 1 :]
+        if folder.joinpath(*inside).with_suffix(".py").is_file():
+            if str(folder) not in sys.path:
+                sys.path.insert(0, str(folder))
+            return import_in(".".join(inside), dialect)
+    return None
+
+
+def import_beside(name: str, dialect: Dialect, file: str) -> ModuleType:
+    """Import what a file in a dialect means by the name of a module. Raises what importing it raises."""
+    if name.partition(".")[0] in dialect.roots:
+        return module_beside(name, dialect, file) or _Import(dialect)(name, fromlist=("*",))
+    return import_in(name, dialect)
+
+
 class DataLoader(SourceFileLoader):
     """Loads a file of data (YAML) that is written for another system."""
 
@@ -116,7 +147,7 @@ class _Import:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._modules: dict[str, _Substitute] = {}
+        self._modules: dict[str, ModuleType] = {}
 
     def __call__(
         self,
@@ -127,6 +158,9 @@ class _Import:
         level: int = 0,
     ) -> ModuleType:
         root = name.partition(".")[0]
+        beside = self._beside(name, globals) if level == 0 and root in self._dialect.roots else None
+        if beside is not None:
+            return beside if fromlist else self._under(name, beside)
         if level == 0 and (root in self._dialect.roots or (root in self._dialect.companions and not _is_there(root))):
             module = self._module(name)
             for each in fromlist or ():
@@ -138,7 +172,25 @@ class _Import:
         finally:
             _importing.reset(token)
 
-    def _module(self, name: str) -> _Substitute:
+    def _beside(self, name: str, globals: Mapping[str, Any] | None) -> ModuleType | None:
+        """The user's own module that lies beside the importing file, or below, and goes by a name in the other system, as those
+        of its examples do; None where there is none."""
+        file = (globals or {}).get("__file__")
+        if not file or name in self._dialect.vocabulary():
+            return None
+        return module_beside(name, self._dialect, str(file))
+
+    def _under(self, name: str, module: ModuleType) -> ModuleType:
+        """The top-level module of a name, under which that module is then found."""
+        parts = name.split(".")
+        for end in range(1, len(parts)):
+            inner = ".".join(parts[:end])
+            made = _Substitute(inner, self._dialect.vocabulary(), self._dialect, self._modules)
+            self._modules.setdefault(inner, made)
+        self._modules[name] = module
+        return self._modules[parts[0]]
+
+    def _module(self, name: str) -> ModuleType:
         known = self._modules.get(name)
         if known is None:
             vocabulary = self._dialect.vocabulary()
@@ -165,7 +217,7 @@ class _Substitute(ModuleType):
     """What stands for a module of another system: its names are looked up when they are asked for."""
 
     def __init__(
-        self, name: str, vocabulary: Mapping[str, Mapping[str, str]], dialect: Dialect, modules: dict[str, _Substitute]
+        self, name: str, vocabulary: Mapping[str, Mapping[str, str]], dialect: Dialect, modules: dict[str, ModuleType]
     ) -> None:
         super().__init__(name)
         self.__path__ = []
@@ -195,7 +247,7 @@ class _Substitute(ModuleType):
         name: str,
         vocabulary: Mapping[str, Mapping[str, str]],
         dialect: Dialect,
-        modules: dict[str, _Substitute],
+        modules: dict[str, ModuleType],
     ) -> Any:
         if full in modules:
             return modules[full]
@@ -218,7 +270,7 @@ class _NoSuchName(DefinitionError, AttributeError):
     """The same of an attribute of a module, for files that ask for it with `hasattr`."""
 
 
-def _check_name(module: _Substitute, name: str) -> None:
+def _check_name(module: ModuleType, name: str) -> None:
     """Raise NotCoveredError for a name that a module does not have. Left to `from ... import`, that would be told without
     the line and the remedy."""
     try:
@@ -332,6 +384,7 @@ def _follow() -> None:
 __all__ = [
     "DataLoader",
     "ForeignLoader",
+    "import_beside",
     "import_in",
     "imported_roots",
     "imports_any",

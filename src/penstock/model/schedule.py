@@ -20,6 +20,11 @@ class Cron(msgspec.Struct, frozen=True, tag="cron"):
     zone: str = "UTC"
 
 
+class LateCron(Cron, frozen=True, tag="late_cron"):
+    """The same by another rule where clocks are changed, that of Airflow and croniter: a time that the clocks skip is due as much
+    later as they skip, and one that they show twice the second time; unless it comes every hour."""
+
+
 class Every(msgspec.Struct, frozen=True, tag="every"):
     """Every so many seconds, counted from a moment on."""
 
@@ -49,7 +54,7 @@ class Together(msgspec.Struct, frozen=True, tag="together"):
     schedules: tuple[Schedule, ...]
 
 
-Schedule = Cron | Every | Recurrence | Once | Together
+Schedule = Cron | LateCron | Every | Recurrence | Once | Together
 
 
 class Calendar(msgspec.Struct, frozen=True):

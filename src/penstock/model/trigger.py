@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from penstock.model.occurrence import Condition
+from penstock.model.occurrence import Condition, Pattern
 from penstock.model.place import Location
 from penstock.model.schedule import Timetable
 
@@ -29,6 +29,30 @@ class SensorSource(msgspec.Struct, frozen=True, tag="sensor"):
     longest: float = 3600.0
 
 
+class ClockSource(SensorSource, frozen=True, tag="clock"):
+    """A sensor that follows the clock: it knows when it will ask for runs, and tells what each of them is about.
+
+    Its cursor is an object. `since` is the moment after which what is due fires, in seconds since the epoch; `next_at`, once it
+    was asked, when it is due next, or None.
+    """
+
+    #: of the times that it tells
+    zone: str = "UTC"
+
+
+class ListenerSource(SensorSource, frozen=True, tag="listener"):
+    """A sensor that looks through some events by itself: it is asked as soon as there are new ones, and every so often
+    besides.
+
+    Its cursor is an object. The first one, and the first after it was switched on, has `since`: the moment from which on events
+    count, in seconds since the epoch.
+    """
+
+    patterns: tuple[Pattern, ...] = ()
+    #: tells by which rules it looks through them: by others, it is another version of the trigger
+    rules: str = ""
+
+
 class WatchSource(msgspec.Struct, frozen=True, tag="watch"):
     """What is looked at again and again by penstock itself: files in a folder, objects in a bucket, rows of a table."""
 
@@ -47,7 +71,7 @@ class WatchSource(msgspec.Struct, frozen=True, tag="watch"):
     existing: bool = False
 
 
-Source = Timetable | EventSource | SensorSource | WatchSource
+Source = Timetable | EventSource | SensorSource | ClockSource | ListenerSource | WatchSource
 
 
 class Limits(msgspec.Struct, frozen=True):

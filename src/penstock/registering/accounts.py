@@ -15,7 +15,15 @@ from penstock.model.occurrence import Condition
 from penstock.model.registration import Definition
 from penstock.model.run import RunState, timestamp
 from penstock.model.schedule import Cron, Recurrence, Schedule, Timetable, Together
-from penstock.model.trigger import EventSource, SensorSource, Trigger, WatchSource
+from penstock.model.trigger import (
+    ClockSource,
+    EventSource,
+    ListenerSource,
+    SensorSource,
+    Source,
+    Trigger,
+    WatchSource,
+)
 from penstock.observe.measures import counted, duration
 from penstock.ports import Store
 from penstock.runtime.reading.causes import cause_document
@@ -26,7 +34,14 @@ _PATIENCE = 60.0
 #: events that are looked through for one that nobody has seen to
 _EVENTS = 1000
 
-_KINDS = {Timetable: "schedule", EventSource: "events", SensorSource: "sensor", WatchSource: "watch"}
+_KINDS = {
+    Timetable: "schedule",
+    EventSource: "events",
+    SensorSource: "sensor",
+    ClockSource: "timetable",
+    ListenerSource: "events",
+    WatchSource: "watch",
+}
 
 
 def trigger_of(definition: Definition) -> Trigger:
@@ -47,6 +62,11 @@ def source_words(trigger: Trigger) -> str:
             return describe(trigger.source)
         case EventSource(condition):
             return conditions.waiting_for(condition, conditions.begin(condition))
+        case ClockSource():
+            return f"when {trigger.source.function} says"
+        case ListenerSource(patterns=patterns):
+            told = [conditions.waiting_for(each, conditions.begin(each)) for each in patterns]
+            return f"what comes of {' and '.join(told)}"
         case SensorSource():
             return f"{trigger.source.function}(), asked every {span(trigger.source.every)}"
         case WatchSource():
@@ -63,6 +83,13 @@ def zone_of(schedule: Schedule) -> str:
             return next((zone for each in schedule.schedules if (zone := zone_of(each)) != "UTC"), "UTC")
         case _:
             return "UTC"
+
+
+def zone_of_source(source: Source) -> str:
+    """The zone of what a trigger waits for; UTC for what has none."""
+    if isinstance(source, ClockSource):
+        return source.zone
+    return zone_of(source.schedule) if isinstance(source, Timetable) else "UTC"
 
 
 class Accounts:
@@ -91,7 +118,7 @@ class Accounts:
             "pipeline": trigger.pipeline,
             "assets": trigger.assets,
             "enabled": standing.enabled,
-            "zone": zone_of(trigger.source.schedule) if isinstance(trigger.source, Timetable) else "UTC",
+            "zone": zone_of_source(trigger.source),
             "fired_at": _at(standing.fired_at),
             "last": None if last is None else self.firing(last),
             "next_at": _at(self._next(trigger, standing)),
@@ -176,6 +203,9 @@ class Accounts:
             except PenstockError:
                 return None
             return None if tick is None else tick.due
+        if isinstance(trigger.source, ClockSource) and isinstance(standing.cursor, dict):
+            known = cast("dict[str, Any]", standing.cursor)
+            return known.get("next_at", standing.next_at)
         return standing.next_at
 
     # Why it does not fire.
@@ -266,4 +296,4 @@ def _at(seconds: float | None) -> str | None:
     return None if seconds is None else timestamp(seconds)
 
 
-__all__ = ["Accounts", "source_words", "trigger_of", "zone_of"]
+__all__ = ["Accounts", "source_words", "trigger_of", "zone_of", "zone_of_source"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,7 +11,9 @@ import msgspec
 from penstock.errors import DefinitionError, ParameterError
 from penstock.model.registration import Definition
 from penstock.model.schedule import Timetable
-from penstock.model.trigger import Trigger
+from penstock.model.trigger import ClockSource, Trigger
+from penstock.registering.accounts import zone_of_source
+from penstock.triggers.backfills import Order, Piece, over_requests, over_times
 
 if TYPE_CHECKING:
     from penstock.ports import Store
@@ -70,11 +72,13 @@ def _shown(at: float, zone: str) -> str:
     return f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"
 
 
-def scheduled(store: Store, pipeline: Definition, request: Request) -> tuple[Trigger, Timetable]:
+def scheduled(store: Store, pipeline: Definition, request: Request) -> tuple[Trigger, Definition]:
     """The trigger whose schedule tells the times. Raises DefinitionError where there is none, or several."""
-    known = [msgspec.convert(each.document, Trigger) for each in store.agenda.definitions("trigger")]
+    known = [(msgspec.convert(each.document, Trigger), each) for each in store.agenda.definitions("trigger")]
     fit = [
-        (each, each.source) for each in known if each.pipeline == pipeline.name and isinstance(each.source, Timetable)
+        (trigger, each)
+        for trigger, each in known
+        if trigger.pipeline == pipeline.name and isinstance(trigger.source, (Timetable, ClockSource))
     ]
     wanted = request.trigger or (request.target if request.target != pipeline.name else "")
     chosen = [each for each in fit if each[0].name == wanted] if wanted else fit
@@ -94,4 +98,30 @@ def scheduled(store: Store, pipeline: Definition, request: Request) -> tuple[Tri
     )
 
 
-__all__ = ["Stretch", "moment", "scheduled", "stretch"]
+def pieces_between(trigger: Trigger, definition: Definition, meant: Stretch, order: Order) -> list[Piece]:
+    """A run for every time of a trigger within a stretch. Raises DefinitionError for more of them than a backfill may have, and
+    what the timetable raises where it is the user's own."""
+    zone = zone_of_source(trigger.source)
+    if isinstance(trigger.source, Timetable):
+        return over_times(trigger.source, trigger.name, meant.begin, meant.end, zone=zone, order=order)
+    from penstock.authoring.triggers.sensors import Sensor
+    from penstock.registering.loading import load_object
+
+    found = load_object(definition.target)
+    if not isinstance(found, Sensor):
+        raise DefinitionError(
+            f"{definition.target} does not tell its times any more", remedy=f"Register it anew: {definition.origin}"
+        )
+    requests = cast("Sensor[..., Any]", found).between(*(datetime.fromtimestamp(each, UTC) for each in meant[:2]))
+    return over_requests(
+        (
+            (each.key, each.logical_time.timestamp(), (each.interval[0].timestamp(), each.interval[1].timestamp()))
+            for each in requests
+            if each.logical_time is not None and each.interval is not None
+        ),
+        zone=zone,
+        order=order,
+    )
+
+
+__all__ = ["Stretch", "moment", "pieces_between", "scheduled", "stretch"]

@@ -16,7 +16,7 @@ from penstock.model.trigger import Trigger
 from penstock.registering.backfill_assets import Stage, laid_out, roots_of
 from penstock.registering.backfill_durations import each_of_assets, each_of_pipeline
 from penstock.registering.backfill_rows import values_of
-from penstock.registering.backfill_times import scheduled, stretch
+from penstock.registering.backfill_times import pieces_between, scheduled, stretch
 from penstock.registering.loading import is_path, load_pipeline
 from penstock.runtime.reading.nearest import nearest
 from penstock.triggers import backfills
@@ -238,16 +238,15 @@ def words_of(which: Which | tuple[Which, ...]) -> tuple[Which, ...]:
 
 
 def _over_times(store: Store, pipeline: Definition, request: Request, now: float) -> Planned:
-    from penstock.registering.accounts import zone_of
+    from penstock.registering.accounts import zone_of_source
 
-    trigger, timetable = scheduled(store, pipeline, request)
-    zone = zone_of(timetable.schedule)
+    trigger, definition = scheduled(store, pipeline, request)
+    zone = zone_of_source(trigger.source)
     meant = stretch(request, zone, now)
-    pieces = backfills.over_times(timetable, trigger.name, meant.begin, meant.end, zone=zone, order=request.order)
     return Planned(
         request=request,
         pipeline=pipeline.name,
-        pieces=pieces,
+        pieces=pieces_between(trigger, definition, meant, request.order),
         templates=trigger.parameters,
         each=each_of_pipeline(store, pipeline.name),
         notes=(f"at the times of the trigger {trigger.name}, by the clocks of {zone}", *meant.notes),

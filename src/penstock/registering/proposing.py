@@ -14,7 +14,7 @@ from penstock.model.firing import Standing
 from penstock.model.occurrence import Condition, Occurrence
 from penstock.model.registration import Definition
 from penstock.model.schedule import Tick, Timetable
-from penstock.model.trigger import Cause, EventSource, SensorSource, Trigger, WatchSource
+from penstock.model.trigger import Cause, ClockSource, EventSource, SensorSource, Trigger, WatchSource
 from penstock.registering.accounts import trigger_of, zone_of
 from penstock.registering.loading import load_pipeline
 from penstock.triggers import conditions, last_tick, next_tick, tick_key
@@ -74,6 +74,10 @@ class Asker(Protocol):
         """Ask a sensor, in the time that it may take."""
         ...
 
+    def coming(self, target: str, trigger: Trigger, cursor: Any, after: float, count: int) -> Asked:
+        """Ask a sensor that follows the clock for what it will ask for after a moment, in the time that it may take."""
+        ...
+
     def condition(self, target: str, cause: Cause, timeout: float) -> Asked:
         """Ask the condition of a trigger."""
         ...
@@ -104,6 +108,8 @@ class Proposer:
                 return self._settled([Proposal(key=tick_key(tick.at), cause=self.tick_cause(tick))])
             case EventSource(condition):
                 return self._of_events(condition, events)
+            case ClockSource():
+                return self._of_clock(now if at is None else at)
             case SensorSource():
                 return self._of_sensor()
             case WatchSource():
@@ -141,15 +147,17 @@ class Proposer:
                 note = "" if at is None else f"{tick_key(moment)} is none of the times of {self.trigger.name}"
             found = self._settled([Proposal(key=tick_key(tick.at), cause=self.tick_cause(tick))])
             return msgspec.structs.replace(found, note=note)
-        if events or isinstance(source, SensorSource):
+        if events or (isinstance(source, SensorSource) and not isinstance(source, ClockSource)):
             return self.proposals(at=at, events=events, now=now)
         key = f"by hand {tick_key(now)}"
-        return self._settled([Proposal(key=key, cause=Cause(trigger=self.trigger.name, key=key, logical_time=at))])
+        zone = source.zone if isinstance(source, ClockSource) else "UTC"
+        cause = Cause(trigger=self.trigger.name, key=key, logical_time=at, zone=zone)
+        return self._settled([Proposal(key=key, cause=cause)])
 
     def _check_events(self, events: Sequence[Occurrence]) -> None:
         """Raise DefinitionError for events of a trigger that follows none."""
         if events and isinstance(self.trigger.source, (Timetable, SensorSource)):
-            scheduled = isinstance(self.trigger.source, Timetable)
+            scheduled = isinstance(self.trigger.source, (Timetable, ClockSource))
             raise DefinitionError(
                 f"{self.trigger.name} {'follows a schedule' if scheduled else 'is a sensor'}, and no events",
                 remedy="Say a time instead: --at TIME." if scheduled else "It is asked as it is: leave out --event.",
@@ -215,6 +223,14 @@ class Proposer:
         if asked.fault:
             return Proposals(fault=asked.fault)
         return self._settled(asked.runs) if asked.runs else Proposals(why=asked.why or "it asks for nothing")
+
+    def _of_clock(self, moment: float) -> Proposals:
+        """What is due first at a moment or after it."""
+        after = math.nextafter(moment, -math.inf)
+        asked = self._asker.coming(self._definition.target, self.trigger, self._standing.cursor, after, 1)
+        if asked.fault:
+            return Proposals(fault=asked.fault)
+        return self._settled(asked.runs) if asked.runs else Proposals(why="its schedule has no time any more")
 
     # What becomes of it.
 

@@ -83,11 +83,22 @@ def over_times(
 ) -> list[Piece]:
     """A run for every tick of a trigger from one moment up to another and with it. Raises DefinitionError for more of them
     than a backfill may have."""
+    due = ticks(timetable, name, begin - 1e-6, end)
+    return over_requests(
+        ((tick_key(each.at), each.logical_time, each.interval) for each in due), zone=zone, order=order
+    )
+
+
+def over_requests(
+    requests: Iterable[tuple[str, float, tuple[float, float]]], *, zone: str = "UTC", order: Order = "ascending"
+) -> list[Piece]:
+    """A run for every time, told by its key, its logical time and its data interval. Raises DefinitionError for more of them
+    than a backfill may have."""
     pieces: list[Piece] = []
-    for tick in ticks(timetable, name, begin - 1e-6, end):
+    for key, logical, interval in requests:
         if len(pieces) == MOST:
             raise DefinitionError(f"a backfill has at most {MOST:,} runs", remedy="Take a shorter time.")
-        pieces.append(Piece(key=tick_key(tick.at), logical_time=tick.logical_time, interval=tick.interval, zone=zone))
+        pieces.append(Piece(key=key, logical_time=logical, interval=interval, zone=zone))
     return _ordered(pieces, order)
 
 

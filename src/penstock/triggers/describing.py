@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from penstock.model.amounts import span
-from penstock.model.schedule import Calendar, Cron, Every, Once, Recurrence, Schedule, Timetable, Together
+from penstock.model.schedule import Calendar, Cron, Every, LateCron, Once, Recurrence, Schedule, Timetable, Together
 from penstock.triggers.cron import fields_of
 from penstock.triggers.zones import EPOCH
 
@@ -50,7 +50,7 @@ def describe(timetable: Timetable) -> str:
 
 def _schedule(schedule: Schedule) -> str:
     match schedule:
-        case Cron(expression, zone):
+        case LateCron(expression, zone) | Cron(expression, zone):
             return f"{_cron(expression)} {zone}"
         case Every(seconds, anchor):
             return f"every {span(seconds)}" + (f" from {_moment(anchor)} on" if anchor else "")

@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from penstock.errors import DefinitionError
-from penstock.model.schedule import Cron, Every, Once, Recurrence, Schedule, Together
+from penstock.model.schedule import Cron, Every, LateCron, Once, Recurrence, Schedule, Together
 from penstock.triggers.cron import cron_walls
 from penstock.triggers.recurrence import recurrence_walls
-from penstock.triggers.walls import InZone
+from penstock.triggers.walls import InZone, LateInZone
 from penstock.triggers.zones import EARLIEST, LATEST, zone_of
 
 #: the shortest interval, in seconds
@@ -95,6 +95,10 @@ def _once_each(moments: Iterable[float]) -> Iterator[float]:
 def moments_of(schedule: Schedule) -> Moments:
     """When a schedule is due. Raises DefinitionError for one that cannot be understood, and one that is never due."""
     match schedule:
+        case LateCron(expression, zone):
+            zone_of(zone)
+            walls = cron_walls(expression)
+            return InZone(walls, zone) if walls.hourly else LateInZone(walls, zone)
         case Cron(expression, zone):
             zone_of(zone)
             return InZone(cron_walls(expression), zone)

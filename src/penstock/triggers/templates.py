@@ -27,7 +27,7 @@ import msgspec
 from penstock.errors import DefinitionError
 from penstock.model.occurrence import Condition, Pattern
 from penstock.model.schedule import Timetable
-from penstock.model.trigger import Cause, EventSource, Source, WatchSource
+from penstock.model.trigger import Cause, ClockSource, EventSource, Source, WatchSource
 from penstock.triggers.conditions import patterns, several
 
 #: what a place, or a field of the data of an event, is
@@ -126,7 +126,7 @@ class Place(NamedTuple):
 def known_of(source: Source) -> Known:
     """What templates may use under a source."""
     match source:
-        case Timetable():
+        case Timetable() | ClockSource():
             return Known({}, ticks=True, times=True)
         case EventSource():
             return Known(_fields_of(source.condition), times=True, listed=several(source.condition))

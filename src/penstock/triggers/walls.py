@@ -88,4 +88,58 @@ class InZone(NamedTuple):
         return wall is not None and wall < edge
 
 
-__all__ = ["InZone", "Walls"]
+class LateInZone(NamedTuple):
+    """The moments at which the clocks of a zone show certain times, by the other rule: what they skip is due as much later as
+    they skip, what they show twice the second time.
+
+    After a time that was moved on, what comes next is what comes after the time that the clocks show then, as where somebody goes
+    from one to the next.
+    """
+
+    walls: Walls
+    zone: str
+
+    def after(self, moment: float) -> Iterator[float]:
+        """Those after a moment, from the first on."""
+        position = math.floor(max(moment, EARLIEST))
+        here = stretch_at(self.zone, position)
+        following = stretch_at(self.zone, here.end)
+        # what is shown twice may still come, and so may what was skipped just before
+        wall = min(position + here.offset, following.start + following.offset)
+        found = self.walls.first(wall - DAY if position - here.start < DAY else wall)
+        while found is not None and found < LATEST:
+            at = self._due(found)
+            if at is not None and at > moment:
+                yield float(at)
+            found = self.walls.first(found + 1)
+
+    def before(self, moment: float) -> Iterator[float]:
+        """Those before a moment, from the last on."""
+        position = math.ceil(min(moment, LATEST))
+        found = self.walls.last(position + stretch_at(self.zone, position).offset + 1)
+        while found is not None and found > EARLIEST:
+            at = self._due(found)
+            if at is not None and at < moment:
+                yield float(at)
+            found = self.walls.last(found)
+
+    def _due(self, wall: int) -> int | None:
+        """When a time is due; None where it is passed over, by one that the clocks skip."""
+        here = stretch_at(self.zone, wall - DAY)
+        passed, goes_on = False, True
+        while goes_on:
+            there = stretch_at(self.zone, here.end)
+            passed = passed or self._is_passed(wall, here.end + here.offset, there.offset - here.offset)
+            goes_on = wall - there.offset >= there.start
+            here = there if goes_on else here
+        return None if passed else wall - here.offset
+
+    def _is_passed(self, wall: int, skipped: int, gap: int) -> bool:
+        """Whether a time lies between one that the clocks skip, from `skipped` on, and what they show when that is due."""
+        if not 0 < wall - skipped <= 2 * gap:
+            return False
+        first = self.walls.first(skipped)
+        return first is not None and first < skipped + gap and first < wall <= first + gap
+
+
+__all__ = ["InZone", "LateInZone", "Walls"]

@@ -39,8 +39,8 @@ class Attached(msgspec.Struct, frozen=True):
     """What belongs to a node and is no data: functions of the user's."""
 
     hooks: Hooks = Hooks()
-    #: asked with the exception whether to repeat an attempt
-    retry_if: Callable[[BaseException], bool] | None = None
+    #: asked with the exception whether to repeat an attempt, or after which wait
+    retry_if: Callable[[BaseException], Any] | None = None
     #: makes of the inputs what counts in their place
     cache_key: CacheKey | None = None
 

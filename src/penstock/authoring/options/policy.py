@@ -49,8 +49,8 @@ class TaskOptions(TypedDict, total=False):
     retry_on: Exceptions
     #: never repeat after these exceptions (and their subclasses)
     never_retry_on: Exceptions
-    #: asked with the exception whether to repeat the attempt
-    retry_if: Callable[[BaseException], bool] | None
+    #: asked with the exception whether to repeat the attempt; a timedelta is a yes, and the wait before it
+    retry_if: Callable[[BaseException], bool | timedelta] | None
     #: how many attempts that the infrastructure lost are repeated besides; 3 by default
     lost_retries: int
     #: of one attempt

@@ -66,7 +66,7 @@ def approval(
             remedy="Give a deadline in seconds, or as a timedelta.",
         )
     check_name(name)
-    action = ApprovalAction(question, caller(), _fields(form), _deadline(deadline), default, on_reject)
+    action = ApprovalAction(question, caller(), fields_of(form), _deadline(deadline), default, on_reject)
     options = {"after": after} if join is None else {"after": after, "join": join}
     return Asking(action, name, Placing().changed(options))
 
@@ -125,7 +125,9 @@ def _unanswered(**_: Any) -> NoReturn:
 # Forms.
 
 
-def _fields(form: Any) -> tuple[Field, ...]:
+def fields_of(form: Any) -> tuple[Field, ...]:
+    """The fields of a form: a dataclass, or a dict of types, or of `(type, default)`. Raises DefinitionError for types that a
+    person cannot fill in."""
     if form is None:
         return ()
     if isinstance(form, type) and dataclasses.is_dataclass(form):

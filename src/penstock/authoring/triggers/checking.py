@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from penstock.authoring.kinds.causes import FromCause
 from penstock.authoring.kinds.conversion import Form, Kind, Mismatch, nearest
-from penstock.model.trigger import Cause, SensorSource
+from penstock.model.trigger import Cause, ClockSource, SensorSource
 from penstock.triggers.templates import Known, Type, check, known_of, places_of, render, sample, type_of
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def faults_of(trigger: Trigger) -> list[str]:
             faults.append(f"{name}: {signature.name} has no such parameter{nearest(name, signature.kinds)}")
         elif name not in wrong:
             faults += [f"{name}: {fault}" for fault in _misfit(template, kind, known)]
-    if not isinstance(noun.source, SensorSource):
-        # a sensor gives parameters with each request
+    if not isinstance(noun.source, SensorSource) or isinstance(noun.source, ClockSource):
+        # any other sensor gives parameters with each request
         faults += [
             f"{port.name}: missing; {signature.name} takes {signature.kinds[port.name].words}, and has no default for it"
             for port in signature.parameters

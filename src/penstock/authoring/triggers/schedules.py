@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Literal, TypedDict, Unpack, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,7 +16,7 @@ from penstock.authoring.options.reading import Refused, duration, moment, option
 from penstock.authoring.source import caller
 from penstock.errors import DefinitionError
 from penstock.model import schedule as nouns
-from penstock.triggers.timetables import check_timetable
+from penstock.triggers.timetables import check_timetable, ticks, ticks_back
 
 #: a moment: aware, or in the time of the zone of the schedule; text is ISO 8601
 Moment = datetime | date | str
@@ -56,6 +56,14 @@ class Schedule:
             return NotImplemented
         return together(self, other)
 
+    def after(self, moment: datetime) -> Iterator[datetime]:
+        """Its times after an aware moment, in UTC, from the first on."""
+        return (_in_utc(tick) for tick in ticks(self.timetable, "", moment.timestamp()))
+
+    def before(self, moment: datetime) -> Iterator[datetime]:
+        """Its times before an aware moment, in UTC, from the last on."""
+        return (_in_utc(tick) for tick in ticks_back(self.timetable, "", moment.timestamp()))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Schedule) and self.timetable == other.timetable
 
@@ -66,13 +74,18 @@ class Schedule:
         return f"<schedule {self.timetable}>"
 
 
-def cron(expression: str, *, zone: str = "UTC", **narrowing: Unpack[NarrowingWithStart]) -> Schedule:
+def cron(
+    expression: str, *, zone: str = "UTC", late: bool = False, **narrowing: Unpack[NarrowingWithStart]
+) -> Schedule:
     """When a cron expression says, in the time of a zone (an IANA name such as `Europe/Berlin`).
 
-    Five fields, or six with seconds in front; names of months and weekdays, `@daily` and the like, `L`, `W` and `#`. Raises
-    DefinitionError for an expression that is none or that never fires, and for a zone that does not exist.
+    Five fields, or six with seconds in front; names of months and weekdays, `@daily` and the like, `L`, `W` and `#`. A time of
+    the day that the clocks skip is due at the first moment after that, and one that they show twice the first time; with `late`,
+    as in Airflow, as much later as they skip, and the second time. Raises DefinitionError for an expression that is none or that
+    never fires, and for a zone that does not exist.
     """
-    return _schedule(nouns.Cron(_text("the cron expression", expression), _zone(zone)), narrowing)
+    kind = nouns.LateCron if late else nouns.Cron
+    return _schedule(kind(_text("the cron expression", expression), _zone(zone)), narrowing)
 
 
 def every(length: Seconds | str, *, anchor: Moment | None = None, **narrowing: Unpack[NarrowingWithStart]) -> Schedule:
@@ -198,6 +211,10 @@ def zone_of(schedule: nouns.Schedule) -> str:
         zones = (zone_of(each) for each in schedule.schedules)
         return next((zone for zone in zones if zone != "UTC"), "UTC")
     return schedule.zone if isinstance(schedule, (nouns.Cron, nouns.Recurrence)) else "UTC"
+
+
+def _in_utc(tick: nouns.Tick) -> datetime:
+    return datetime.fromtimestamp(tick.at, UTC)
 
 
 def _zone(name: Any) -> str:

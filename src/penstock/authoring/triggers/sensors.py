@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from types import GeneratorType
 from typing import Any, ParamSpec, TypeVar, Unpack, cast
 
@@ -19,7 +20,7 @@ from penstock.authoring.triggers.events import is_data
 from penstock.authoring.triggers.options import SENSOR_OPTIONS, TriggerOptions, data_of, trigger_fields
 from penstock.authoring.triggers.trigger import Target, Trigger, takes_argument, target_of
 from penstock.errors import DefinitionError, Skip
-from penstock.model.trigger import Cause, SensorSource
+from penstock.model.trigger import SensorSource
 from penstock.model.trigger import Trigger as TriggerNoun
 
 P = ParamSpec("P")
@@ -35,6 +36,9 @@ class RunRequest(msgspec.Struct, frozen=True):
     tags: Iterable[str] = ()
     #: what `partition()` is in the run
     partition: str | None = None
+    #: what `logical_time()` is in the run, and the data interval of it: aware moments
+    logical_time: datetime | None = None
+    interval: tuple[datetime, datetime] | None = None
 
 
 class SensorResult(msgspec.Struct, frozen=True):
@@ -46,6 +50,8 @@ class SensorResult(msgspec.Struct, frozen=True):
     cursor: Any = msgspec.UNSET
     #: why there is nothing to do, for people
     skipped: str = ""
+    #: when to ask again, if that is sooner than it would be: an aware moment
+    again: datetime | None = None
 
 
 class Sensor(Trigger, Decorated[P, R]):
@@ -89,7 +95,25 @@ class Sensor(Trigger, Decorated[P, R]):
         twice = next((key for key in keys if keys.count(key) > 1), None) if len(set(keys)) < len(keys) else None
         if twice is not None:
             raise self._wrong(f"it asks for two runs with the key {twice!r}")
-        return SensorResult(requests, after, result.skipped)
+        if result.again is not None and not _is_aware(result.again):
+            raise self._wrong(f"it is to be asked again at {shortened(repr(result.again))}, which is no aware moment")
+        return SensorResult(requests, after, result.skipped, result.again)
+
+    def coming(self, cursor: Any, after: datetime) -> Iterator[RunRequest]:
+        """The runs that it will ask for by the clock after a moment; their keys begin with their times in ISO 8601. Raises
+        DefinitionError: only those can tell that follow the clock (`ClockSource`)."""
+        raise self._unforeseen()
+
+    def between(self, begin: datetime, end: datetime) -> Iterator[RunRequest]:
+        """The runs that it would have asked for by the clock from a moment up to another and with it, had it been there. Raises
+        DefinitionError as `coming` does."""
+        raise self._unforeseen()
+
+    def _unforeseen(self) -> DefinitionError:
+        return DefinitionError(
+            f"the sensor {self.noun.name} does not know before it is asked what it will ask for",
+            where=str(location_of(self.function)),
+        )
 
     def _result(self, answer: Any) -> SensorResult:
         match answer:
@@ -119,6 +143,9 @@ class Sensor(Trigger, Decorated[P, R]):
         partition = cast(Any, request.partition)
         if partition is not None and (not isinstance(partition, str) or not partition):
             raise self._wrong(f"the partition of the request {key!r} is {partition!r}, and has to be a text")
+        times: Any = (request.logical_time, *(request.interval or ()))
+        if not all(each is None or _is_aware(each) for each in times) or len(times) not in (1, 3):
+            raise self._wrong(f"the request {key!r} is about {shortened(repr(times))}, which are no aware moments")
         try:
             parameters, tags = data_of(request.parameters), texts(request.tags)
         except Refused as refusal:
@@ -127,7 +154,7 @@ class Sensor(Trigger, Decorated[P, R]):
             self.composition.signature.resolve(
                 given=dict(request.parameters), where=str(location_of(self.function)), partial=True
             )
-        return RunRequest(key, parameters, tags, partition)
+        return RunRequest(key, parameters, tags, partition, request.logical_time, request.interval)
 
     def _wrong(self, what: str) -> DefinitionError:
         return DefinitionError(
@@ -183,6 +210,10 @@ def sensor(
     return decorate
 
 
+def _is_aware(moment: Any) -> bool:
+    return isinstance(moment, datetime) and moment.utcoffset() is not None
+
+
 def _check_function(function: Any) -> None:
     role = getattr(function, "role", "")
     usual = callable(function) and hasattr(function, "__name__") and not inspect.isclass(function) and not role
@@ -203,10 +234,3 @@ def _check_function(function: Any) -> None:
             where=str(location_of(function)),
             remedy=f"Write def {function.__name__}(cursor): or def {function.__name__}():",
         )
-
-
-def cause_of(sensor: TriggerNoun, request: RunRequest) -> Cause:
-    """The cause of the run that a sensor asks for."""
-    return Cause(
-        trigger=sensor.name, key=request.key, partitions=() if request.partition is None else (request.partition,)
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,12 @@ def _find(module: ModuleType, qualname: str) -> Callable[..., Any]:
     return find(module, qualname)
 
 
+def _folders(file: Path) -> Iterable[Path]:
+    from penstock.dialects.airflow.folders import folders_of
+
+    return folders_of(file)
+
+
 def _write(export: Export) -> Written:
     from penstock.dialects.airflow.writing import write
 
@@ -52,4 +59,5 @@ DIALECT = Dialect(
     read=_read,
     find=_find,
     write=_write,
+    folders=_folders,
 )

@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, Argument] = {
     "retry_delay": Argument(RETRY_DELAY),
     "retry_exponential_backoff": Argument(False),
     "max_retry_delay": Argument(),
+    "retry_policy": Argument(),
     "execution_timeout": Argument(),
     "pool": Argument("default_pool"),
     "pool_slots": Argument(1),

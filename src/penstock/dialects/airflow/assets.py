@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -19,6 +20,10 @@ from penstock.model.occurrence import Condition, Pattern
 
 #: the type of the events
 UPDATED: Final = "airflow.asset.updated"
+#: the type of those that are about a partition: as in Airflow, they start only DAGs that follow partitions
+PARTITION_UPDATED: Final = "airflow.asset.partition.updated"
+#: characters of the key of a partition, at most
+_LONGEST_KEY: Final = 250
 #: what `outlet_events` have collected, among what a task has pushed
 OUTLET_EVENTS: Final = "__outlet_events__"
 
@@ -56,8 +61,9 @@ class Asset(BaseAsset, os.PathLike[str]):
         watchers: Iterable[Any] = (),
         **_: Any,
     ) -> None:
-        #: where the file says who asks for it besides, which nobody does here
-        self.watched = caller() if list(watchers) else None
+        #: who asks whether it was updated by somebody else, and where the file says so; see `watching`
+        self.watchers = list(watchers)
+        self.watched = caller() if self.watchers else None
         name, uri = self._both(name, uri)
         if not name or not uri:
             raise ValueError("Asset requires a name or a uri")
@@ -190,7 +196,8 @@ def condition_of(given: Any) -> Condition:
     return _condition(assets, itertools.count(1))
 
 
-def _condition(asset: BaseAsset, numbers: Iterator[int], name: str = "") -> Condition:
+def check_watched(asset: BaseAsset) -> None:
+    """Raise NotCoveredError for an asset that has watchers: nothing of theirs is about a partition."""
     if isinstance(asset, Asset) and asset.watched is not None:
         raise NotCoveredError(
             f"the watchers of the asset {asset.name!r}, which Airflow's triggerer asks, are not covered by penstock's reader of "
@@ -198,6 +205,12 @@ def _condition(asset: BaseAsset, numbers: Iterator[int], name: str = "") -> Cond
             where=str(asset.watched),
             remedy='Let a trigger of penstock follow what is watched: files("incoming/*.csv"), event("type").',
         )
+
+
+def _condition(asset: BaseAsset, numbers: Iterator[int], name: str = "") -> Condition:
+    from penstock.dialects.airflow.watching import check_covered
+
+    check_covered(asset)
     if not isinstance(asset, _Several):
         return event(UPDATED, where=dict(asset.where()), name=name or f"asset_{next(numbers)}")
     if isinstance(asset, AssetAny) and not any(isinstance(each, AssetAll) for each in asset.objects):
@@ -223,24 +236,56 @@ class UpdatedEvent(NamedTuple):
     data: Mapping[str, Any]
     id: str
 
+    @property
+    def type(self) -> str:
+        return PARTITION_UPDATED if "partition_key" in self.data else UPDATED
+
 
 def updates_of(
-    outlets: Any, dag_id: str, task_id: str, run_id: str, item: int | None, pushed: Mapping[str, Any]
+    outlets: Any,
+    place: tuple[str, str, str, int | None],
+    pushed: Mapping[str, Any],
+    partition: tuple[str | None, datetime | None] = (None, None),
 ) -> Iterator[UpdatedEvent]:
-    """The events that a task with outlets is to emit once it has succeeded. `pushed` is what it has told of them itself."""
+    """The events that a task with outlets is to emit once it has succeeded. Its `place` are the ids of its DAG, itself and its
+    run, and which item it is; `pushed` is what it has told of them itself, `partition` the key and the date of its run."""
     told: Mapping[str, Any] = pushed.get(OUTLET_EVENTS) or {}
     for outlet in expanded(outlets):
         if isinstance(outlet, Asset):
-            yield _update(outlet.name, outlet.uri, told.get(outlet.uri, {}), "", (dag_id, task_id, run_id, item))
+            yield from _updates(outlet.name, outlet.uri, told.get(outlet.uri, {}), "", place, partition)
         elif isinstance(outlet, AssetRef):
-            place = outlet.uri or outlet.name
-            yield _update(outlet.name or place, place, told.get(place, {}), "", (dag_id, task_id, run_id, item))
+            where = outlet.uri or outlet.name
+            yield from _updates(outlet.name or where, where, told.get(where, {}), "", place, partition)
         elif isinstance(outlet, AssetAlias):
             for each in told.get(f"alias:{outlet.name}", ()):
-                yield _update(each["name"], each["uri"], each, outlet.name, (dag_id, task_id, run_id, item))
+                yield from _updates(each["name"], each["uri"], each, outlet.name, place, partition)
 
 
-def _update(name: str, uri: str, told: Mapping[str, Any], alias: str, place: tuple[Any, ...]) -> UpdatedEvent:
+def _updates(
+    name: str,
+    uri: str,
+    told: Mapping[str, Any],
+    alias: str,
+    place: tuple[str, str, str, int | None],
+    partition: tuple[str | None, datetime | None],
+) -> Iterator[UpdatedEvent]:
+    """One event, or one for each partition that the task has told of itself."""
+    run_key, run_date = partition
+    keys: list[str | None] = [*told.get("partitions", ())] or [run_key]
+    for key in keys:
+        made = _update(name, uri, told, alias, place)
+        if key is None:
+            yield made
+            continue
+        # what the run is about says nothing of another partition
+        date = run_date.astimezone(UTC).isoformat() if run_date is not None and key == run_key else None
+        about = {"partition_key": key, "partition_date": date}
+        yield UpdatedEvent({**made.data, **about}, f"{made.id}#{key}")
+
+
+def _update(
+    name: str, uri: str, told: Mapping[str, Any], alias: str, place: tuple[str, str, str, int | None]
+) -> UpdatedEvent:
     dag_id, task_id, run_id, item = place
     data = {
         "name": name,
@@ -271,6 +316,7 @@ class AssetEvent:
         self.source_run_id = data.get("source_run_id")
         self.source_map_index = data.get("source_map_index", -1)
         self.timestamp: Any = data.get("timestamp")
+        self.partition_key: str | None = data.get("partition_key")
 
     def __repr__(self) -> str:
         return f"<AssetEvent {self.uri} of {self.source_dag_id}.{self.source_task_id}>"
@@ -312,6 +358,26 @@ class _Outlet:
     def extra(self, value: Mapping[str, Any]) -> None:
         self._told["extra"] = dict(value)
 
+    @property
+    def partition_keys(self) -> set[str]:
+        """The partitions that the task has said were updated."""
+        return set(self._told.get("partitions", ()))
+
+    def add_partitions(self, keys: str | list[str]) -> None:
+        """Say which partitions of the asset were updated. Raises ValueError for what is no key, and TypeError for an alias."""
+        if self._alias:
+            raise TypeError(
+                "add_partitions() is not supported on asset alias outlet events; partition keys can only be attached to a "
+                "concrete asset."
+            )
+        given = [keys] if isinstance(keys, str) else list(keys)
+        for key in given:
+            if not key.strip():
+                raise ValueError(f"partition_key must not be empty or whitespace-only; got {key!r}.")
+            if len(key) > _LONGEST_KEY:
+                raise ValueError(f"partition_key must be at most {_LONGEST_KEY} characters; got {len(key)}.")
+        self._told["partitions"] = sorted(self.partition_keys.union(given))
+
     def add(self, asset: Any, extra: Mapping[str, Any] | None = None) -> None:
         """Say that an asset was updated, of an alias."""
         made = asset if isinstance(asset, Asset) else Asset(asset)
@@ -332,7 +398,17 @@ class OutletEvents:
             inner: dict[str, Any] = {"added": told.setdefault(f"alias:{key.name}", [])}
             return _Outlet(inner, key.name)
         name = key if isinstance(key, str) else getattr(key, "uri", None) or getattr(key, "name", None)
-        return _Outlet(told.setdefault(name, {}))
+        # one that is only named is the outlet of that name
+        named = (each.uri for each in self._outlets if isinstance(each, Asset) and each.name == name)
+        return _Outlet(told.setdefault(next(named, name), {}))
+
+    def for_asset(self, *, name: str | None = None, uri: str | None = None) -> _Outlet:
+        """What the task says of an asset, by its name, its URI, or both."""
+        return self[Asset(name, uri) if name and uri else Asset.ref(name=name or "", uri=uri or "")]
+
+    def for_asset_alias(self, *, name: str) -> _Outlet:
+        """What the task says of an alias."""
+        return self[AssetAlias(name)]
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._outlets)
@@ -441,6 +517,7 @@ asset: Final = AssetDecorator()
 
 __all__ = [
     "OUTLET_EVENTS",
+    "PARTITION_UPDATED",
     "UPDATED",
     "Asset",
     "AssetAlias",
@@ -454,6 +531,7 @@ __all__ = [
     "Model",
     "OutletEvents",
     "asset",
+    "check_watched",
     "condition_of",
     "expanded",
     "patterns_in",

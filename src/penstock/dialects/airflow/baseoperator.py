@@ -120,6 +120,7 @@ class BaseOperator(Ordered, metaclass=OperatorMeta):
     retry_delay: Any
     retry_exponential_backoff: Any
     max_retry_delay: Any
+    retry_policy: Any
     execution_timeout: Any
     pool: str | None
     pool_slots: int
@@ -294,6 +295,10 @@ class BaseOperator(Ordered, metaclass=OperatorMeta):
         from penstock.dialects.airflow.inputs import reads_of_method
 
         return reads_of_method(type(self).execute)
+
+    def own_params(self) -> Mapping[str, Any]:
+        """The params that it says itself, as far as they are known before it runs."""
+        return self.params
 
     def choice(self) -> Choice | None:
         """What it decides about the tasks after it; None for nothing."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from penstock.dialects.airflow.exceptions import AirflowException
+from penstock.dialects.airflow.logs import LoggingMixin
 from penstock.dialects.airflow.states import TaskInstanceState
 from penstock.errors import DefinitionError
 
@@ -33,7 +33,7 @@ _STATES: Final = {
 }
 
 
-class BaseNotifier:
+class BaseNotifier(LoggingMixin):
     """A callback with fields that are templates. Subclasses write `notify(context)`."""
 
     template_fields: Iterable[str] = ()
@@ -186,6 +186,12 @@ def _dag_context(dag: DAG, told: Any) -> Any:
 
 def _about(context: Any, told: Any) -> None:
     context["run_id"] = context["ti"].run_id = context["dag_run"].run_id = told.run_id
+    if told.node:
+        from penstock.dialects.airflow.remembered import TaskStates
+
+        context["task_state_store"] = TaskStates(
+            told.run_id, told.node if told.item is None else f"{told.node}[{told.item}]"
+        )
     if told.error_type or told.error_message:
         context["exception"] = TaskError(told.error_type, told.error_message, told.traceback)
     context["reason"] = told.reason or None
@@ -223,13 +229,18 @@ def _moment(value: Any) -> datetime | None:
 
 def _emit_updates(operator: Any, told: Any) -> None:
     """Say that the outlets of a task were updated. What comes twice of one attempt counts once."""
-    from penstock.dialects.airflow.assets import UPDATED, updates_of
+    from penstock.dialects.airflow import recorded
+    from penstock.dialects.airflow.assets import updates_of
+    from penstock.dialects.airflow.partitions.runs import taken_partition
 
-    # by the public face, as a user's own hook has it
-    emit = importlib.import_module("penstock").emit
-    pushed = _pushed(told)
-    for each in updates_of(operator.outlets, operator.dag_id, operator.task_id, told.run_id, told.item, pushed):
-        emit(UPDATED, dict(each.data), subject=each.data["uri"], source=f"airflow/{operator.dag_id}", id=each.id)
+    given = _given(operator.dag, told)
+    partition = taken_partition(operator.dag, dict(given.params or {}), given)
+    place = (operator.dag_id, operator.task_id, told.run_id, told.item)
+    source = f"airflow/{operator.dag_id}"
+    recorded.tell(
+        {"type": each.type, "data": dict(each.data), "subject": each.data["uri"], "source": source, "id": each.id}
+        for each in updates_of(operator.outlets, place, _pushed(told), partition)
+    )
 
 
 def _pushed(told: Any) -> Mapping[str, Any]:

@@ -37,9 +37,11 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "dag_run": ("params", *_TIMES),
     "ti": ("xcoms", *_TIMES),
     "task_instance": ("xcoms", *_TIMES),
-    **dict.fromkeys(("triggering_dataset_events", "triggering_asset_events", "partition_key"), ("params",)),
+    **dict.fromkeys(("triggering_dataset_events", "triggering_asset_events"), ("params",)),
+    **dict.fromkeys(("partition_key", "partition_date"), ("params",)),
     **dict.fromkeys(
         (
+            "asset_state_store",
             "conf",
             "conn",
             "dag",
@@ -56,6 +58,7 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
             "run_id",
             "task",
             "task_reschedule_count",
+            "task_state_store",
             "templates_dict",
             "test_mode",
             "try_number",
@@ -69,6 +72,7 @@ KEYS: Final = frozenset(_NEEDS)
 #: names whose values are not told by the inputs of a task: it is not to be taken from the cache
 VOLATILE: Final = frozenset(
     {"run_id", "dag_run", "ti", "task_instance", "task_instance_key_str", "var", "conn", "conf", "try_number", "macros"}
+    | {"task_state_store", "asset_state_store"}
     | {name for name in _NEEDS if name.endswith("_success")}
 )
 
@@ -106,6 +110,11 @@ class Context(MutableMapping[str, Any]):
     def __contains__(self, key: object) -> bool:
         return key in self._values or key in self._lazy
 
+    @property
+    def made(self) -> frozenset[str]:
+        """The names that are there, or have been asked for."""
+        return frozenset(self._values)
+
     def copy(self) -> Context:
         return Context(self._values, self._lazy)
 
@@ -118,20 +127,19 @@ class Context(MutableMapping[str, Any]):
 def context_of(operator: BaseOperator, given: Given, test_mode: bool = False) -> Any:
     """The context of an attempt at an operator. What it was not given of its run is not in it, and asking for it is a
     KeyError. Raises ParamValidationError for params that their schemas do not take."""
-    from penstock.dialects.airflow.schedules import seen_times
+    from penstock.dialects.airflow.partitions.runs import taken_partition
 
     dag = cast("DAG", operator.dag)
     own = cast(Any, operator)
     attempt = recorded.attempt()
     values = {**(given.params or {})}
     events = values.pop(ASSET_EVENTS, None)
-    params, conf = params_in(dag, operator.params, given._replace(params=values))
-    logical, start, end = (
-        convert_to_utc(each)
-        for each in seen_times(dag, given.logical_date, given.data_interval_start, given.data_interval_end)
-    )
+    partition = taken_partition(dag, values, given, by_assets=bool(events))
+    params, conf = params_in(dag, operator.own_params(), given._replace(params=values))
     run_id = attempt.run_id or "manual"
-    run = DagRun(dag, run_id, conf, logical, start, end, scheduled=_is_scheduled(given), events=events or {})
+    run = _run(dag, given, run_id, conf, events or {})
+    run.partition_key, run.partition_date = partition.key, convert_to_utc(partition.date)
+    logical, start, end = run.logical_date, run.data_interval_start, run.data_interval_end
     task_instance = TaskInstance(operator, given, run, attempt)
     found: dict[str, Any] = {
         "dag": dag,
@@ -164,8 +172,28 @@ def context_of(operator: BaseOperator, given: Given, test_mode: bool = False) ->
     return context
 
 
-def _is_scheduled(given: Given) -> bool:
+def _run(dag: DAG, given: Given, run_id: str, conf: Mapping[str, Any], events: Mapping[str, Any]) -> DagRun:
+    from penstock.dialects.airflow.partitions.runs import is_of_tick
+    from penstock.dialects.airflow.schedules import seen_times
+
+    logical, start, end = (
+        convert_to_utc(each)
+        for each in seen_times(dag, given.logical_date, given.data_interval_start, given.data_interval_end)
+    )
+    # what is about the partition of a tick is in Airflow about no time besides
+    times = (None, None, None) if is_of_tick(dag, given) else (logical, start, end)
+    run = DagRun(dag, run_id, conf, *times, scheduled=_is_scheduled(dag, given), events=events)
+    run.run_after = end or logical
+    return run
+
+
+def _is_scheduled(dag: DAG, given: Given) -> bool:
+    """Whether the clock has started a run, as far as its times tell."""
+    from penstock.dialects.airflow.clockwork import own_timetable
+
     start, end = given.data_interval_start, given.data_interval_end
+    if own_timetable(dag) is not None:
+        return start is not None and start == given.logical_date
     return start is not None and end is not None and start != end
 
 
@@ -189,7 +217,12 @@ def _of_moment(logical: Any) -> dict[str, Any]:
 
 
 def _events(run: DagRun) -> dict[str, Any]:
-    return {"triggering_dataset_events": run.events, "triggering_asset_events": run.events, "partition_key": None}
+    return {
+        "triggering_dataset_events": run.events,
+        "triggering_asset_events": run.events,
+        "partition_key": run.partition_key,
+        "partition_date": run.partition_date,
+    }
 
 
 def _outside(operator: Any, task_instance: TaskInstance) -> dict[str, Callable[[], Any]]:
@@ -226,6 +259,7 @@ def _outside(operator: Any, task_instance: TaskInstance) -> dict[str, Callable[[
         return InletEvents(operator.inlets or ())
 
     return {
+        **_remembered(operator, task_instance),
         "macros": macros,
         "var": variables,
         "conn": connections,
@@ -233,6 +267,24 @@ def _outside(operator: Any, task_instance: TaskInstance) -> dict[str, Callable[[
         "outlet_events": outlet_events,
         "inlet_events": inlet_events,
     }
+
+
+def _remembered(operator: Any, task_instance: TaskInstance) -> dict[str, Callable[[], Any]]:
+    """What was kept by attempts before this one, and by runs."""
+
+    def task_states() -> Any:
+        from penstock.dialects.airflow.remembered import TaskStates
+
+        # within a mapped group, the task alone does not tell which it is
+        index = "" if task_instance.map_index < 0 else f"[{task_instance.map_index}]"
+        return TaskStates(task_instance.run_id, recorded.attempt().id or f"{operator.task_id}{index}")
+
+    def asset_states() -> Any:
+        from penstock.dialects.airflow.remembered import StatesOfAssets
+
+        return StatesOfAssets(operator.inlets or (), operator.outlets or ())
+
+    return {"task_state_store": task_states, "asset_state_store": asset_states}
 
 
 def _before(dag: DAG, run: DagRun) -> dict[str, Callable[[], Any]]:

@@ -20,6 +20,7 @@ from penstock.model.place import Location
 if TYPE_CHECKING:
     from penstock.dialects.airflow.baseoperator import BaseOperator
     from penstock.dialects.airflow.taskgroup import TaskGroup
+    from penstock.dialects.airflow.timetable import Timetable
 
 _SHOWN = "it only changes what Airflow's own pages show"
 #: arguments of a DAG that have no effect here -> why
@@ -208,6 +209,13 @@ class DAG:
     @property
     def schedule_interval(self) -> Any:
         return self.schedule
+
+    @property
+    def timetable(self) -> Timetable:
+        """The timetable that its schedule amounts to. Raises DefinitionError."""
+        from penstock.dialects.airflow.schedules import timetable_of
+
+        return timetable_of(self)
 
     @property
     def fileloc(self) -> str:

@@ -18,9 +18,10 @@ from penstock.authoring.task import Task
 from penstock.authoring.tasks.commands import CommandTask
 from penstock.authoring.tasks.opaque import OpaqueTask
 from penstock.dialects.airflow.alone import reference_of
+from penstock.dialects.airflow.asking import ask, refuse_mapped
 from penstock.dialects.airflow.computing import computation_of, part_of_each, told
 from penstock.dialects.airflow.execution import attempt_of
-from penstock.dialects.airflow.inputs import facts, inputs_of
+from penstock.dialects.airflow.inputs import Inputs, facts, inputs_of
 from penstock.dialects.airflow.joining import deciding, last_tasks
 from penstock.dialects.airflow.mapping import (
     KWARGS,
@@ -30,6 +31,7 @@ from penstock.dialects.airflow.mapping import (
     leaves_of,
 )
 from penstock.dialects.airflow.nodes import Call, Program
+from penstock.dialects.airflow.operators.hitl import HITLOperator
 from penstock.dialects.airflow.operators.python import PythonOperator
 from penstock.dialects.airflow.operators.unknown import UnknownOperator
 from penstock.dialects.airflow.options import task_options, wait_of
@@ -151,13 +153,19 @@ class Drawing:
     def _task(self, task: BaseOperator) -> None:
         options = task_options(task)
         placing = Placing(name=self.label(task))
+        first: str | None = None
         with self.in_groups(task.task_group):
             if isinstance(task, UnknownOperator):
                 node, gives = self._opaque(task, placing), "value"
+            elif isinstance(task, HITLOperator):
+                asked = ask(self, task, options)
+                first, node, gives = asked.request, asked.task, "value"
+                self._settling.follow(task, asked.answer, asked.task)
             else:
+                refuse_mapped(task)
                 node, gives = self._known(task, options, placing)
         self.drawn[task.task_id] = Drawn(node, gives, task.is_mapped)
-        self._settling.settle(task, node)
+        self._settling.settle(task, first or node)
 
     def label(self, task: BaseOperator) -> str:
         prefix = "" if task.task_group is None else task.task_group.prefix
@@ -198,10 +206,10 @@ class Drawing:
         made = Task(function, name, options)
         # into another environment goes the function alone, where that will do
         alone = reference_of(function) if options.get("environment") is not None else None
-        made.reference = alone or self._reference(task, function)
+        made.reference = alone or self.reference(task, function)
         return made
 
-    def _reference(self, task: BaseOperator, function: Any = None, part: str = "") -> Imported | None:
+    def reference(self, task: BaseOperator, function: Any = None, part: str = "") -> Imported | None:
         """How a worker gets at the function of a task."""
         import sys
 
@@ -227,7 +235,16 @@ class Drawing:
             {**options, **settled, **extra},
             wait=wait_of(task) if task.is_sensor else None,
         )
-        made.reference = self._reference(task)
+        made.reference = self.reference(task)
+        arguments = self.arguments(task, inputs)
+        gives = "first" if task.is_sensor else "pushed" if inputs.pushes else "value"
+        if not isinstance(task, MappedOperator):
+            return self.added(self.build.call(made, placing, arguments)), gives
+        over = {port: self._elements(task, key) for port, key in inputs.expanded.items()}
+        return self._fanned(task, made, placing, Fan(_mode(over), over, arguments)), gives
+
+    def arguments(self, task: BaseOperator, inputs: Inputs) -> dict[str, Any]:
+        """What the node that calls an operator is given, by port; without what it is expanded over."""
         arguments: dict[str, Any] = {"says": facts(_said(task))}
         for name in inputs.ports:
             match name:
@@ -243,11 +260,7 @@ class Drawing:
                     arguments[name] = self.ref(Parameter(name))
                 case _:
                     pass
-        gives = "first" if task.is_sensor else "pushed" if inputs.pushes else "value"
-        if not isinstance(task, MappedOperator):
-            return self.added(self.build.call(made, placing, arguments)), gives
-        over = {port: self._elements(task, key) for port, key in inputs.expanded.items()}
-        return self._fanned(task, made, placing, Fan(_mode(over), over, arguments)), gives
+        return arguments
 
     def _opaque(self, task: UnknownOperator, placing: Placing) -> str:
         action = OpaqueAction("airflow", type(task).__name__, task.source, task.location)
@@ -300,7 +313,7 @@ class Drawing:
             return self.value(value)
         compute = computation_of(value)
         made = Task(compute, f"{self.label(owner)}.{key}")
-        made.reference = self._reference(owner, part=f"#{key}")
+        made.reference = self.reference(owner, part=f"#{key}")
         with self.in_groups(owner.task_group):
             arguments = {"values": [self.value(leaf) for leaf in leaves_of(value)], "how": told(value)}
             ref = self.build.call(made, Placing(name=f"{self.label(owner)}.{key}"), arguments)

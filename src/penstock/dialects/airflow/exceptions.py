@@ -169,6 +169,18 @@ class ExternalDagFailedError(ExternalTaskFailedError):
     """The DAG that a sensor waits for has failed."""
 
 
+class HITLTriggerEventError(Exception):
+    """A person could not be asked."""
+
+
+class HITLTimeoutError(HITLTriggerEventError):
+    """Nobody has answered in time."""
+
+
+class HITLRejectException(AirflowException):
+    """A person has said no."""
+
+
 def _told(args: tuple[Any, ...]) -> str:
     return " ".join(map(str, args))
 
@@ -205,6 +217,9 @@ __all__ = [
     "ExternalTaskGroupFailedError",
     "ExternalTaskGroupNotFoundError",
     "ExternalTaskNotFoundError",
+    "HITLRejectException",
+    "HITLTimeoutError",
+    "HITLTriggerEventError",
     "ParamValidationError",
     "TaskAlreadyInTaskGroup",
     "TaskNotFound",

@@ -119,6 +119,8 @@ def executed(task: BaseOperator, given: Given) -> Any:
         ready.post_execute(context, result)
         if "post_execute" in ready.around:
             ready.around["post_execute"](context, result)
+        if "task_state_store" in context.made:
+            context["task_state_store"].succeed()
     if ready.multiple_outputs and result is not None:
         if not isinstance(result, Mapping):
             raise AirflowException(

@@ -8,7 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from penstock.dialects.airflow import recorded
-from penstock.dialects.airflow.assets import UPDATED, Asset, AssetAlias, AssetEvent, AssetRef, expanded
+from penstock.dialects.airflow.assets import (
+    PARTITION_UPDATED,
+    UPDATED,
+    Asset,
+    AssetAlias,
+    AssetEvent,
+    AssetRef,
+    expanded,
+)
 from penstock.dialects.airflow.moments import coerce_datetime, instance, parse
 
 
@@ -56,7 +64,7 @@ class InletEvents(Mapping[Any, History]):
             raise KeyError(wanted)
         return History(
             AssetEvent({**data, "timestamp": instance(recorded.moment(at))})
-            for at, data in recorded.happened(UPDATED)
+            for at, data in recorded.happened(UPDATED, PARTITION_UPDATED)
             if tells(data)
         )
 

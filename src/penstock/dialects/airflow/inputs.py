@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from penstock.authoring.source import location_of
 from penstock.dialects.airflow.context import KEYS, VOLATILE, needs_of
 from penstock.dialects.airflow.xcomarg import XComArg
-from penstock.errors import NotCoveredError
 
 if TYPE_CHECKING:
     from penstock.dialects.airflow.baseoperator import BaseOperator
@@ -23,8 +21,6 @@ _TIMES: Final = ("logical_date", "data_interval_start", "data_interval_end")
 _ASKING: Final = frozenset({"get_current_context"})
 #: methods that tell how other tasks of the run are
 _LIVE: Final = frozenset({"get_task_instance", "get_task_instances", "get_task_states"})
-#: names of the context that there are none of here
-_UNCOVERED: Final = frozenset({"task_state_store", "asset_state_store"})
 #: ports that are for penstock's own use
 _RESERVED: Final = frozenset({"taken", "says", "params", "xcoms", *_TIMES})
 
@@ -69,7 +65,7 @@ def inputs_of(operator: BaseOperator) -> Inputs:
     """The ports of the node of an operator. Raises DefinitionError for a template that is wrong."""
     reads = _of_templates(operator).with_(operator.reads() if operator.is_plain else Reads(None, None))
     names = KEYS if reads.names is None else reads.names
-    fields = needs_of(names)
+    fields = needs_of(names) | _of_clock(operator, names)
     pulled = _pulled(operator, reads) if "xcoms" in fields else ()
     expanded = {_free(key): key for key in operator.expanded_arguments()}
     taken = next(operator.taken(), None) is not None
@@ -87,6 +83,14 @@ def inputs_of(operator: BaseOperator) -> Inputs:
     # what has happened to its inlets is nothing that it is given
     settled = settled and not reads.live and not (operator.inlets and "inlet_events" in names)
     return Inputs(tuple(ports), expanded, pulled, pushes, fields, settled)
+
+
+def _of_clock(operator: BaseOperator, names: frozenset[str]) -> frozenset[str]:
+    """The times that tell which partition a run is about, where the clock says that."""
+    from penstock.dialects.airflow.partitions.runs import NAMES
+    from penstock.dialects.airflow.partitions.timetables import is_by_clock
+
+    return frozenset(_TIMES if operator.dag is not None and names & NAMES and is_by_clock(operator.dag) else ())
 
 
 def pulled_in_vain(operator: BaseOperator) -> list[str]:
@@ -129,17 +133,9 @@ def reads_of(function: Any, given: Iterable[str] = ()) -> Reads:
     except (TypeError, ValueError):
         return Reads()
     named = frozenset(each.name for each in parameters if each.name in KEYS and each.name not in known)
-    uncovered = next((each.name for each in parameters if each.name in _UNCOVERED and each.name not in known), None)
-    if uncovered is not None:
-        raise NotCoveredError(
-            f"{uncovered}, which {function.__name__}() takes of its context, is not covered by penstock's reader of Apache "
-            "Airflow",
-            where=str(location_of(function)),
-            remedy="Hand what it holds on as a result, or keep it in a Variable.",
-        )
     rest = next((each.name for each in parameters if each.kind is each.VAR_KEYWORD), None)
     plain = inspect.unwrap(function) if callable(function) else function
-    whole = (rest is not None and _uses(plain, rest)) or _asks(plain)
+    whole = (rest is not None and uses(plain, rest)) or _asks(plain)
     names = None if whole else named
     tasks = _tasks_in(plain) if whole or named & {"ti", "task_instance"} else frozenset[str]()
     return Reads(names, tasks, _names_any(plain, _LIVE))
@@ -152,7 +148,7 @@ def reads_of_method(method: Any, context: str = "context") -> Reads:
         return Reads(None, None)
     names = list(inspect.signature(plain).parameters)
     name = names[1] if len(names) > 1 else context
-    if not (_uses(plain, name) or _asks(plain)):
+    if not (uses(plain, name) or _asks(plain)):
         return Reads()
     return Reads(None, None, _names_any(plain, _LIVE))
 
@@ -162,7 +158,7 @@ def takes_context(function: Any, given: Iterable[str] = ()) -> bool:
     return reads_of(function, given) != Reads()
 
 
-def _uses(function: Any, name: str) -> bool:
+def uses(function: Any, name: str) -> bool:
     """Whether a function does anything with one of its parameters."""
     code = getattr(function, "__code__", None)
     if code is None:
@@ -271,4 +267,14 @@ def facts(value: Any) -> Any:
     return type(value).__name__
 
 
-__all__ = ["Inputs", "Reads", "facts", "inputs_of", "pulled_in_vain", "reads_of", "reads_of_method", "takes_context"]
+__all__ = [
+    "Inputs",
+    "Reads",
+    "facts",
+    "inputs_of",
+    "pulled_in_vain",
+    "reads_of",
+    "reads_of_method",
+    "takes_context",
+    "uses",
+]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING
 
 from penstock.dialects.airflow.rules import DOUBTFUL, FORWARDING
-from penstock.model.expression import Apply, Choose, Constant, Expression
+from penstock.model.expression import Apply, Choose, Constant, Expression, Get
 
 if TYPE_CHECKING:
     from penstock.dialects.airflow.baseoperator import BaseOperator
@@ -27,7 +27,7 @@ def guard_of(task: BaseOperator, result: Result) -> Expression | None:
         choice = other.choice()
         if choice is None or not _concerns(choice, other, task):
             continue
-        condition = _chosen(task, other, result(other)) if choice.by_name else result(other)
+        condition = _chosen(task, other, result(other)) if choice.by_name else _said(choice, result(other))
         if not (other.task_id in task.upstream_task_ids and task.trigger_rule == "all_success"):
             # where the branch did not run, it has skipped nothing
             condition = Choose((condition, Constant(True)))
@@ -36,7 +36,17 @@ def guard_of(task: BaseOperator, result: Result) -> Expression | None:
 
 
 def _concerns(choice: Choice, other: BaseOperator, task: BaseOperator) -> bool:
-    return not task.is_teardown if choice.all_after else task.task_id in other.downstream_task_ids
+    if task.is_teardown and not choice.by_name:
+        return False
+    return choice.all_after or task.task_id in other.downstream_task_ids
+
+
+def _said(choice: Choice, result: Expression) -> Expression:
+    """Whether what comes after a task is not cut short."""
+    if choice.says is None:
+        return result
+    key, said = choice.says
+    return Apply("selects", (Get(result, key), Constant(said)))
 
 
 def _chosen(task: BaseOperator, branch: BaseOperator, result: Expression) -> Expression:
@@ -77,19 +87,32 @@ def _counts(task: BaseOperator) -> bool:
 def deciding(dag: DAG) -> tuple[set[str], bool]:
     """The tasks whose failure is one of the run, and whether there are others of which only the run can tell."""
     last = {task.task_id for task in last_tasks(dag)}
-    surely = _reaching(dag, last, FORWARDING)
-    perhaps = _reaching(dag, last, FORWARDING | DOUBTFUL)
+    perhaps = _reaching(dag, last, FORWARDING | DOUBTFUL, {})
+    surely = _reaching(dag, last, FORWARDING, _branches(dag))
     return surely, perhaps != surely
 
 
-def _reaching(dag: DAG, last: Iterable[str], rules: frozenset[str]) -> set[str]:
-    """The tasks whose failure goes on, by rules, to a last task."""
+def _branches(dag: DAG) -> dict[str, set[str]]:
+    """The branches and short circuits that may leave a task out, by the task, where there are any."""
+    found: dict[str, set[str]] = {}
+    for other in dag.tasks:
+        choice = other.choice()
+        for task in () if choice is None else other.get_flat_relatives():
+            if choice is not None and _concerns(choice, other, task):
+                found.setdefault(task.task_id, set()).add(other.task_id)
+    return found
+
+
+def _reaching(dag: DAG, last: Iterable[str], rules: frozenset[str], branches: Mapping[str, set[str]]) -> set[str]:
+    """The tasks whose failure goes on, by rules, to a last task: not to one that may be left out by one of its
+    `branches` which did not choose the one that failed as well."""
     found = set(last)
     waiting = list(found)
     while waiting:
         task = dag.task_dict[waiting.pop()]
         if task.trigger_rule in rules:
-            new = task.upstream_task_ids - found
+            own = branches.get(task.task_id, set[str]())
+            new = {name for name in task.upstream_task_ids - found if own <= {name, *branches.get(name, ())}}
             found |= new
             waiting += new
     return found

@@ -57,12 +57,15 @@ def is_naive(value: datetime) -> bool:
 
 
 def make_aware(value: datetime | None, timezone: tzinfo | None = None) -> Any:
-    """A moment that names no zone, in one (UTC). Raises ValueError for one that names one; None for None."""
+    """A moment that names no zone, in one (UTC): of a time that comes twice, the second; one that is skipped is moved on by as
+    much as clocks skip. Raises ValueError for one that names one; None for None."""
     if value is None:
         return None
     if is_localized(value):
         raise ValueError(f"make_aware expects a naive datetime, got {value}")
-    return instance(value.replace(tzinfo=timezone or _pendulum().UTC))
+    zone: Any = timezone or _pendulum().UTC
+    late = value.replace(fold=1)
+    return instance(zone.convert(late) if hasattr(zone, "convert") else late.replace(tzinfo=zone))
 
 
 def make_naive(value: datetime, timezone: tzinfo | None = None) -> datetime:

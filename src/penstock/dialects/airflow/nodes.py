@@ -35,6 +35,8 @@ class Choice(NamedTuple):
     by_name: bool
     #: all that come after it, and not only those directly after it
     all_after: bool = False
+    #: a key of what it returns, and what has to be said there; none for all that it returns, which has to be true
+    says: tuple[str, str] | None = None
 
 
 __all__ = ["Call", "Choice", "Program"]

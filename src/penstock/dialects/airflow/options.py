@@ -11,6 +11,8 @@ from penstock.authoring.options.settings import Settings, settings_of
 from penstock.dialects.airflow.arguments import ARGUMENTS, SHOWN
 from penstock.dialects.airflow.callbacks import dag_hooks, task_hooks
 from penstock.dialects.airflow.inputs import pulled_in_vain
+from penstock.dialects.airflow.retrying import not_asked, policy_options
+from penstock.dialects.airflow.weights import has_strategy, weight_of
 from penstock.errors import DefinitionError
 from penstock.model.graph import Wait
 
@@ -42,8 +44,8 @@ def task_options(task: BaseOperator) -> dict[str, Any]:
         found["timeout"] = task.execution_timeout
     if task.pool not in (None, _EVERYONES):
         found["pools"] = {task.pool: task.pool_slots or 1}
-    if task.priority_weight not in (None, 1):
-        found["priority"] = task.priority_weight
+    if (weight := weight_of(task)) not in (None, 1):
+        found["priority"] = weight
     if task.max_active_tis_per_dag is not None:
         found["concurrency"] = task.max_active_tis_per_dag
     return read_options(found)
@@ -52,7 +54,7 @@ def task_options(task: BaseOperator) -> dict[str, Any]:
 def _retries(task: BaseOperator) -> dict[str, Any]:
     if not task.retries:
         return {}
-    found: dict[str, Any] = {"retries": int(task.retries), "retry_delay": task.retry_delay}
+    found: dict[str, Any] = {"retries": int(task.retries), "retry_delay": task.retry_delay, **policy_options(task)}
     factor = task.retry_exponential_backoff
     if factor:
         found["backoff"] = 2.0 if factor is True else float(factor)
@@ -115,8 +117,12 @@ def note_ignored(dag: DAG) -> None:
 def _set_later(task: BaseOperator) -> dict[str, str]:
     """What has no effect of what was not given to an operator: set as an attribute, or without what it belongs to."""
     found = {name: ARGUMENTS[name].without_effect for name in _DOCS if getattr(task, name, None)}
+    if has_strategy(task):
+        found["weight_rule"] = "its weight is that of the first attempt, and stays so for those that follow"
     if (task.pool_slots or 1) != 1 and task.pool in (None, _EVERYONES):
         found["pool_slots"] = "it takes from no pool that has a size"
+    if why := not_asked(task):
+        found["retry_policy"] = why
     return found
 
 

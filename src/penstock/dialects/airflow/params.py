@@ -109,6 +109,10 @@ class ParamsDict(MutableMapping[str, Any]):
     def __delitem__(self, key: str) -> None:
         del self._params[key]
 
+    def __contains__(self, key: object) -> bool:
+        # one without a value is there all the same
+        return key in self._params
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._params)
 
@@ -216,8 +220,10 @@ _SHOWN: Final = ("title", "description", "section", "values_display", "examples"
 
 
 def parameters_of(dag: DAG) -> list[inspect.Parameter]:
-    """The parameters of a DAG: its params, typed by their schemas or else by their defaults; `conf`; and, where assets start
-    it, what happened to them. Raises DefinitionError for a default that its schema does not take."""
+    """The parameters of a DAG: its params, typed by their schemas or else by their defaults; `conf`; where assets start it,
+    what happened to them; and the partition that it is about, where it has them. Raises DefinitionError for a default that its
+    schema does not take."""
+    from penstock.dialects.airflow.partitions.runs import partition_parameters
     from penstock.dialects.airflow.schedules import has_assets
 
     found: list[inspect.Parameter] = []
@@ -233,6 +239,7 @@ def parameters_of(dag: DAG) -> list[inspect.Parameter]:
         found.append(_parameter(CONF, {}, dict[str, Any]))
     if has_assets(dag.schedule):
         found.append(_parameter(ASSET_EVENTS, {}, dict[str, Any]))
+    found.extend(partition_parameters(dag, declared(dag)))
     # those that have to be given first, as people expect
     return sorted(found, key=lambda each: each.default is not _NONE)
 
@@ -284,6 +291,9 @@ def _items(value: Any) -> list[Any]:
 def check_given(dag: DAG, values: Mapping[str, Any]) -> None:
     """Hold the parameters of a run, as far as they are known, to the schemas of the params. Raises one ParameterError that
     lists everything that is wrong."""
+    from penstock.dialects.airflow.partitions.runs import check_partition
+
+    check_partition(dag, values)
     faults: list[str] = []
     params = declared(dag)
     conf: dict[str, Any] = (values.get(CONF) if CONF not in params and CONF in values else None) or {}

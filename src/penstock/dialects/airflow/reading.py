@@ -9,11 +9,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.authoring.building import required_building
-from penstock.authoring.kinds.causes import interval_end, interval_start, logical_time
+from penstock.authoring.kinds.causes import logical_time
 from penstock.dialects import Maker, Reading
 from penstock.dialects.airflow.baseoperator import BaseOperator
+from penstock.dialects.airflow.clockwork import interval_defaults
 from penstock.dialects.airflow.coverage import problem_of
 from penstock.dialects.airflow.dag import DAG, Factory
+from penstock.dialects.airflow.plugins import of_plugins
 from penstock.dialects.foreign import made_in
 from penstock.dialects.uncovered import unused
 from penstock.errors import DefinitionError, NotCoveredError
@@ -46,7 +48,7 @@ def read(module: ModuleType, make: Maker) -> Reading:
     so when it is composed."""
     pipelines: dict[str, Any] = {}
     triggers: dict[str, Trigger] = {}
-    noted = (*unused(made_in(module)), *_astray(module))
+    noted = (*unused(made_in(module)), *_astray(module), *of_plugins(module))
     for name, dag in dags_in(module).items():
         problem = problem_of(dag)
         if problem is None:
@@ -138,9 +140,13 @@ def _times(dag: DAG) -> list[inspect.Parameter]:
     """The times that a run is about, where its tasks or its callbacks ask for them."""
     from datetime import datetime
 
-    if not (any(map(_asks_for_times, dag.tasks)) or dag.on_success_callback or dag.on_failure_callback):
+    from penstock.dialects.airflow.partitions.timetables import is_by_clock
+
+    # of a tick comes the partition that outlets are updated for
+    told = is_by_clock(dag) and any(task.outlets for task in dag.tasks)
+    if not (told or any(map(_asks_for_times, dag.tasks)) or dag.on_success_callback or dag.on_failure_callback):
         return []
-    defaults = (logical_time(), interval_start(), interval_end())
+    defaults = (logical_time(), *interval_defaults(dag))
     keyword = inspect.Parameter.KEYWORD_ONLY
     return [
         inspect.Parameter(name, keyword, default=default, annotation=datetime)
@@ -174,11 +180,18 @@ def find(module: ModuleType, qualname: str) -> Callable[..., Any]:
 
 
 def _function_of(task: Any, part: str | None) -> Callable[..., Any]:
+    from penstock.dialects.airflow.asking import function_of
     from penstock.dialects.airflow.computing import computation_of
     from penstock.dialects.airflow.execution import attempt_of
     from penstock.dialects.airflow.inputs import inputs_of
     from penstock.dialects.airflow.nodes import Call
+    from penstock.dialects.airflow.operators.hitl import HITLOperator
+    from penstock.dialects.airflow.retrying import RETRIES, asked
 
+    if part == RETRIES:
+        return asked(task)
+    if isinstance(task, HITLOperator):
+        return function_of(task, part)
     if part is not None:
         return computation_of(_expanded(task)[part])
     if not task.is_mapped and task.is_plain and isinstance(called := task.native(), Call):

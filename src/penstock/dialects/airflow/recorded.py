@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 
@@ -57,18 +57,43 @@ def runs_of(pipeline: str, state: str | None = None, limit: int = 200) -> Iterat
         )
 
 
-def happened(kind: str) -> Iterator[tuple[float, Mapping[str, Any]]]:
-    """When events of a type happened, in seconds since the epoch, and their data, in order."""
+class Happened(NamedTuple):
+    """An event that is recorded."""
+
+    number: int
+    #: seconds since the epoch
+    at: float
+    data: Mapping[str, Any]
+
+
+def happened(*kinds: str) -> Iterator[tuple[float, Mapping[str, Any]]]:
+    """When events of some types happened, in seconds since the epoch, and their data, in order."""
+    for each in sorted((event for kind in kinds for event in occurred(kind)), key=lambda event: event.number):
+        yield each.at, each.data
+
+
+def occurred(kind: str, after: int = 0) -> Iterator[Happened]:
+    """The events of a type with numbers beyond one, in order."""
     services = importlib.import_module("penstock.app").Services()
     if not services.has_store:
         return
     with services.existing_store() as store:
-        number = 0
+        number = after
         while found := store.agenda.occurrences(number, type=kind):
             number = found[-1][0]
-            for _, each in found:
+            for count, each in found:
                 if isinstance(each.data, Mapping):
-                    yield each.at, cast("Mapping[str, Any]", each.data)
+                    yield Happened(count, each.at, cast("Mapping[str, Any]", each.data))
+
+
+def tell(events: Iterable[Mapping[str, Any]]) -> None:
+    """Record events, all at once: nobody sees some of them without the others. Of each, the arguments of `penstock.emit`."""
+    services = importlib.import_module("penstock.app").Services()
+    made = importlib.import_module("penstock.emitting").occurrence_of
+    found = [made(**each) for each in events]
+    if found:
+        with services.store() as store:
+            store.agenda.emit(found)
 
 
 def tasks_of(run_id: str) -> dict[str, str]:
@@ -116,14 +141,17 @@ def moment(seconds: float | None) -> datetime | None:
 
 
 __all__ = [
+    "Happened",
     "Recorded",
     "Stood",
     "attempt",
     "happened",
     "moment",
+    "occurred",
     "place_of",
     "pushed_by",
     "runs_of",
     "stood",
     "tasks_of",
+    "tell",
 ]

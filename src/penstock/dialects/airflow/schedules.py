@@ -14,11 +14,12 @@ from msgspec.structs import replace
 from penstock.authoring.triggers.events import run_ends
 from penstock.authoring.triggers.schedules import Schedule, cron, every, once, recurring, together
 from penstock.authoring.triggers.trigger import Trigger, trigger
-from penstock.authoring.triggers.trying import causes_of
 from penstock.dialects.airflow.assets import BaseAsset, condition_of, patterns_in
-from penstock.dialects.airflow.moments import zone_name
+from penstock.dialects.airflow.clocks import PRESETS, rearranged
+from penstock.dialects.airflow.clockwork import can_be_scheduled, check_own, clock_of, is_own, note_of
+from penstock.dialects.airflow.moments import convert_to_utc, zone_name
+from penstock.dialects.airflow.timetable import TimeRestriction, Timetable
 from penstock.dialects.airflow.timetables import (
-    PRESETS,
     AssetOrTimeSchedule,
     AssetTriggeredTimetable,
     ContinuousTimetable,
@@ -29,10 +30,10 @@ from penstock.dialects.airflow.timetables import (
     EventsTimetable,
     NullTimetable,
     OnceTimetable,
-    Timetable,
 )
+from penstock.dialects.airflow.watching import watchers_of
 from penstock.dialects.foreign import imported_roots
-from penstock.errors import DefinitionError, NotCoveredError
+from penstock.errors import DefinitionError
 
 if TYPE_CHECKING:
     from penstock.authoring.pipeline import Composition
@@ -80,26 +81,17 @@ def has_assets(schedule: Any) -> bool:
 
 
 def timetable_of(dag: DAG) -> Timetable:
-    """The timetable that the schedule of a DAG amounts to. Raises DefinitionError, and NotCoveredError for a timetable of the
-    user's own."""
+    """The timetable that the schedule of a DAG amounts to. Raises DefinitionError."""
     from dateutil.relativedelta import relativedelta
 
     given = dag.schedule
-    zone = _zone(dag)
+    zone = zone_of(dag)
     if dag.schedule_omitted and dag.start_date is not None and generation(dag) == 2:
         return DeltaDataIntervalTimetable(_DAY)
     if given is None or given == "None":
         return NullTimetable()
     if isinstance(given, Timetable):
-        if type(given).__module__.startswith("penstock."):
-            return given
-        raise NotCoveredError(
-            f"the timetable {type(given).__name__}, which is written by hand, is not covered by penstock's reader of Apache "
-            "Airflow",
-            where=str(dag.location),
-            remedy="Say it with a cron expression, EventsTimetable, or a trigger of penstock: "
-            'trigger("DAG", recurring(...)).',
-        )
+        return given
     if has_assets(given):
         return AssetTriggeredTimetable(given)
     if isinstance(given, (list, tuple, set)):
@@ -121,7 +113,19 @@ def timetable_of(dag: DAG) -> Timetable:
     )
 
 
-def _zone(dag: DAG) -> str:
+def by_clock(dag: DAG) -> Timetable:
+    """The timetable by which the clock starts a DAG, beside what its assets do. Raises DefinitionError."""
+    timetable = timetable_of(dag)
+    return timetable.timetable if isinstance(timetable, AssetOrTimeSchedule) else timetable
+
+
+def restriction_of(dag: DAG) -> TimeRestriction:
+    """When there may be runs of a DAG, as timetables are told."""
+    start, end = (convert_to_utc(_aware(dag, each)) for each in (dag.start_date, dag.end_date))
+    return TimeRestriction(start, end, catches_up(dag))
+
+
+def zone_of(dag: DAG) -> str:
     """The zone of a DAG: that of its start, or else the one of the configuration."""
     start = dag.start_date
     if start is not None and start.tzinfo is not None:
@@ -135,7 +139,7 @@ def _zone(dag: DAG) -> str:
 def _aware(dag: DAG, moment: datetime | None) -> datetime | None:
     from zoneinfo import ZoneInfo
 
-    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(_zone(dag)))
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(zone_of(dag)))
 
 
 def catches_up(dag: DAG) -> bool:
@@ -148,15 +152,23 @@ def catches_up(dag: DAG) -> bool:
 
 def triggers_of(dag: DAG, pipeline: Composition[..., Any]) -> dict[str, Trigger]:
     """What starts a DAG, by name: one trigger, or two where assets and the clock both do. Raises DefinitionError."""
+    from penstock.dialects.airflow.partitions.following import sensor_of
+    from penstock.dialects.airflow.partitions.timetables import PartitionedAssetTimetable
+
     timetable = timetable_of(dag)
     if isinstance(timetable, NullTimetable):
         return {}
     found: dict[str, Trigger] = {}
+    if isinstance(timetable, PartitionedAssetTimetable):
+        return {dag.dag_id: sensor_of(dag, pipeline, timetable, _options(dag))}
     if isinstance(timetable, AssetTriggeredTimetable):
         found[dag.dag_id] = _by_assets(dag, pipeline, timetable)
-    if isinstance(timetable, AssetOrTimeSchedule):
-        timetable = timetable.timetable
-    if isinstance(timetable, ContinuousTimetable):
+        found |= watchers_of(dag, pipeline, timetable.assets)
+    timetable = by_clock(dag)
+    if is_own(timetable) or not _has_rule(dag, timetable):
+        name = dag.dag_id if dag.dag_id not in found else f"{dag.dag_id}-clock"
+        found |= _by_own(dag, pipeline, timetable, name)
+    elif isinstance(timetable, ContinuousTimetable):
         dag.ignore(
             f"the DAG {dag.dag_id!r}: the first run of @continuous",
             "each run starts the next one; start the first with `penstock run`, or the trigger by hand",
@@ -172,10 +184,18 @@ def triggers_of(dag: DAG, pipeline: Composition[..., Any]) -> dict[str, Trigger]
     return found
 
 
+def _by_own(dag: DAG, pipeline: Composition[..., Any], timetable: Timetable, name: str) -> dict[str, Trigger]:
+    """What starts a DAG by a timetable that has to be asked; nothing for one that the clock does not follow."""
+    check_own(dag, timetable)
+    note_of(dag, timetable)
+    return {name: clock_of(dag, pipeline, timetable, name, _options(dag))} if can_be_scheduled(timetable) else {}
+
+
 def _options(dag: DAG) -> dict[str, Any]:
     # not: priority, condition
+    counts = [each for each in (dag.max_active_runs, by_clock(dag).active_runs_limit) if each]
     return {
-        "at_most": dag.max_active_runs or None,
+        "at_most": min(counts, default=None),
         "tags": list(dag.tags),
         "enabled": dag.is_paused_upon_creation is not True,
         "description": dag.description or "",
@@ -214,14 +234,14 @@ def schedule_of(dag: DAG, timetable: Timetable) -> Schedule | None:
     """When a DAG is due by the clock. Raises DefinitionError for what cannot be said of it."""
     start, end = _aware(dag, dag.start_date), _aware(dag, dag.end_date)
     if isinstance(timetable, OnceTimetable):
-        return once(start or datetime.now(UTC).replace(microsecond=0) + _SECOND, zone=_zone(dag))
+        return once(start or datetime.now(UTC).replace(microsecond=0) + _SECOND, zone=zone_of(dag))
     if isinstance(timetable, EventsTimetable):
         moments = [
             each
             for each in (cast(datetime, _aware(dag, each)) for each in timetable.event_dates)
             if (start is None or each >= start) and (end is None or each <= end)
         ]
-        return once(*moments, zone=_zone(dag)) if moments else None
+        return once(*moments, zone=zone_of(dag)) if moments else None
     logical: Literal["tick", "start"] = "start" if timetable.of_intervals else "tick"
     bare = _bare(dag, timetable, start)
     begins, ends = _bounds(bare, start, end, timetable.of_intervals)
@@ -252,17 +272,17 @@ def _bare(dag: DAG, timetable: Timetable, begins: datetime | None, **narrowing: 
     if timetable.of_intervals and not catches_up(dag):
         # Airflow counts from 1970 then
         anchor = _EPOCH
-    if isinstance(timetable.delta, timedelta):
-        return every(timetable.delta, anchor=anchor, **narrowing)
-    return _calendar(dag, timetable.delta, begins or _EPOCH, narrowing)
+    if isinstance(timetable.length, timedelta):
+        return every(timetable.length, anchor=anchor, **narrowing)
+    return _calendar(dag, timetable.length, begins or _EPOCH, narrowing)
 
 
 def _cron(dag: DAG, expression: str, **options: Any) -> Schedule:
-    """The rule of a cron expression. Of six fields, the last is the second for Airflow, and the first here. Raises
-    DefinitionError for what is none."""
-    fields = expression.split()
+    """The rule of a cron expression. Raises DefinitionError for what is none."""
+    # in UTC, no clock is changed
+    late = options.get("zone", "UTC") != "UTC"
     try:
-        return cron(expression if len(fields) != 6 else " ".join((fields[-1], *fields[:-1])), **options)
+        return cron(rearranged(expression), late=late, **options)
     except DefinitionError as error:
         raise DefinitionError(error.what, where=str(dag.location), remedy=error.remedy) from None
 
@@ -278,20 +298,34 @@ _FREQUENCIES: Final = {
 }
 
 
+#: those that are always of the same length
+_FIXED: Final = frozenset({"days", "hours", "minutes", "seconds"})
+
+
+def _parts(delta: Any) -> dict[str, int]:
+    return {name: getattr(delta, name) for name in _FREQUENCIES if getattr(delta, name)}
+
+
+def _has_rule(dag: DAG, timetable: Timetable) -> bool:
+    """Whether a rule of penstock's says when one of Airflow's timetables is due. It does not where it is a relativedelta of
+    several units, or one that begins on a day that some months do not have: that depends on the ticks before."""
+    if not isinstance(timetable, (DeltaTriggerTimetable, DeltaDataIntervalTimetable)):
+        return True
+    if isinstance(timetable.length, timedelta):
+        return True
+    parts, begins = _parts(timetable.length), _aware(dag, dag.start_date) or _EPOCH
+    if parts.keys() <= _FIXED:
+        return True
+    return len(parts) == 1 and min(parts.values()) > 0 and begins.astimezone(UTC).day <= 28
+
+
 def _calendar(dag: DAG, delta: Any, begins: datetime, narrowing: dict[str, Any]) -> Schedule:
-    """The rule of a relativedelta. Raises DefinitionError for what no recurrence rule says."""
-    parts = {name: getattr(delta, name) for name in _FREQUENCIES if getattr(delta, name)}
-    fixed = {"days", "hours", "minutes", "seconds"}
-    if parts and set(parts) <= fixed:
+    """The rule of a relativedelta that has one."""
+    parts = _parts(delta)
+    if parts.keys() <= _FIXED:
         length = timedelta(**parts)
         return every(length, anchor=begins, **narrowing)
-    if len(parts) != 1 or next(iter(parts.values())) < 0 or begins.astimezone(UTC).day > 28:
-        raise DefinitionError(
-            f"the DAG {dag.dag_id!r} runs every {delta!r} from {begins.date()} on, which no schedule of penstock says",
-            where=str(dag.location),
-            remedy="Use months or years alone, from a day up to the 28th (in UTC) on, or a cron expression.",
-        )
-    (name, count), *_ = parts.items()
+    ((name, count),) = parts.items()
     first = narrowing.pop("start", None)
     rule = recurring(f"FREQ={_FREQUENCIES[name]};INTERVAL={count}", start=begins.astimezone(UTC), **narrowing)
     # the rule counts from its start, which need not be its first tick
@@ -303,42 +337,17 @@ def _calendar(dag: DAG, delta: Any, begins: datetime, narrowing: dict[str, Any])
 
 def _ticks(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     """The ticks of a schedule from a moment on."""
-    found = trigger("assets", schedule, name="ticks")
-    at = after
-    while True:
-        causes, _ = causes_of(found, None, at)
-        if not causes:
-            return
-        interval = causes[0].interval
-        assert interval is not None
-        tick = datetime.fromtimestamp(interval[1], UTC)
-        if tick >= after:
-            yield tick
-        at = tick + timedelta(milliseconds=2)
-
-
-def _tick_before(schedule: Schedule, moment: datetime) -> datetime | None:
-    """The last tick of a schedule before a moment."""
-    found = trigger("assets", schedule, name="ticks")
-    causes, _ = causes_of(found, None, moment)
-    if not causes:
-        return None
-    interval = causes[0].interval
-    assert interval is not None
-    before = datetime.fromtimestamp(interval[0], UTC)
-    return before if before < moment else None
+    return schedule.after(after - _MOMENT)
 
 
 def neighbour(dag: DAG, logical: datetime, *, forward: bool) -> datetime | None:
     """The logical date before one, or after it, by the schedule of a DAG; None for one that the clock does not start."""
-    timetable = timetable_of(dag)
-    if isinstance(timetable, AssetOrTimeSchedule):
-        timetable = timetable.timetable
-    if not isinstance(timetable, _CLOCKS):
+    timetable = by_clock(dag)
+    if is_own(timetable) or not isinstance(timetable, _CLOCKS) or not _has_rule(dag, timetable):
         return None
     bare = _bare(dag, timetable, _aware(dag, dag.start_date))
     if not forward:
-        return _tick_before(bare, logical)
+        return next(bare.before(logical), None)
     return next(_ticks(bare, logical + _SECOND), None)
 
 
@@ -356,9 +365,9 @@ def seen_times(dag: DAG, logical: datetime | None, start: datetime | None, end: 
     """The logical date and the data interval of a run as Airflow gives them, from the times of penstock."""
     if logical is None or start is None or end is None:
         return logical, start, end
-    timetable = timetable_of(dag)
-    if isinstance(timetable, AssetOrTimeSchedule):
-        timetable = timetable.timetable
+    timetable = by_clock(dag)
+    if is_own(timetable):
+        return logical, start, end
     if not isinstance(timetable, _CLOCKS):
         # a moment, and no stretch
         return logical, logical, logical
@@ -370,29 +379,32 @@ def seen_times(dag: DAG, logical: datetime | None, start: datetime | None, end: 
 def _of_tick(timetable: Timetable, logical: datetime, start: datetime, end: datetime) -> _Times:
     if timetable.of_intervals:
         return start, start, end
-    begins = (end.astimezone(UTC) - timetable.interval).astimezone(end.tzinfo)
+    begins = (end.astimezone(UTC) - timetable.reach).astimezone(end.tzinfo)
     return begins, begins, end
 
 
 def _of_person(dag: DAG, timetable: Timetable, at: datetime) -> _Times:
     """The times of a run that a person starts: the last whole stretch before its logical date."""
     if not timetable.of_intervals:
-        return at, (at.astimezone(UTC) - timetable.interval).astimezone(at.tzinfo), at
+        return at, (at.astimezone(UTC) - timetable.reach).astimezone(at.tzinfo), at
     if isinstance(timetable, DeltaDataIntervalTimetable):
-        return at, (at.astimezone(UTC) - timetable.delta).astimezone(at.tzinfo), at
+        return at, (at.astimezone(UTC) - timetable.length).astimezone(at.tzinfo), at
     bare = _bare(dag, timetable, None)
-    end = _tick_before(bare, at + timedelta(milliseconds=2))
-    start = None if end is None else _tick_before(bare, end)
+    end = next(bare.before(at + timedelta(milliseconds=2)), None)
+    start = None if end is None else next(bare.before(end), None)
     return at, start or at, end or at
 
 
 __all__ = [
+    "by_clock",
     "catches_up",
     "generation",
     "has_assets",
     "neighbour",
+    "restriction_of",
     "schedule_of",
     "seen_times",
     "timetable_of",
     "triggers_of",
+    "zone_of",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock.authoring.placing import Placing
 from penstock.authoring.task import Task
@@ -32,13 +32,7 @@ class Settling:
         """Give the node of a task its place among the others."""
         guard = guard_of(task, lambda other: self._drawing.build.expression(self._drawing.pushed(other)))
         guard = _and(guard, self._not_empty(node))
-        decides = self._drawing.outer is not None or task.task_id in self._drawing.decides
-        changes: dict[str, Any] = {
-            "location": task.location,
-            "guard": guard,
-            "decides": decides and _may_fail_run(task),
-        }
-        self._drawing.build.change(node, **changes)
+        self._drawing.build.change(node, location=task.location, guard=guard, decides=self._decides(task))
         direct = self._direct(task)
         required = set(self._drawing.build.nodes[node].requirements())
         if task.trigger_rule == "all_success":
@@ -48,6 +42,14 @@ class Settling:
         self._join(task, node, direct)
         if task.depends_on_past or task.wait_for_downstream:
             self._after_past(task, node)
+
+    def follow(self, task: BaseOperator, *nodes: str) -> None:
+        """Give nodes of a task that come after its first one what they have of it."""
+        for node in nodes:
+            self._drawing.build.change(node, location=task.location, decides=self._decides(task))
+
+    def _decides(self, task: BaseOperator) -> bool:
+        return (self._drawing.outer is not None or task.task_id in self._drawing.decides) and _may_fail_run(task)
 
     def _direct(self, task: BaseOperator) -> tuple[str, ...]:
         """The nodes that a task waits for by itself, those of its own group excepted."""
@@ -108,7 +110,8 @@ class Settling:
         """Let a task fail where it has to follow its like in the run before, and that did not succeed."""
         check = past_of(
             self._drawing.dag.dag_id,
-            [node],
+            # where a task is several nodes, the last one tells how it ended
+            [self._drawing.drawn[task.task_id].node],
             [each.task_id for each in task.downstream_list] if task.wait_for_downstream else [],
         )
         with self._drawing.in_groups(task.task_group):

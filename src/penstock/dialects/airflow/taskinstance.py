@@ -84,6 +84,8 @@ class DagRun:
         self.queued_at = self.start_date
         self.end_date = None
         self.is_backfill = False
+        self.partition_key: str | None = None
+        self.partition_date: Any = None
         #: what was found of runs before, by the state that was asked for
         self._known: dict[str | None, Previous | None] = {}
 
@@ -110,9 +112,10 @@ class DagRun:
         return None if found is None else self._told(found)
 
     def _told(self, run: recorded.Recorded) -> Previous:
+        from penstock.dialects.airflow.clockwork import about
         from penstock.dialects.airflow.schedules import seen_times
 
-        start, end = run.interval or (run.logical, run.logical)
+        start, end = run.interval or about(self.dag, run.logical)
         times = seen_times(self.dag, *(recorded.moment(each) for each in (run.logical, start, end)))
         logical, first, last = (convert_to_utc(each) for each in times)
         began, ended = (instance(recorded.moment(each)) for each in (run.started_at, run.finished_at))

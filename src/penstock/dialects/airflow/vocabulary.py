@@ -6,7 +6,9 @@ import functools
 from collections.abc import Iterable, Mapping
 
 from penstock.dialects import Vocabulary
+from penstock.dialects.airflow.partitions.vocabulary import PARTITIONS
 from penstock.dialects.airflow.vocabulary_context import CONTEXT
+from penstock.dialects.airflow.vocabulary_timetables import TIMETABLES
 
 _HERE = "penstock.dialects.airflow."
 
@@ -70,6 +72,9 @@ _TRIGGER: Mapping[str, str] = {
     "TriggerDagRunOperator": "operators.trigger",
     "TriggerDagRunLink": "baseoperator:BaseOperatorLink",
 }
+_HITL: Mapping[str, str] = dict.fromkeys(
+    ("ApprovalOperator", "HITLBranchOperator", "HITLEntryOperator", "HITLOperator"), "operators.hitl"
+)
 _EMAIL: Mapping[str, str] = {"EmailOperator": "operators.email"}
 _HTTP: Mapping[str, str] = dict.fromkeys(("HttpOperator", "SimpleHttpOperator"), "operators.http")
 _POD: Mapping[str, str] = {"KubernetesPodOperator": "operators.container"}
@@ -155,6 +160,7 @@ STRUCTURE: Mapping[str, Mapping[str, str]] = {
     "airflow.providers.standard.operators.branch": _BRANCH,
     "airflow.providers.standard.operators.weekday": _WEEKDAY,
     "airflow.providers.standard.operators.datetime": _DATETIME,
+    "airflow.providers.standard.operators.hitl": _HITL,
     "airflow.providers.standard.operators.latest_only": _LATEST,
     "airflow.providers.standard.operators.trigger_dagrun": _TRIGGER,
     "airflow.providers.smtp.operators.smtp": _EMAIL,
@@ -187,7 +193,7 @@ _COMPATIBLE: Mapping[str, tuple[str, ...]] = {
 def vocabulary() -> Vocabulary:
     """Module of Airflow -> name in it -> what stands for it here."""
     found: dict[str, dict[str, str]] = {}
-    for source in (STRUCTURE, CONTEXT):
+    for source in (STRUCTURE, CONTEXT, TIMETABLES, PARTITIONS):
         for module, names in source.items():
             found.setdefault(module, {}).update(_placed(names.items()))
     for module, others in _COMPATIBLE.items():

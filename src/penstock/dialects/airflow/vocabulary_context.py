@@ -7,6 +7,8 @@ from collections.abc import Mapping
 _ASSETS: Mapping[str, str] = dict.fromkeys(
     ("Asset", "AssetAlias", "AssetAll", "AssetAny", "Dataset", "Metadata", "Model", "BaseAsset", "AssetRef"), "assets"
 )
+_WATCHED = {"AssetWatcher": "watching"}
+_EVENT_TRIGGERS = {"BaseEventTrigger": "watching"}
 _DATASETS = {
     "Dataset": "assets",
     "DatasetAlias": "assets:AssetAlias",
@@ -24,6 +26,9 @@ _TIMETABLES: Mapping[str, str] = dict.fromkeys(
         "AssetOrTimeSchedule",
     ),
     "timetables",
+)
+_RETRYING: Mapping[str, str] = dict.fromkeys(
+    ("ExceptionRetryPolicy", "RetryAction", "RetryDecision", "RetryPolicy", "RetryRule"), "retrying"
 )
 _PARAMS = {"Param": "params", "ParamsDict": "params", "DagParam": "params"}
 _CONTEXT = {
@@ -92,7 +97,9 @@ CONTEXT: dict[str, Mapping[str, str]] = {
     "airflow.sdk": {
         **_STORAGE,
         **_ASSETS,
+        **_WATCHED,
         **_TIMETABLES,
+        **_RETRYING,
         **_PARAMS,
         **_CONTEXT,
         **_VARIABLE,
@@ -103,12 +110,18 @@ CONTEXT: dict[str, Mapping[str, str]] = {
         "asset": "assets",
         "conf": "configuration",
         "literal": "templates",
+        "NEVER_EXPIRE": "remembered",
         "timezone": "moments:timezone_module",
     },
-    "airflow.sdk.definitions.asset": {**_ASSETS, "Metadata": "assets"},
+    "airflow.sdk.definitions.asset": {**_ASSETS, **_WATCHED, "Metadata": "assets"},
+    "airflow.triggers.base": _EVENT_TRIGGERS,
+    "airflow.providers.standard.triggers.file": dict.fromkeys(
+        ("DirectoryFileDeleteTrigger", "FileDeleteTrigger"), "watching"
+    ),
     "airflow.sdk.definitions.asset.metadata": {"Metadata": "assets"},
     "airflow.sdk.definitions.asset.decorators": {"asset": "assets"},
     "airflow.sdk.definitions.param": _PARAMS,
+    "airflow.sdk.definitions.retry_policy": _RETRYING,
     "airflow.sdk.definitions.context": _CONTEXT,
     "airflow.sdk.definitions.variable": _VARIABLE,
     "airflow.sdk.definitions.connection": _CONNECTION,
@@ -118,7 +131,10 @@ CONTEXT: dict[str, Mapping[str, str]] = {
     "airflow.sdk.bases.notifier": _NOTIFIER,
     "airflow.sdk.configuration": _CONF,
     "airflow.sdk.types": {"DagRunType": "states"},
-    "airflow.sdk.execution_time.context": {"context_to_airflow_vars": "context"},
+    "airflow.sdk.execution_time.context": {
+        "context_to_airflow_vars": "context",
+        "NEVER_EXPIRE": "remembered",
+    },
     "airflow.sdk.execution_time.macros": dict.fromkeys(
         ("ds_add", "ds_format", "ds_format_locale", "datetime_diff_for_humans"), "macros"
     ),
@@ -168,16 +184,6 @@ CONTEXT: dict[str, Mapping[str, str]] = {
     "airflow.configuration": _CONF,
     "airflow.stats": _STATS,
     "airflow.notifications.basenotifier": _NOTIFIER,
-    "airflow.timetables.base": {"Timetable": "timetables", "DataInterval": "timetables"},
-    "airflow.timetables.trigger": dict.fromkeys(
-        ("CronTriggerTimetable", "DeltaTriggerTimetable", "MultipleCronTriggerTimetable"), "timetables"
-    ),
-    "airflow.timetables.interval": dict.fromkeys(
-        ("CronDataIntervalTimetable", "DeltaDataIntervalTimetable"), "timetables"
-    ),
-    "airflow.timetables.events": {"EventsTimetable": "timetables"},
-    "airflow.timetables.simple": dict.fromkeys(("NullTimetable", "OnceTimetable", "ContinuousTimetable"), "timetables"),
-    "airflow.timetables.assets": {"AssetOrTimeSchedule": "timetables"},
     "airflow.timetables.datasets": {"DatasetOrTimeSchedule": "timetables:AssetOrTimeSchedule"},
     "airflow.utils.context": _CONTEXT,
     "airflow.utils.dates": {
@@ -229,6 +235,9 @@ CONTEXT: dict[str, Mapping[str, str]] = {
             "ExternalTaskGroupFailedError",
             "ExternalTaskGroupNotFoundError",
             "ExternalTaskNotFoundError",
+            "HITLRejectException",
+            "HITLTimeoutError",
+            "HITLTriggerEventError",
         ),
         "exceptions",
     ),

@@ -14,7 +14,7 @@ from penstock.dialects.yaml.inputs import Find
 from penstock.dialects.yaml.literals import read_literal
 from penstock.dialects.yaml.source import Fields, Part
 from penstock.errors import DefinitionError
-from penstock.model.schedule import Calendar, Cron, Every, Once, Recurrence, Timetable
+from penstock.model.schedule import Calendar, Cron, Every, LateCron, Once, Recurrence, Timetable
 from penstock.model.trigger import Trigger
 
 #: what says when -> how it is made
@@ -24,7 +24,7 @@ _OPTIONS = (
     *("name", "parameters", "missed", "at_most", "overlap", "after_success"),
     *("priority", "tags", "enabled", "description"),
 )
-KEYS = (*_WHEN, "timezone", "zone", "anchor", *_NARROWING, *_OPTIONS)
+KEYS = (*_WHEN, "timezone", "zone", "late", "anchor", *_NARROWING, *_OPTIONS)
 _CALENDAR = ("weekdays", "exclude", "holidays", "zone", "otherwise")
 
 
@@ -90,7 +90,8 @@ def _of_fields(part: Part, fields: Fields, find: Find) -> schedules.Schedule | N
         # what is wrong besides the zone is told as well
         named = {}
     if said[0] == "cron":
-        return _made(what, lambda: schedules.cron(value, **named, **narrowing))
+        late = bool(read_literal(fields["late"], find)) if "late" in fields else False
+        return _made(what, lambda: schedules.cron(value, late=late, **named, **narrowing))
     if said[0] == "every":
         anchor = {"anchor": read_literal(fields["anchor"], find)} if "anchor" in fields else {}
         return _made(what, lambda: schedules.every(value, **anchor, **narrowing))
@@ -141,6 +142,7 @@ def _written(timetable: Timetable) -> dict[str, Any] | None:
     match timetable.schedule:
         case Cron(expression, zone):
             found: dict[str, Any] = {"cron": expression} | ({} if zone == "UTC" else {"timezone": zone})
+            found |= {"late": True} if isinstance(timetable.schedule, LateCron) else {}
         case Every(seconds, anchor):
             found = {"every": seconds} | ({} if not anchor else {"anchor": _moment(anchor)})
         case Recurrence(rule, start, zone):

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -343,16 +344,19 @@ class Attempts:
             return structs.replace(fault, message=want_of_memory(fault.message, peak_memory(), job.memory))
         if work.retry_if is None or isinstance(error, Signal):
             return fault
-        return structs.replace(fault, retry=self._asked(work.retry_if, error))
+        wanted, after = self._asked(work.retry_if, error)
+        return structs.replace(fault, retry=wanted, retry_after=after)
 
-    def _asked(self, code: Code, error: BaseException) -> bool | None:
-        """Whether a predicate wants the attempt repeated; None if it cannot tell."""
+    def _asked(self, code: Code, error: BaseException) -> tuple[bool | None, float | None]:
+        """Whether a predicate wants the attempt repeated (None if it cannot tell), and after how many seconds, where it
+        says so."""
         try:
-            return bool(load_code(code, self._functions)(error))
+            said = load_code(code, self._functions)(error)
+            return (True, max(said.total_seconds(), 0.0)) if isinstance(said, timedelta) else (bool(said), None)
         except BaseException as failure:
             text = f"retry_if raised {type(failure).__name__}: {failure}; the number of retries decides"
             self.listener.line(Line(NOTICE, text, time.time()))
-            return None
+            return None, None
 
     def _call(self, work: Work, job: Job) -> Any:
         known, inputs = self._prepared(work, job)

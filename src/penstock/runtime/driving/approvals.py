@@ -112,7 +112,10 @@ class Approvals:
             return Expired(*cell, fault_as(RunFailedError, told))
         values: Mapping[str, Any] = {field.name: field.default for field in action.fields if not field.required}
         values = {**values, **given.values}
-        if self._convert is not None:
+        if not given.approved and any(field.name not in values for field in action.fields):
+            # who rejects need not fill in the form
+            values = {}
+        elif self._convert is not None:
             values = self._convert(action, values)
         at = datetime.fromtimestamp(given.at, UTC)
         approval = Approval(given.approved, given.by, at, given.why, dict(values))

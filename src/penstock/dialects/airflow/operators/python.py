@@ -109,6 +109,10 @@ class PythonOperator(BaseOperator):
     def execute_callable(self, context: Mapping[str, Any]) -> Any:
         """Call the function with what it takes of the context."""
         result = self.python_callable(*self.op_args, **taken(self.python_callable, self.op_args, context))
+        if inspect.iscoroutine(result):
+            import asyncio
+
+            return asyncio.run(result)
         if inspect.isgeneratorfunction(self.python_callable):
             return self._yielded(result, context["outlet_events"])
         return list(cast("Iterable[Any]", result)) if inspect.isgenerator(result) else result
