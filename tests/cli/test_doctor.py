@@ -51,7 +51,7 @@ def executed(folder: Path, statement: str, *values: Any) -> None:
 def test_a_sound_project_has_no_findings(stored: Path) -> None:
     assert found(stored, "--full") == []
     shown = asked(stored, "doctor").out
-    assert ", 1 run, " in shown and "schema 6" in shown and shown.endswith("all is well\n")
+    assert ", 1 run, " in shown and "schema 7" in shown and shown.endswith("all is well\n")
 
 
 def test_values_that_are_gone_are_found_and_their_results_dropped(stored: Path) -> None:

@@ -229,8 +229,9 @@ def test_a_run_written_at_schema_3_can_go_on(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_file_written_at_schema_4_stays_readable(tmp_path: Path) -> None:
-    store, fresh = SqliteStore(written_at(4, tmp_path)), SqliteStore(tmp_path / "fresh.db")
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_file_written_at_a_later_schema_stays_readable(tmp_path: Path, version: int) -> None:
+    store, fresh = SqliteStore(written_at(version, tmp_path)), SqliteStore(tmp_path / "fresh.db")
     for tell in STORY:
         tell(fresh)
     assert story_of(store, *RUNS) == story_of(fresh, *RUNS)
@@ -243,7 +244,7 @@ def test_a_file_written_at_schema_4_stays_readable(tmp_path: Path) -> None:
     fresh.close()
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 6])
 def test_runs_are_started_with_what_was_written_at_any_schema(tmp_path: Path, version: int) -> None:
     store, fresh = SqliteStore(written_at(version, tmp_path)), SqliteStore(tmp_path / "fresh.db")
     assert {(run.cause, run.version) for run in store.runs()} == {(None, None)}

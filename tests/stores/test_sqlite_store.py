@@ -314,18 +314,54 @@ def test_a_run_that_is_removed_takes_its_turns_along_and_no_others(path: Path) -
     for run_id in ("run-2", "run-3"):
         store.create(run_record(run_id), graph(), provenance())
         for number in range(3):
-            store.commit(run_id, turn(number, end=RunState.SUCCEEDED if number == 2 else None))
-    kept = {run_id: store.journal(run_id) for run_id in ("run-1", "run-3")}
+            end = RunState.SUCCEEDED if number == 2 else None
+            store.commit(
+                run_id, turn(number, end=end, attempts=[attempt(item=item) for item in (2 * number, number + 9)])
+            )
+    kept = {run_id: (store.journal(run_id), store.attempts(run_id)) for run_id in ("run-1", "run-3")}
+    assert [record.item for record in store.attempts("run-2")] == [0, 2, 4, 9, 10, 11]
     store.remove(["run-2"])
-    assert {run_id: store.journal(run_id) for run_id in kept} == kept
+    assert {run_id: (store.journal(run_id), store.attempts(run_id)) for run_id in kept} == kept
     assert store.check(full=True) == []
     other = sqlite3.connect(path)
-    assert other.execute("SELECT DISTINCT run FROM journal").fetchall() == [(1,), (3,)]
+    for table in ("journal", "attempts"):
+        assert other.execute(f"SELECT DISTINCT run FROM {table}").fetchall() == [(1,), (3,)]
     other.execute("DELETE FROM runs WHERE run_id = 'run-3'")
     other.commit()
     other.close()
-    assert "3 rows of the table journal belong to no run" in store.check(full=True)
+    found = store.check(full=True)
+    assert {"3 rows of the table journal belong to no run", "6 rows of the table attempts belong to no run"} <= set(
+        found
+    )
     store.close()
+
+
+def test_the_check_finds_attempts_that_are_recorded_twice(path: Path) -> None:
+    store = SqliteStore(path)
+    for run_id in ("run-2", "run-3"):
+        store.create(run_record(run_id), graph(), provenance())
+        store.commit(run_id, turn(0, attempts=[attempt(), attempt(number=2), attempt("other")]))
+    store.commit("run-3", turn(1, attempts=[attempt(number=2)]))
+    assert store.check() == []
+    assert store.check(full=True) == ["run run-3 has attempts that are recorded twice"]
+    store.close()
+
+
+def test_what_a_run_has_written_is_in_the_file_itself_soon_after_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store, other = SqliteStore(path), SqliteStore(path)
+    store.create(run_record(), graph(), provenance())
+    store.commit("run-1", turn(0, attempts=[attempt(item=item, reason="moved") for item in range(600)]))
+    store.commit("run-1", turn(1, end=RunState.SUCCEEDED))
+    deadline = time.monotonic() + 60
+    # while both still have it open
+    while path.read_bytes().count(b"moved") < 600:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    store.close()
+    assert len(other.attempts("run-1")) == 600
+    assert other.check(full=True) == []
+    other.close()
 
 
 def test_a_damaged_row_is_a_store_error(path: Path) -> None:

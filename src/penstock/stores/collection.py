@@ -18,6 +18,7 @@ from penstock.model.graph import from_json
 from penstock.model.value import Argument, Artifact, Collection, Record, Selection
 from penstock.ports import CachedResult
 from penstock.stores import claims, code, compaction, journal, registry, rows, versions
+from penstock.stores.attempts import Attempts
 from penstock.stores.database import Connection, looked_up
 from penstock.stores.rows import Row
 
@@ -27,10 +28,6 @@ _PIECE = 256
 _RESULTS = """
     SELECT fingerprint, results.outputs, created_at, node, run_id FROM results LEFT JOIN runs ON runs.id = results.run
     WHERE fingerprint > ? AND length(results.outputs) > 0 ORDER BY fingerprint LIMIT ?
-"""
-_OUTPUTS = """
-    SELECT node, item, attempt, outputs FROM attempts WHERE run = ? AND (node, item, attempt) > (?, ?, ?)
-    ORDER BY node, item, attempt LIMIT ?
 """
 _JOURNAL = f"""
     SELECT id, {compaction.TURNS} FROM journal WHERE id <= ? AND id > ? ORDER BY id LIMIT ?
@@ -46,7 +43,6 @@ _FORGET_CLAIMED = "UPDATE results SET outputs = ?, run = 0 WHERE fingerprint = ?
 _EARLIER = "SELECT run_id FROM runs WHERE run_id > ? AND run_id < ? AND superseded"
 
 # Of all that is recorded of a run, they alone do not go with it by themselves everywhere.
-_REMOVE_ATTEMPTS = "DELETE FROM attempts WHERE run = ?"
 _REMOVE_TURNS = "DELETE FROM journal WHERE id BETWEEN ? AND ?"
 
 #: those of runs that are under way, and the tags of runs, for ids that are to follow
@@ -65,12 +61,12 @@ def results(connection: Connection) -> Iterator[CachedResult]:
         yield CachedResult(fingerprint, rows.decode_outputs(outputs), created_at, node, run_id)
 
 
-def arguments(connection: Connection) -> Iterator[Argument]:
+def arguments(connection: Connection, attempts: Attempts) -> Iterator[Argument]:
     """Everything stored that anything recorded refers to."""
     for result in results(connection):
         yield from result.outputs
     for run in _runs(connection):
-        yield from _of_run(connection, run)
+        yield from _of_run(connection, attempts, run)
     yield from (value for _, value in versions.values(connection))
 
 
@@ -78,7 +74,7 @@ def _runs(connection: Connection) -> Iterator[int]:
     return (run for (run,) in _pieces(connection, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", (), (0,)))
 
 
-def _of_run(connection: Connection, run: int) -> Iterator[Argument]:
+def _of_run(connection: Connection, attempts: Attempts, run: int) -> Iterator[Argument]:
     for outputs, graph in connection.execute(
         "SELECT outputs, graph FROM runs JOIN run_details ON run = id WHERE id = ?", (run,)
     ).fetchall():
@@ -86,7 +82,7 @@ def _of_run(connection: Connection, run: int) -> Iterator[Argument]:
         yield from _in_graph(rows.graph_of(graph))
     for (value,) in connection.execute(_PARAMETERS, (run,)).fetchall():
         yield rows.decode_argument(value)
-    for *_, outputs in _pieces(connection, _OUTPUTS, (run,), ("", -2, -1)):
+    for *_, outputs in _pieces(connection, attempts.outputs, (run,), attempts.before):
         yield from rows.decode_outputs(outputs)
     first, last = journal.span(run)
     turns = (tuple(row[1:]) for row in _pieces(connection, _JOURNAL, (last,), (first - 1,)))
@@ -149,7 +145,7 @@ def grouped(found: Iterable[Row]) -> dict[str, tuple[str, ...]]:
     return {run_id: tuple(sorted(of_run)) for run_id, of_run in tags.items()}
 
 
-def remove(connection: Connection, run_id: str) -> None:
+def remove(connection: Connection, attempts: Attempts, run_id: str) -> None:
     """Forget a run, with its earlier generations and all that refers to them. Raises StoreError for one that is under
     way."""
     for _, pipeline in connection.execute(f"{DRIVEN} = ?", (run_id,)).fetchall():
@@ -158,7 +154,7 @@ def remove(connection: Connection, run_id: str) -> None:
     of_run = [each for (each,) in earlier if each.removeprefix(f"{run_id}.").isdigit()]
     removed = list(looked_up(connection, "SELECT id FROM runs WHERE run_id", [*of_run, run_id]))
     connection.executemany(_REMOVE_TURNS, (journal.span(run) for (run,) in removed))
-    connection.executemany(_REMOVE_ATTEMPTS, removed)
+    connection.executemany(f"DELETE FROM attempts WHERE {attempts.of_run}", removed)
     connection.executemany("DELETE FROM runs WHERE id = ?", removed)
 
 
@@ -184,8 +180,9 @@ def forget(connection: Connection, fingerprints: Iterable[bytes]) -> None:
 class Sweep:
     """Drops what nothing recorded refers to: `prepare` outside of a transaction, then `carry_out` within one."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, attempts: Attempts) -> None:
         self._connection = connection
+        self._attempts = attempts
         #: the runs that have been gone through
         self._seen: set[int] = set()
         #: the number of the latest version of an asset that has been gone through
@@ -202,7 +199,7 @@ class Sweep:
         for result in results(connection):
             self._spare(result.outputs)
         for run in self._seen:
-            self._spare(_of_run(connection, run))
+            self._spare(_of_run(connection, self._attempts, run))
         self._spare_versions()
 
     def carry_out(self, before: float) -> None:
@@ -210,7 +207,7 @@ class Sweep:
         connection = self._connection
         for run in _runs(connection):
             if run not in self._seen:
-                self._spare(_of_run(connection, run))
+                self._spare(_of_run(connection, self._attempts, run))
         self._spare_versions()
         connection.executemany("DELETE FROM descriptions WHERE digest = ?", ((key,) for key in self._unreferred))
         gone = {digest for (digest,) in connection.execute(_UNUSED, (before,)).fetchall()} - registry.code(connection)

@@ -18,6 +18,7 @@ from penstock.model.identity import Basis
 from penstock.model.run import Provenance, RunRecord
 from penstock.ports import Turn
 from penstock.stores import claims, journal, postgres_schema, rows
+from penstock.stores.attempts import BY_CELL
 from penstock.stores.database import Cursor
 from penstock.stores.journal import NEXT, OF_RUNS
 from penstock.stores.relational import BEAT, GROW, RelationalStore
@@ -68,6 +69,8 @@ class PostgresStore(RelationalStore):
     Raises SchemaError for a schema that a newer penstock has made, which is left as it is, and StoreError for a database
     that cannot be reached or used.
     """
+
+    _attempts = BY_CELL
 
     #: seconds for which a server that is gone is waited for, if nothing else is said
     PATIENCE: ClassVar = 60.0

@@ -30,6 +30,7 @@ from penstock.ports import (
     Timing,
 )
 from penstock.stores import claims, code, collection, compaction, journal, naming, pools, rows
+from penstock.stores.attempts import Attempts
 from penstock.stores.database import Connection, looked_up
 from penstock.stores.journal import NEXT, OF_RUNS
 from penstock.stores.rows import Row
@@ -46,11 +47,7 @@ _HEARD_OF = f"""
 """
 _RECORDED = "SELECT fingerprint, outputs, created_at FROM results WHERE length(outputs) > 0 AND fingerprint"
 _NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
-_TIMINGS = f"""
-    SELECT run, node, count(*), avg(duration), max(peak_memory) FROM attempts
-    WHERE run IN (SELECT id FROM runs WHERE pipeline = ? {_NEWEST_FIRST} LIMIT ?) AND state = 'succeeded' AND duration > 0
-    GROUP BY run, node
-"""
+_LATEST = f"(SELECT id FROM runs WHERE pipeline = ? {_NEWEST_FIRST} LIMIT ?) AS runs"
 
 
 class Records(ABC):
@@ -61,6 +58,7 @@ class Records(ABC):
     """
 
     _connection: Connection
+    _attempts: Attempts
 
     def __init__(self, place: str) -> None:
         self._place = place
@@ -71,8 +69,8 @@ class Records(ABC):
 
     def recorded(self, fingerprints: Sequence[bytes]) -> dict[bytes, Recorded]:
         """What is recorded in the cache under each of the fingerprints that are known."""
-        found = self._looked_up(_RECORDED, fingerprints)
         with self._reported("read"):
+            found = looked_up(self._connection, _RECORDED, fingerprints)
             return {key: Recorded(rows.decode_outputs(outputs), at) for key, outputs, at in found}
 
     def claimants(self, fingerprints: Sequence[bytes]) -> dict[bytes, Claimant]:
@@ -154,20 +152,24 @@ class Records(ABC):
 
     def attempts(self, run_id: str, node: str | None = None) -> list[AttemptRecord]:
         """All attempts so far, in the order of node, item, attempt; with `node`, those at it and its items."""
+        query = f"SELECT {rows.ATTEMPT} FROM attempts WHERE {self._attempts.of_run}"
         order = "ORDER BY node, item, attempt"
         if node is None:
-            found = self._of_run(f"SELECT {rows.ATTEMPT} FROM attempts WHERE run = ? {order}", run_id)
+            found = self._of_run(f"{query} {order}", run_id)
         else:
-            found = self._of_run(
-                f"SELECT {rows.ATTEMPT} FROM attempts WHERE run = ? AND node = ? {order}", run_id, node
-            )
+            found = self._of_run(f"{query} AND node = ?2 {order}", run_id, node)
         with self._reported("read"):
             return [rows.attempt_of(row) for row in found]
 
     def timings(self, pipeline: str, limit: int = 20) -> list[Timing]:
         """What the nodes of a pipeline took in its latest runs; a node with a body, from the begin of its first node to
         its end. Those that took no time are left out."""
-        return [Timing(*row) for row in self._rows(_TIMINGS, pipeline, limit)]
+        query = f"""
+            SELECT runs.id, node, count(*), avg(duration), max(peak_memory)
+            FROM {_LATEST} JOIN attempts ON {self._attempts.of_runs}
+            WHERE state = 'succeeded' AND duration > 0 GROUP BY runs.id, node
+        """
+        return [Timing(*row) for row in self._rows(query, pipeline, limit)]
 
     def journal(self, run_id: str) -> list[tuple[float, list[AnyEvent]]]:
         """Every turn's time and events, in order."""
@@ -214,7 +216,7 @@ class Records(ABC):
         """Everything stored that anything recorded refers to: results, outputs of attempts and of runs, what is in
         journals, parameters, logged artifacts. One may come several times."""
         with self._reported("read"):
-            yield from collection.arguments(self._connection)
+            yield from collection.arguments(self._connection, self._attempts)
 
     def compactable(self, before: float) -> list[str]:
         """The runs that ended before a time (seconds since the epoch) and whose journals can be made smaller; of a run

@@ -52,7 +52,6 @@ def _insertion(table: str, columns: str) -> str:
 
 _ADD_RUN = _insertion("runs", rows.RUN)
 _ADD_DETAILS = _insertion("run_details", "run, graph, provenance")
-_ADD_ATTEMPT = _insertion("attempts", f"run, {rows.ATTEMPT}")
 # The newest result wins: a run without the cache is how its user refreshes a result, and an entry whose bytes are gone
 # would otherwise stay in the way of those that replace them.
 _ADD_RESULT = f"""{_insertion("results", rows.RESULT)}
@@ -238,7 +237,7 @@ class RelationalStore(Records):
             raise collection.under_way(run_id, pipeline)
         for run_id in removed:
             # one by one: others have to wait for as long as it takes
-            self._write(partial(collection.remove, self._connection, run_id))
+            self._write(partial(collection.remove, self._connection, self._attempts, run_id))
 
     def forget(self, fingerprints: Iterable[bytes]) -> None:
         """Drop entries of the cache."""
@@ -248,7 +247,7 @@ class RelationalStore(Records):
     def sweep(self, before: float) -> None:
         """Drop descriptions, identities and texts that nothing recorded refers to, but no identity that somebody has
         kept since the time `before`, and give the space back."""
-        sweep = collection.Sweep(self._connection)
+        sweep = collection.Sweep(self._connection, self._attempts)
         with self._reported("read"):
             sweep.prepare()
 
@@ -350,7 +349,7 @@ class RelationalStore(Records):
             self._end(key, turn)
             self._drop_claims(key)
         if turn.attempts:
-            self._add(_ADD_ATTEMPT, rows.attempt_rows(key, turn))
+            self._add(self._attempts.add, rows.attempt_rows(key, turn))
         if turn.results:
             self._add(_ADD_RESULT, rows.result_rows(key, turn))
         if turn.basis is not None:

@@ -7,8 +7,8 @@ file is its `user_version`.
 Values that people may want to read with the `sqlite3` shell are JSON; the others are msgpack. Times are seconds since
 the epoch. Columns called `run` refer to `runs.id`, a short stand-in for the `run_id` that everybody else uses.
 
-The journal is in the order of one number (see `penstock.stores.journal`), so that a turn, which adds one row at the end of
-its run's, touches one page. Tables with keys of another kind are not clustered by them where rows are many: rows with small
+The journal and the attempts are in the order of one number (see `penstock.stores.journal`), so that a turn, which adds one
+row at the end of its run's, touches one page of each. Tables with keys of another kind are not clustered by them where rows are many: rows with small
 values inside outgrow what such a table keeps on one page, and a fingerprint is random, so that rows in its order would each
 land on another page.
 """
@@ -295,6 +295,41 @@ _ORDERED = (
     "DROP TABLE journal_before",
 )
 
+# What has a key besides has an index, and each turn writes a page of that as well.
+_NUMBERED = (
+    "ALTER TABLE attempts RENAME TO attempts_before",
+    """
+    CREATE TABLE attempts (
+        id INTEGER PRIMARY KEY,         -- run * 2**32 + a number, in the order in which they were recorded
+        node TEXT NOT NULL,
+        item INTEGER NOT NULL,          -- -1 for a node that is not mapped
+        attempt INTEGER NOT NULL,       -- 0 for an end without an attempt
+        state TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        duration REAL NOT NULL,
+        cpu REAL NOT NULL,
+        peak_memory INTEGER NOT NULL,
+        worker INTEGER NOT NULL,
+        fingerprint BLOB,
+        outputs BLOB NOT NULL,          -- msgpack: tuple[Artifact, ...]
+        fault BLOB,                     -- msgpack: Fault
+        reason TEXT NOT NULL,
+        key TEXT,                       -- what the item is called; NULL where items go by number
+        -- for people: what looks for it goes through all rows
+        run INTEGER GENERATED ALWAYS AS (id >> 32) VIRTUAL
+    )
+    """,
+    """
+    INSERT INTO attempts (
+        id, node, item, attempt, state, started_at, duration, cpu, peak_memory, worker, fingerprint, outputs, fault, reason, key
+    )
+    SELECT (run << 32) + rowid, node, item, attempt, state, started_at, duration, cpu, peak_memory, worker, fingerprint,
+        outputs, fault, reason, key
+    FROM attempts_before ORDER BY run, rowid
+    """,
+    "DROP TABLE attempts_before",
+)
+
 
 Step = str | Callable[[sqlite3.Connection], None]
 
@@ -306,6 +341,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (*_DRIVERS, *_COMPACTION, *_FINDING),
     (*AGENDA, *CATALOG),
     _ORDERED,
+    _NUMBERED,
 )
 
 

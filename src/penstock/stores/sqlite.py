@@ -6,6 +6,7 @@ killed loses nothing it committed; a power cut may lose the last turns, and neve
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,19 +16,27 @@ from penstock.errors import StoreError
 from penstock.model.event import Grown
 from penstock.ports import Turn
 from penstock.stores import claims, files, rows
-from penstock.stores.journal import FIRST, NEXT, OF_RUNS, RUN
+from penstock.stores.attempts import BY_NUMBER
+from penstock.stores.journal import FIRST, NEXT, OF_RUNS, RUN, run_of
 from penstock.stores.relational import GROW, RelationalStore
 from penstock.stores.rescue import Rescue
+from penstock.stores.settling import Settling
 from penstock.stores.transactions import Reported, Transaction
 
-# Adds nothing, and so returns nothing, unless the turn is the next one of its run.
+# Has a key that is no number, which the table refuses, unless the turn is the next one of its run. To add what a query
+# finds, or to return what was added, SQLite makes a table for each time, which takes twice as long.
 _ADVANCE = f"""
-    INSERT INTO journal (id, at, events)
-    SELECT {FIRST} + ?2, ?3, ?4 FROM runs
-    WHERE run_id = ?1 AND ?2 = {NEXT} AND state = 'running' AND (?5 IS NULL OR token = ?5)
-    RETURNING {RUN}
+    INSERT INTO journal (id, at, events) VALUES (
+        coalesce((
+            SELECT {FIRST} + ?2 FROM runs
+            WHERE run_id = ?1 AND ?2 = {NEXT} AND state = 'running' AND (?5 IS NULL OR token = ?5)
+        ), ''), ?3, ?4
+    )
 """
-_OF_NO_RUN = f"SELECT count(*) FROM journal WHERE {RUN} NOT IN (SELECT id FROM runs)"
+#: the tables whose rows do not refer to that of their run
+_NUMBERED = ("journal", "attempts")
+_OF_NO_RUN = f"WHERE {RUN} NOT IN (SELECT id FROM runs)"
+_TWICE = f"SELECT {RUN} FROM attempts GROUP BY {RUN}, node, item, attempt HAVING count(*) > 1"
 
 T = TypeVar("T")
 
@@ -43,12 +52,15 @@ class SqliteStore(RelationalStore):
     cannot be opened or is not a store.
     """
 
+    _attempts = BY_NUMBER
+
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
         self._path = Path(path)
         with self._reported("open"):
             self._connection = self._file = files.opened(self._path)
             self._rescue = Rescue(self._path, self._file)
+            self._settling = Settling(self._path, self._file)
 
     def commit(self, run_id: str, turn: Turn) -> frozenset[bytes]:
         """Record a turn; see `RelationalStore.commit`."""
@@ -65,6 +77,8 @@ class SqliteStore(RelationalStore):
             if turn.occurrences:
                 self._announce(turn)
         self._note_claims(key, turn)
+        if turn.end is not None:
+            self._settling.begin()
         return refused
 
     def check(self, *, full: bool = False) -> list[str]:
@@ -76,10 +90,13 @@ class SqliteStore(RelationalStore):
             found = [text for (text,) in self._rows(check) if text != "ok"]
             lost = Counter(row[0] for row in self._rows("PRAGMA foreign_key_check")) if full else Counter[str]()
             if full:
-                lost["journal"] = self._rows(_OF_NO_RUN)[0][0]
+                for table in _NUMBERED:
+                    lost[table] = self._rows(f"SELECT count(*) FROM {table} {_OF_NO_RUN}")[0][0]
+            twice = self._rows(f"SELECT run_id FROM runs WHERE id IN ({_TWICE}) ORDER BY id") if full else []
             gaps = self._rows(f"SELECT run_id FROM runs WHERE {NEXT} <> ({count}) ORDER BY id")
         except StoreError as error:
             return [error.what]
+        found += [f"run {run_id} has attempts that are recorded twice" for (run_id,) in twice]
         found += [f"{count} rows of the table {table} belong to no run" for table, count in lost.items() if count]
         return found + [f"the journal of run {run_id} has gaps" for (run_id,) in gaps]
 
@@ -104,6 +121,7 @@ class SqliteStore(RelationalStore):
 
     def close(self) -> None:
         """Let go of the file. Closing twice does no harm."""
+        self._settling.end()
         with self._reported("close"):
             self._file.close()
 
@@ -111,11 +129,17 @@ class SqliteStore(RelationalStore):
         """Add the turn to the journal, if it is the next one. Returns the key of the run."""
         grows = Grown in map(type, turn.events)
         events = rows.events_document(turn.events) if grows else rows.encode(turn.events)
-        for (key,) in self._connection.execute(_ADVANCE, (run_id, turn.number, turn.at, events, turn.token)):
-            if grows:
-                self._connection.execute(GROW, (key, turn.number))
-            return key
-        raise self._refusal(run_id, turn)
+        try:
+            added = self._file.execute(_ADVANCE, (run_id, turn.number, turn.at, events, turn.token))
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_MISMATCH:
+                raise
+            raise self._refusal(run_id, turn) from None
+        assert added.lastrowid is not None
+        key = run_of(added.lastrowid)
+        if grows:
+            self._file.execute(GROW, (key, turn.number))
+        return key
 
     def _write(self, work: Callable[[], T]) -> T:
         with Transaction(self._path, self._file):

@@ -61,6 +61,10 @@ def attempt(node: str = "fit", item: int = -1, number: int = 1, **changes: Any) 
     return msgspec.structs.replace(record, **changes)
 
 
+#: an attempt that no database has room for: its turn is refused when a part of it is there already
+UNFIT = attempt("other", 2**64)
+
+
 def result(*outputs: Artifact, node: str = "fit", item: int = -1, number: int = 1) -> Result:
     """What the cache keeps of an attempt."""
     return Result(node, item, number, outputs)

@@ -13,7 +13,18 @@ import pytest
 from penstock.errors import NotFoundError, StoreError
 from penstock.model.run import RunState
 from penstock.ports import Claimant, Recorded, Store
-from penstock.testing.records import TEXT, artifact, attempt, fingerprint, graph, provenance, result, run_record, turn
+from penstock.testing.records import (
+    TEXT,
+    UNFIT,
+    artifact,
+    attempt,
+    fingerprint,
+    graph,
+    provenance,
+    result,
+    run_record,
+    turn,
+)
 from penstock.testing.store_case import StoreCase
 
 NOBODY: frozenset[bytes] = frozenset()
@@ -158,8 +169,8 @@ class ClaimConformance(StoreCase):
         results = {ONE: result(artifact(1))}
         refused = [
             turn(0, claims={TWO: ("fit", 1)}, results=results),
-            turn(1, disclaimed=[ONE], attempts=[attempt(), attempt()]),
-            turn(1, claims={TWO: ("fit", 1)}, results=results, attempts=[attempt(), attempt()]),
+            turn(1, disclaimed=[ONE], attempts=[attempt(), UNFIT]),
+            turn(1, claims={TWO: ("fit", 1)}, results=results, attempts=[attempt(), UNFIT]),
             turn(2, end=RunState.FAILED),
         ]
         for each in refused:

@@ -21,7 +21,18 @@ from penstock.model.run import RunState
 from penstock.model.value import Argument, Artifact, Collection, Description, Record, Selection
 from penstock.model.work import Attachment, Line, Metric
 from penstock.ports import CachedResult, Said, Store
-from penstock.testing.records import TEXT, artifact, attempt, fingerprint, graph, provenance, result, run_record, turn
+from penstock.testing.records import (
+    TEXT,
+    UNFIT,
+    artifact,
+    attempt,
+    fingerprint,
+    graph,
+    provenance,
+    result,
+    run_record,
+    turn,
+)
 from penstock.testing.store_case import StoreCase
 
 #: times before and after everything that a test does
@@ -117,7 +128,7 @@ class CodeConformance(StoreCase):
 
     def test_a_turn_that_is_refused_adds_nothing_to_the_basis(self, store: Store, run_id: str) -> None:
         with pytest.raises(StoreError):
-            store.commit(run_id, turn(0, basis=Basis(files={"x": b"1"}), attempts=[attempt(), attempt()]))
+            store.commit(run_id, turn(0, basis=Basis(files={"x": b"1"}), attempts=[attempt(), UNFIT]))
         with pytest.raises(StoreError):
             store.create(run_record(run_id), graph(), provenance(), Basis(files={"x": b"1"}))
         assert store.basis(run_id) == Basis()

@@ -26,6 +26,7 @@ from penstock.ports import LoggedLine, Origin, Recorded, Said, Store, Timing
 from penstock.testing.records import (
     FAULT,
     TEXT,
+    UNFIT,
     artifact,
     attempt,
     fingerprint,
@@ -266,12 +267,12 @@ class StoreConformance(
         before = contents(store, run_id)
         results = {fingerprint(1): result(artifact(1))}
         with pytest.raises(StoreError):
-            store.commit(run_id, turn(0, events=[RunStarted()], results=results, attempts=[attempt(), attempt()]))
+            store.commit(run_id, turn(0, events=[RunStarted()], results=results, attempts=[attempt(), UNFIT]))
         assert contents(store, run_id) == before
         assert store.recorded(list(results)) == {}
         store.commit(run_id, turn(0, attempts=[attempt()]))
         with pytest.raises(StoreError):
-            store.commit(run_id, turn(1, attempts=[attempt("other"), attempt()]))
+            store.commit(run_id, turn(1, attempts=[attempt("other"), UNFIT]))
         assert store.attempts(run_id) == [attempt()]
 
     def test_the_last_turn_ends_the_run(self, store: Store, run_id: str) -> None:
