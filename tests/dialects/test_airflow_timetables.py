@@ -331,8 +331,12 @@ def test_an_example_finds_the_modules_of_its_folder(project: Path) -> None:
 
 def test_a_dag_goes_back_to_airflow_with_its_timetable_and_elsewhere_without(project: Path) -> None:
     shutil.copy(FILES / "own_timetables.py", project)
-    Path("steps.py").write_text("def step():\n    return 1\n")
-    read(WORKDAYS, head=DAG_HEAD.replace("python_callable=told", "python_callable=step") + "from steps import step\n")
+    Path("steps_of_timetables.py").write_text("def step():\n    return 1\n")
+    read(
+        WORKDAYS,
+        head=DAG_HEAD.replace("python_callable=told", "python_callable=step")
+        + "from steps_of_timetables import step\n",
+    )
     pipeline = load_pipeline("dags.py:work")
     back = exported(pipeline, "airflow", stem="out")
     assert "from own_timetables import Workdays" in back.written.text
@@ -364,13 +368,13 @@ def test_a_cron_expression_is_due_as_airflow_reckons_when_clocks_are_changed(exp
 
 
 def test_the_rule_for_clocks_that_are_changed_is_kept_in_other_dialects(project: Path) -> None:
-    (project / "steps.py").write_text("def step():\n    return 1\n")
+    (project / "steps_of_timetables.py").write_text("def step():\n    return 1\n")
     read(
         'dag("nightly", "30 2 * * *", default_args={"start_date": pendulum.datetime(2024, 3, 1, tz="Europe/Berlin")})',
         head=DAG_HEAD.replace("python_callable=told", "python_callable=step").replace(
             "start_date=pendulum.datetime(2024, 3, 1), ", ""
         )
-        + "from steps import step\n",
+        + "from steps_of_timetables import step\n",
     )
     pipeline = load_pipeline("dags.py:nightly")
     assert "late=True" in exported(pipeline, "penstock", stem="out").written.text

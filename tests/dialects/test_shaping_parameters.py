@@ -70,3 +70,14 @@ def test_a_flow_keeps_what_it_decides_by_its_parameters_in_the_text_of_its_body(
     run = load_pipeline(str(again)).options(**options).run(x=2, why="soon")
     assert (run.result, len(run.document["tasks"])) == ("soon 2", 2)
     assert written(tmp_path, "flow_of_prefect_again", FLOW, "kfp").losses == ["the pipeline"]
+
+
+def test_a_fan_out_of_prefect_over_a_parameter_is_one_over_whatever_it_is(tmp_path: Path) -> None:
+    head, _, _ = FLOW.partition("@flow")
+    text = f"{head}@flow\ndef shaped(xs: list[int] = [1, 2]):\n    return one.map(xs)\n"
+    assert not written(tmp_path, "mapped", text, "yaml").losses
+    options = {"executor": "inline", "progress": False, "home": str(tmp_path / "home")}
+    pipeline = load_pipeline(str(tmp_path / "mapped.py")).options(**options)
+    assert pipeline.run(xs=[4, 5, 6]).result == [5, 6, 7]
+    counted = text.replace("return one.map(xs)", "made = one.map(xs)\n    return [made[at] for at in range(len(made))]")
+    assert written(tmp_path, "counted", counted, "airflow").losses == ["the pipeline"]

@@ -7,10 +7,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid5
 
-from penstock.authoring.ref import Ref, expression_of, is_known, length_of, outputs_of, value, value_of
+from penstock.authoring.ref import Ref, building_of, expression_of, is_known, length_of, outputs_of, value, value_of
 from penstock.dialects.prefect.noting import not_covered
 from penstock.dialects.prefect.sessions import Arrival, Session, current_session, failure_of, node_of
 from penstock.dialects.prefect.states import Completed, Failed, State
+from penstock.model.expression import Parameter
 
 #: what the ids of task runs are made from
 _NAMESPACE = UUID("6f7fd5f9-5a4f-4f0e-9c3e-6d5fd1b0a7a3")
@@ -87,22 +88,32 @@ class FutureList(_Awaited, Sequence[Any]):
     """The futures of a fan-out: one by one, or of one mapped node as a whole."""
 
     def __init__(
-        self, items: Iterable[Any] | None = None, *, ref: Ref | None = None, length: int | None = None
+        self,
+        items: Iterable[Any] | None = None,
+        *,
+        ref: Ref | None = None,
+        length: int | None = None,
+        counted: Ref | None = None,
     ) -> None:
         self._items = None if items is None else list(items)
         #: of a mapped node: the list of its results
         self.ref = ref
         self._length = length
+        #: what has as many elements, and is known already
+        self._counted = counted
 
     def _all(self) -> list[Any]:
         if self._items is None:
             assert self.ref is not None
-            count = length_of(self.ref) if self._length is None else self._length
-            self._items = [Future(self.ref[position]) for position in range(count)]
+            self._items = [Future(self.ref[position]) for position in range(len(self))]
         return self._items
 
     def __len__(self) -> int:
-        return self._length if self._length is not None else len(self._all())
+        if self._items is not None:
+            return len(self._items)
+        if self._length is not None:
+            return self._length
+        return length_of(cast(Ref, self.ref if self._counted is None else self._counted))
 
     def __getitem__(self, position: Any) -> Any:
         return self._all()[position]
@@ -309,7 +320,11 @@ def is_fanned(given: Any) -> Any:
 
 
 def _fanned_ref(ref: Ref) -> Any:
-    if is_known(expression_of(ref)):
+    expression = expression_of(ref)
+    if isinstance(expression, Parameter) and isinstance(_given_for(ref, expression), (list, tuple)):
+        # over whatever it is in a run, however long
+        return ref
+    if is_known(expression):
         return is_fanned(value_of(ref))
     outputs = outputs_of(ref)
     kind = None if outputs is None or outputs.record is not None else outputs.annotation
@@ -320,6 +335,11 @@ def _fanned_ref(ref: Ref) -> Any:
         return None
     found = is_fanned(value(ref))
     return None if found is None else ref if isinstance(value(ref), (list, tuple)) else found
+
+
+def _given_for(ref: Ref, parameter: Parameter) -> Any:
+    """The value of a parameter, where its kind alone matters."""
+    return building_of(ref).parameters.get(parameter.name)
 
 
 __all__ = [

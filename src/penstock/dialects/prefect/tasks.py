@@ -292,7 +292,10 @@ class Task(PenstockTask[..., Any]):
         ref = session.building.fan(task, placing, Fan("zip", over, fixed))
         session.submitted.append(ref)
         session.add(self, ref)
-        return FutureList(ref=ref, length=lengths.pop() if lengths else None)
+        counted = next(
+            (each for each in over.values() if isinstance(each, Ref) and is_known(expression_of(each))), None
+        )
+        return FutureList(ref=ref, length=lengths.pop() if lengths else None, counted=counted)
 
 
 def serve_tasks(*tasks: Any, **_: Any) -> None:
