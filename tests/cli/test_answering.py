@@ -16,6 +16,7 @@ import pytest
 from command_line import Answer, asleep, penstock, started
 from contract import check_run, states
 
+from penstock.cli.running import answer_command
 from penstock.model.graph import Graph
 from penstock.model.run import Provenance, RunRecord, RunState, shown_driver
 from penstock.stores.sqlite import SqliteStore
@@ -51,6 +52,13 @@ def test_a_run_that_waits_for_an_answer_is_paused(paused: tuple[Path, Answer]) -
     assert f"penstock approve {document['run_id']} sign_off -v traffic=FLOAT" in answer.err
     assert [run["state"] for run in penstock("runs", "--json", cwd=folder).document] == ["paused"]
     assert penstock("resume", cwd=folder).code == 3
+
+
+def test_a_field_of_no_simple_type_goes_by_its_name_in_what_to_type() -> None:
+    fields = [
+        {"name": name, "type": kind, "required": True} for name, kind in (("n", "int"), ("to", "list[Literal['a']]"))
+    ]
+    assert answer_command("run", {"id": "ask", "fields": fields}) == "penstock approve run ask -v n=INT -v to=TO"
 
 
 def test_what_is_asked_is_listed_with_its_form(paused: tuple[Path, Answer]) -> None:

@@ -457,6 +457,13 @@ def test_what_takes_artifacts_of_kubeflow_is_refused_for_that_reason(tmp_path: P
         exported_of(tmp_path, f"outputs_{dialect}", OUTPUTS, dialect)
 
 
+def test_what_needs_another_system_is_refused_with_its_line(tmp_path: Path) -> None:
+    text = "import prefect\n\n@prefect.task\ndef one():\n    prefect.get_run_logger()\n\n@prefect.flow\ndef f():\n    one()\n"
+    with pytest.raises(DefinitionError, match="its function uses prefect, which there is not in Apache") as told:
+        exported_of(tmp_path, "logging_flow", text, "airflow")
+    assert str(told.value.where).endswith("logging_flow.py:3")
+
+
 @pytest.mark.parametrize("dialect", ["penstock", "prefect", "airflow"])
 def test_components_keep_their_named_outputs_and_variables(tmp_path: Path, dialect: str) -> None:
     text = exported_of(tmp_path, f"named_{dialect}", NAMED, dialect).text

@@ -31,7 +31,7 @@ def location_of(function: Callable[..., Any]) -> Location:
     if isinstance(known, Location):
         return known
     code = getattr(function, "__code__", None)
-    if code is not None and is_own(code.co_filename):
+    if code is None or is_own(code.co_filename):
         code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
     if code is None:
         return Location("<unknown>", 0)

@@ -290,7 +290,8 @@ def answer_command(run_id: str, question: Mapping[str, Any]) -> str:
     words = ["penstock", "approve", run_id, question["id"]]
     for field in question["fields"]:
         if field["required"]:
-            words += ["-v", f"{field['name']}={field['type'].upper()}"]
+            value = field["type"] if field["type"].isidentifier() else field["name"]
+            words += ["-v", f"{field['name']}={value.upper()}"]
     return shlex.join(words)
 
 
