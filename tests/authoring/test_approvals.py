@@ -123,6 +123,7 @@ def test_two_questions() -> None:
         ("approval('')", "an approval needs a question, not ''"),
         ("approval('?', default='yes')", 'default must be "approve" or "reject", not \'yes\''),
         ("approval('?', default='approve')", "default is the answer once the deadline has passed"),
+        ("approval('?', default='approve', deadline=1, form={'n': int})", "by the deadline approves, and then n would"),
         ("approval('?', on_reject='stop')", 'on_reject must be "skip", "fail" or "return"'),
         ("approval('?', deadline=-1)", "deadline must be a number of seconds from 0 up"),
         ("approval('?', form=3)", "a form is a dataclass or a dict of types, not 3"),

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -51,7 +51,8 @@ def approval(
     on it, or fails it, or is returned like any other answer, as `on_reject` says.
 
     Meanwhile the run uses nothing: where only approvals are left, it is paused until `penstock approve`. Raises
-    DefinitionError for a form with types that a person cannot fill in.
+    DefinitionError for a form with types that a person cannot fill in, and for one with a field that has no default, where
+    `default` approves.
     """
     if not isinstance(question, str) or not question.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DefinitionError(f"an approval needs a question, not {shortened(repr(question))}", where=str(caller()))
@@ -66,9 +67,23 @@ def approval(
             remedy="Give a deadline in seconds, or as a timedelta.",
         )
     check_name(name)
-    action = ApprovalAction(question, caller(), fields_of(form), _deadline(deadline), default, on_reject)
+    fields = fields_of(form)
+    if default == "approve":
+        _check_filled(fields)
+    action = ApprovalAction(question, caller(), fields, _deadline(deadline), default, on_reject)
     options = {"after": after} if join is None else {"after": after, "join": join}
     return Asking(action, name, Placing().changed(options))
+
+
+def _check_filled(fields: Iterable[Field]) -> None:
+    """Raise DefinitionError for fields that would have no value where nobody answers."""
+    empty = [field.name for field in fields if field.required]
+    if empty:
+        raise DefinitionError(
+            f"who does not answer by the deadline approves, and then {', '.join(empty)} would have no value",
+            where=str(caller()),
+            remedy=f'Give it a default, form={{"{empty[0]}": (type, value)}}, or take "reject" as the default.',
+        )
 
 
 def _deadline(value: Any) -> float | None:
