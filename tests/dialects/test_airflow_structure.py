@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from penstock import DefinitionError, Pipeline, Run
+from penstock.app import Services
 from penstock.errors import NotCoveredError
+from penstock.model.options import RunOptions
 from penstock.registering.loading import load_module, load_pipeline, pipelines_in
 
 CORPUS = Path(__file__).parent / "corpus" / "airflow"
@@ -230,6 +232,37 @@ made()
 
     assert run.outputs["total"] == 4
     assert (states(run)["nothing"], states(run)["after"]) == ("skipped", "skipped")
+
+
+def test_tasks_of_a_mapped_group_know_which_one_they_are_of(read: Reader) -> None:
+    text = """
+from airflow.sdk import Asset
+
+@task(outlets=[Asset("rows")])
+def place(x, ti=None):
+    return [x, ti.map_index]
+
+@task_group
+def each(x):
+    return place(x)
+
+@task
+def one(ti=None):
+    return ti.xcom_pull(task_ids="each.place", map_indexes=1)
+
+@dag(dag_id="it", start_date=datetime(2024, 1, 1), schedule=None)
+def made():
+    each.expand(x=[10, 20]) >> one()
+
+made()
+"""
+    run = ran(read(text, whole=True))
+
+    assert run.outputs["one"] == [20, 1]
+    with Services(RunOptions()).store() as store:
+        told = [event.data or {} for _, event in store.agenda.occurrences()]
+    # of each item one, not one for all that have the same name
+    assert sorted(each["source_map_index"] for each in told if "source_map_index" in each) == [0, 1]
 
 
 def test_conditions_of_a_task(read: Reader) -> None:

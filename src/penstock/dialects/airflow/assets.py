@@ -243,7 +243,7 @@ class UpdatedEvent(NamedTuple):
 
 def updates_of(
     outlets: Any,
-    place: tuple[str, str, str, int | None],
+    place: tuple[str, str, str, int],
     pushed: Mapping[str, Any],
     partition: tuple[str | None, datetime | None] = (None, None),
 ) -> Iterator[UpdatedEvent]:
@@ -266,7 +266,7 @@ def _updates(
     uri: str,
     told: Mapping[str, Any],
     alias: str,
-    place: tuple[str, str, str, int | None],
+    place: tuple[str, str, str, int],
     partition: tuple[str | None, datetime | None],
 ) -> Iterator[UpdatedEvent]:
     """One event, or one for each partition that the task has told of itself."""
@@ -283,10 +283,8 @@ def _updates(
         yield UpdatedEvent({**made.data, **about}, f"{made.id}#{key}")
 
 
-def _update(
-    name: str, uri: str, told: Mapping[str, Any], alias: str, place: tuple[str, str, str, int | None]
-) -> UpdatedEvent:
-    dag_id, task_id, run_id, item = place
+def _update(name: str, uri: str, told: Mapping[str, Any], alias: str, place: tuple[str, str, str, int]) -> UpdatedEvent:
+    dag_id, task_id, run_id, index = place
     data = {
         "name": name,
         "uri": uri,
@@ -295,9 +293,9 @@ def _update(
         "source_dag_id": dag_id,
         "source_task_id": task_id,
         "source_run_id": run_id,
-        "source_map_index": -1 if item is None else item,
+        "source_map_index": index,
     }
-    return UpdatedEvent(data, f"{run_id}/{task_id}/{-1 if item is None else item}/{alias}/{uri}")
+    return UpdatedEvent(data, f"{run_id}/{task_id}/{index}/{alias}/{uri}")
 
 
 # In the context.

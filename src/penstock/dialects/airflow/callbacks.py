@@ -189,9 +189,7 @@ def _about(context: Any, told: Any) -> None:
     if told.node:
         from penstock.dialects.airflow.remembered import TaskStates
 
-        context["task_state_store"] = TaskStates(
-            told.run_id, told.node if told.item is None else f"{told.node}[{told.item}]"
-        )
+        context["task_state_store"] = TaskStates(told.run_id, _identity(told))
     if told.error_type or told.error_message:
         context["exception"] = TaskError(told.error_type, told.error_message, told.traceback)
     context["reason"] = told.reason or None
@@ -214,13 +212,20 @@ def _given(dag: DAG, told: Any) -> Any:
     """What a run was given, of what a hook is told."""
     from penstock.dialects.airflow.execution import Given
     from penstock.dialects.airflow.handed import Handed
+    from penstock.dialects.airflow.recorded import place_of
 
     values = dict(told.parameters)
     times = {
         name: _moment(values.pop(name, None)) for name in ("logical_date", "data_interval_start", "data_interval_end")
     }
-    index = -1 if told.item is None else told.item
-    return Given(params=values, map_index=index, xcoms=Handed(dag, told.run_id), pushed={}, **times)
+    return Given(
+        params=values, map_index=place_of(_identity(told))[1], xcoms=Handed(dag, told.run_id), pushed={}, **times
+    )
+
+
+def _identity(told: Any) -> str:
+    """What a hook is told of: `fit[3]`, `group[0]/fit`."""
+    return told.node if told.item is None else f"{told.node}[{told.item}]"
 
 
 def _moment(value: Any) -> datetime | None:
@@ -235,7 +240,7 @@ def _emit_updates(operator: Any, told: Any) -> None:
 
     given = _given(operator.dag, told)
     partition = taken_partition(operator.dag, dict(given.params or {}), given)
-    place = (operator.dag_id, operator.task_id, told.run_id, told.item)
+    place = (operator.dag_id, operator.task_id, told.run_id, given.map_index)
     source = f"airflow/{operator.dag_id}"
     recorded.tell(
         {"type": each.type, "data": dict(each.data), "subject": each.data["uri"], "source": source, "id": each.id}

@@ -21,7 +21,6 @@ Nothing in the rooms of the context imports anything of this but `baseoperator`,
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -98,7 +97,7 @@ def _carried_out(operator: BaseOperator, inputs: Inputs, given: Mapping[str, Any
         data_interval_start=given.get("data_interval_start"),
         data_interval_end=given.get("data_interval_end"),
         xcoms=_xcoms(given.get("xcoms") or {}),
-        map_index=_index() if operator.is_mapped else -1,
+        map_index=_index(),
         pushed={},
     )
     result = asked(task, about) if task.is_sensor else executed(task, about)
@@ -181,11 +180,10 @@ def _of_task(result: Any, others: Any, mapped: bool) -> Any:
 
 
 def _index() -> int:
-    """Which item of a fan-out the attempt is for."""
-    # by the public face, as a user's own code has it
-    current = importlib.import_module("penstock").current()
-    item = getattr(current, "item", None)
-    return -1 if item is None else int(item)
+    """Which item of a fan-out the attempt is for, of its own or of the group that it is in; -1 for none."""
+    from penstock.dialects.airflow import recorded
+
+    return recorded.place_of(recorded.attempt().id)[1]
 
 
 __all__ = ["Given", "Pushed", "asked", "attempt_of", "executed"]
