@@ -103,7 +103,7 @@ WORKDAYS = """
 
 
 def test_a_timetable_of_the_users_own_says_when_runs_are_due(project: Path) -> None:
-    shutil.copy(FILES / "own_timetables.py", project)
+    shutil.copy(FILES / "timetables" / "own_timetables.py", project)
     found = read(WORKDAYS)
     noun = found["work"].noun
     assert (noun.source.function, noun.limits.at_most, noun.tags) == ("Workdays", 3, ("a",))
@@ -119,7 +119,7 @@ def test_a_timetable_of_the_users_own_says_when_runs_are_due(project: Path) -> N
 
 
 def test_what_was_due_before_it_was_registered_does_not_fire(project: Path) -> None:
-    shutil.copy(FILES / "own_timetables.py", project)
+    shutil.copy(FILES / "timetables" / "own_timetables.py", project)
     found = read(WORKDAYS)
     begun = datetime(2024, 3, 28, tzinfo=UTC).timestamp()
     answer = found["work"].evaluate({"since": begun})
@@ -141,7 +141,7 @@ def test_what_was_due_before_it_was_registered_does_not_fire(project: Path) -> N
 
 
 def test_a_run_by_hand_is_about_what_the_timetable_infers(project: Path) -> None:
-    shutil.copy(FILES / "own_timetables.py", project)
+    shutil.copy(FILES / "timetables" / "own_timetables.py", project)
     read(WORKDAYS)
     pipeline = load_pipeline("dags.py:work").options(executor="inline", progress=False)
     run = pipeline.at("2024-05-05T13:37:11+00:00").run()
@@ -244,7 +244,7 @@ def test_an_answer_that_is_none_is_an_error(answer: str, match: str) -> None:
 
 
 def test_a_timetable_beside_assets_and_a_limit_of_runs(project: Path) -> None:
-    shutil.copy(FILES / "own_timetables.py", project)
+    shutil.copy(FILES / "timetables" / "own_timetables.py", project)
     found = read(
         """
         from airflow.datasets import Dataset
@@ -262,7 +262,7 @@ def test_a_timetable_beside_assets_and_a_limit_of_runs(project: Path) -> None:
 
 def test_modules_are_found_where_airflow_finds_them(project: Path) -> None:
     (project / "plugins").mkdir()
-    shutil.copy(FILES / "own_timetables.py", project / "plugins")
+    shutil.copy(FILES / "timetables" / "own_timetables.py", project / "plugins")
     (project / "dags" / "team").mkdir(parents=True)
     (project / "dags" / "shared_names.py").write_text("NAME = 'work'")
     found = read(
@@ -292,7 +292,7 @@ class Asking(PriorityWeightStrategy):
 def test_an_example_finds_the_modules_of_its_folder(project: Path) -> None:
     folder = project / "example_dags"
     (folder / "plugins").mkdir(parents=True)
-    shutil.copy(FILES / "own_timetables.py", folder / "plugins" / "hours.py")
+    shutil.copy(FILES / "timetables" / "own_timetables.py", folder / "plugins" / "hours.py")
     (folder / "plugins" / "weigh.py").write_text(STRATEGIES)
     found = read(
         """
@@ -330,7 +330,7 @@ def test_an_example_finds_the_modules_of_its_folder(project: Path) -> None:
 
 
 def test_a_dag_goes_back_to_airflow_with_its_timetable_and_elsewhere_without(project: Path) -> None:
-    shutil.copy(FILES / "own_timetables.py", project)
+    shutil.copy(FILES / "timetables" / "own_timetables.py", project)
     Path("steps_of_timetables.py").write_text("def step():\n    return 1\n")
     read(
         WORKDAYS,
@@ -394,7 +394,7 @@ def test_ticks_and_runs_by_hand_are_those_of_airflow(
     peer: Callable[[str], Path], project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     done = subprocess.run(
-        [peer("airflow"), FILES / "own_timetables_of_airflow.py"],
+        [peer("airflow"), FILES / "timetables" / "own_timetables_of_airflow.py"],
         input=json.dumps({"start": START, "end": END, "moments": MOMENTS}),
         capture_output=True,
         text=True,
@@ -402,7 +402,7 @@ def test_ticks_and_runs_by_hand_are_those_of_airflow(
         check=True,
     )
     real = json.loads(done.stdout.partition("ANSWER")[2])
-    shutil.copy(FILES / "own_timetables.py", project)
+    shutil.copy(FILES / "timetables" / "own_timetables.py", project)
     found = read(
         """
         from own_timetables import ALL
@@ -453,7 +453,7 @@ def test_a_timetable_is_served_and_asked_for_what_is_to_come(project: Path) -> N
     (project / "penstock.toml").write_text('executor = "inline"\n')
     (project / "dags").mkdir()
     (project / "plugins").mkdir()
-    shutil.copy(FILES / "own_timetables.py", project / "plugins")
+    shutil.copy(FILES / "timetables" / "own_timetables.py", project / "plugins")
     (project / "dags" / "served.py").write_text(DAG_HEAD + SERVED)
     penstock("register", "dags/served.py")
     coming = json.loads(penstock("triggers", "next", "work", "-n", "2", "--after", "2027-03-26", "--json")[0])
