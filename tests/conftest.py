@@ -7,11 +7,16 @@ import sys
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Python takes the bytecode of a file that has changed within a second and is as long as before; tests change files so. And
 # what a command leaves behind is its own then.
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 sys.dont_write_bytecode = True
+
+# How fast a machine is, and what else it does, decides no test.
+settings.register_profile("at-ease", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("at-ease")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -432,7 +432,9 @@ POLICIES = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(kinds=st.lists(POLICIES, min_size=1, max_size=6), data=st.data())
 def test_no_limit_is_ever_exceeded_and_everything_starts(
     tmp_path_factory: pytest.TempPathFactory, kinds: list[Policy], data: st.DataObject

@@ -80,7 +80,7 @@ def exact(value: Any) -> Any:
     return type(value), repr(value)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(plain)
 def test_plain_data_comes_back_with_exact_types(values, value):
     artifact, _ = values.store(value)
