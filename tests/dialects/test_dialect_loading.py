@@ -108,7 +108,8 @@ def test_the_real_module_is_not_disturbed(toyflow: Path, monkeypatch: pytest.Mon
 
     written(toyflow / "beside_toys.py", "def is_real():\n    import toyflow\n    return toyflow.REAL\n")
     written(
-        toyflow / "doubling.py", dedent(FLOW) + "\nimport toyflow\nimport beside_toys\nHERE = hasattr(toyflow, 'REAL')\n"
+        toyflow / "doubling.py",
+        dedent(FLOW) + "\nimport toyflow\nimport beside_toys\nHERE = hasattr(toyflow, 'REAL')\n",
     )
     module = load_module("doubling.py")
     assert module.HERE is False
