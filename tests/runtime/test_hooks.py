@@ -331,7 +331,8 @@ def test_cancelling_is_told_to_tasks_and_the_pipeline(project: Project) -> None:
         from penstock import pipeline, task
 
         def tell(context):
-            print(context.event, context.node or "-", context.reason, file=sys.stderr, flush=True)
+            # in one piece, between what others say
+            sys.stderr.write(f"\\n{context.event} {context.node or '-'} {context.reason}\\n")
 
         @task(on_start=tell, on_cancel=tell, on_failure=tell)
         def sleep(seconds: float) -> float:
@@ -361,7 +362,7 @@ def test_cancelling_is_told_to_tasks_and_the_pipeline(project: Project) -> None:
     process.wait(timeout=60)
     # what the progress shows may stand on the same line
     found = [list(each) for each in re.findall(r"\b(cancel|failure) (after|sleep|-)", said)]
-    assert ["cancel", "after"] in found
+    assert ["cancel", "after"] in found, said
     assert ["cancel", "sleep"] in found
     assert found[-1] == ["cancel", "-"]
 
