@@ -11,6 +11,7 @@ from penstock.dialects.airflow.exceptions import AirflowException
 from penstock.dialects.airflow.logs import LoggingMixin
 from penstock.dialects.airflow.states import TaskInstanceState
 from penstock.errors import DefinitionError
+from penstock.model.run import item_id
 
 if TYPE_CHECKING:
     from penstock.dialects.airflow.baseoperator import BaseOperator
@@ -225,7 +226,7 @@ def _given(dag: DAG, told: Any) -> Any:
 
 def _identity(told: Any) -> str:
     """What a hook is told of: `fit[3]`, `group[0]/fit`."""
-    return told.node if told.item is None else f"{told.node}[{told.item}]"
+    return item_id(told.node, -1 if told.item is None else told.item)
 
 
 def _moment(value: Any) -> datetime | None:
@@ -252,7 +253,7 @@ def _pushed(told: Any) -> Mapping[str, Any]:
     """What a task has said of its outlets in its context, where it has."""
     from penstock.dialects.airflow import recorded
 
-    return recorded.pushed_by(told.run_id, told.node, told.item)
+    return recorded.pushed_by(told.run_id, _identity(told))
 
 
 def _send_mail(operator: Any, told: Any) -> None:

@@ -124,9 +124,9 @@ def place_of(node: str) -> tuple[str, int]:
     return _ITEM.sub("", node).replace("/", "."), int(items[-1]) if items else -1
 
 
-def pushed_by(run_id: str, node: str, item: int | None) -> Mapping[str, Any]:
-    """What an operator has pushed in a run, by key; empty for one that is no more than a function."""
-    identity = node if item is None else f"{node}[{item}]"
+def pushed_by(run_id: str, identity: str) -> Mapping[str, Any]:
+    """What an operator, or an item of a mapped one, has pushed in a run, by key; empty for one that is no more than a
+    function."""
     run = importlib.import_module("penstock").find_run(run_id)
     found = next((each for each in run.tasks if each.id == identity), None)
     for value in () if found is None else found.outputs.values():
