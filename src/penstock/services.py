@@ -350,10 +350,9 @@ class Services:
         from penstock.executors.workers.server import Server
 
         settings = self.worker_settings(codes.modules, parameters)
-        workers, server = self.workers(options), Server(settings, self._spare)
-        if not codes.shares:
-            return ProcessExecutor(settings, workers, server)
-        return routed(settings, workers, server)
+        server = Server(settings, self._spare)
+        processes = ProcessExecutor(settings, self.workers(options), server, cores=self.machine.cores)
+        return routed(processes, settings, server) if codes.shares else processes
 
     def workers(self, options: RunOptions) -> int:
         """How many attempts are made at once, apart from those that share a process."""
@@ -464,15 +463,14 @@ def _folder(file: Path | None) -> Path:
     return Path.cwd() if file is None else file.parent
 
 
-def routed(settings: WorkerSettings, workers: int, server: Server) -> Executor:
+def routed(processes: Executor, settings: WorkerSettings, server: Server) -> Executor:
     """Worker processes for most attempts, one for threads and one for coroutines; all are forked by `server`."""
     from penstock.executors.concurrent import ConcurrentExecutor
-    from penstock.executors.processes import ProcessExecutor
     from penstock.executors.routing import RoutingExecutor
 
     return RoutingExecutor(
         {
-            "process": ProcessExecutor(settings, workers, server),
+            "process": processes,
             "thread": ConcurrentExecutor(settings, _THREADS, server),
             "loop": ConcurrentExecutor(settings, _COROUTINES, server),
         }

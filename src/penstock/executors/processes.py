@@ -12,6 +12,7 @@ from penstock.executors.watching.deaths import KernelKills, fault_of_death
 from penstock.executors.watching.limits import Limit
 from penstock.executors.workers.remote import STUCK, RemoteWorker, name_of
 from penstock.executors.workers.server import Server
+from penstock.executors.workers.spinning import SPIN, AdaptiveSpin
 from penstock.executors.workers.wire import Batch, Define, Exited, Forked, Kill, Release, Settings, frame
 from penstock.model.work import (
     AnyReport,
@@ -44,10 +45,19 @@ class ProcessExecutor:
     """Keeps up to `size` worker processes, forked from a server that has imported the user's modules.
 
     Nothing is started before the first job. A worker that dies costs the attempt it was at, and is replaced. `server`
-    is one that other executors use too.
+    is one that other executors use too. While fewer workers than `cores` have something to do, driver and workers ask each
+    other for a moment before they sleep.
     """
 
-    def __init__(self, settings: WorkerSettings, size: int | None = None, server: Server | None = None) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        size: int | None = None,
+        server: Server | None = None,
+        *,
+        cores: float | None = None,
+    ) -> None:
+        self._cores = _cores() if cores is None else cores
         self.size = size or _cores()
         self._settings = settings
         self._selector = selectors.DefaultSelector()
@@ -60,6 +70,7 @@ class ProcessExecutor:
         #: seconds that a job takes of late
         self._pace = _AHEAD
         self._stillborn = 0
+        self._spin = AdaptiveSpin()
         self._reports: list[AnyReport] = []
         self._kernel_kills = KernelKills(())
 
@@ -116,13 +127,25 @@ class ProcessExecutor:
             return []
         until = None if timeout is None else time.monotonic() + timeout
         while True:
-            for key, mask in self._selector.select(self._wait(until)):
+            for key, mask in self._events(self._wait(until)):
                 self._ready(key.data, mask)
             self._bury()
             self._attend()
             if self._reports or (until is not None and time.monotonic() >= until):
                 reports, self._reports = self._reports, []
                 return reports
+
+    def _events(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        """What happens next, within the timeout in seconds."""
+        awake = (timeout is None or timeout > SPIN) and 0 < self._busy() < self._cores
+        return (awake and self._spin.ask(self._events_by_now)) or self._selector.select(timeout)
+
+    def _events_by_now(self) -> list[tuple[selectors.SelectorKey, int]]:
+        return self._selector.select(0)
+
+    def _busy(self) -> int:
+        """How many workers have something to do."""
+        return sum(1 for worker in self._workers.values() if worker.jobs)
 
     def fileno(self) -> int:
         """A descriptor that can be read when there is something to poll for."""
@@ -213,7 +236,7 @@ class ProcessExecutor:
         for job in jobs:
             if job.memory or job.work in self._timeouts:
                 worker.limits[name_of(job)] = Limit(self._timeouts.get(job.work), job.memory)
-        self._send(worker, message + frame(Batch(jobs)))
+        self._send(worker, message + frame(Batch(jobs, self._busy() < self._cores)))
 
     def _send(self, worker: RemoteWorker, data: bytes) -> None:
         worker.outgoing += data

@@ -28,9 +28,10 @@ class Define(msgspec.Struct, frozen=True, array_like=True, tag="define"):
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
-    """Jobs to be done in order."""
+    """Jobs to be done in order; `awake`, if the worker may ask for the next ones before it sleeps."""
 
     jobs: list[Job]
+    awake: bool = False
 
 
 class Reports(msgspec.Struct, frozen=True, array_like=True, tag="reports"):

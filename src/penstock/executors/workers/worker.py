@@ -22,6 +22,7 @@ from penstock.executors.attempts.capture import Capture
 from penstock.executors.attempts.telling import Telling
 from penstock.executors.context import own_process
 from penstock.executors.watching.page import Page
+from penstock.executors.workers.spinning import AdaptiveSpin
 from penstock.executors.workers.wire import Batch, Define, Reports, frame, receive, to_worker
 from penstock.model.work import AnyReport, Job, Told, Unstarted, WorkerSettings, Yield
 
@@ -39,6 +40,9 @@ class Worker:
     def __init__(self, link: socket.socket, recall: socket.socket, page: Page, scratch: Path) -> None:
         self._link = link
         self._incoming = to_worker()
+        self._spin = AdaptiveSpin()
+        #: whether there is a core for that
+        self._awake = False
         self._reading = threading.Lock()
         self._recall = recall
         #: shared with the driver: how many jobs were begun, so that it knows which one a dead worker was at
@@ -62,16 +66,21 @@ class Worker:
         """Take in the next messages. Returns whether there were any: else the link is at its end, or, where the flags
         forbid to wait, nothing is there."""
         with self._reading:
-            messages = receive(self._link, self._incoming, flags)
+            messages = self._spin.ask(self._messages_by_now) if self._awake and not flags else None
+            messages = messages or receive(self._link, self._incoming, flags)
             for message in messages:
                 if isinstance(message, Batch):
                     self._queue.extend(message.jobs)
+                    self._awake = message.awake
                 elif isinstance(message, Define):
                     assert self._attempts is not None
                     self._attempts.define(message.work)
                 else:
                     self._prepare(message.settings)
         return bool(messages)
+
+    def _messages_by_now(self) -> list[Any]:
+        return receive(self._link, self._incoming, socket.MSG_DONTWAIT)
 
     def _prepare(self, settings: WorkerSettings) -> None:
         # of a process that was forked, they are there already
