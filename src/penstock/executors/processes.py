@@ -27,8 +27,8 @@ from penstock.model.work import (
 )
 
 #: how much work a worker is given ahead, in seconds and in jobs
-_AHEAD = 0.004
-_MOST_AHEAD = 100
+_AHEAD = 0.01
+_MOST_AHEAD = 250
 #: what a job costs a worker beside the user's code, in seconds
 _OVERHEAD = 25e-6
 #: how often workers may die in a row before they begin anything
