@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json is not None:
         document = {"machine": _machine(sizes), "sizes": sizes._asdict(), "figures": [f.document() for f in figures]}
         options.json.write_text(json.dumps(document | {"crashed": crashed}, indent=2) + "\n", encoding="utf-8")
-    missed = any(each.met is False for each in figures)
+    missed = any(each.missed for each in figures)
     return 1 if crashed or (options.strict and missed) else 0
 
 

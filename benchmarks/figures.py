@@ -41,6 +41,12 @@ class Figure(NamedTuple):
         """The same of what is left without an empty run."""
         return self._within(self.net, self.net_ratio)
 
+    @property
+    def missed(self) -> bool:
+        """Whether the budget is missed: by what is left without an empty run, where that is known. The sketch that set
+        the budgets had warm workers, as the floor has."""
+        return (self.met if self.net_met is None else self.net_met) is False
+
     def _within(self, value: float | None, ratio: float | None) -> bool | None:
         if self.budget is None:
             return None
@@ -50,7 +56,7 @@ class Figure(NamedTuple):
     def document(self) -> dict[str, object]:
         """The figure as JSON-able data."""
         budget = None if self.budget is None else self.budget._asdict()
-        return {**self._asdict(), "budget": budget, "met": self.met, "net_met": self.net_met}
+        return {**self._asdict(), "budget": budget, "met": self.met, "net_met": self.net_met, "missed": self.missed}
 
 
 class Round(NamedTuple):
