@@ -99,10 +99,10 @@ class ProcessExecutor:
         if len(free) < len(jobs):
             self._hire(len(jobs), devices)
             free = self._idle(devices) or self._least_busy(devices)
-        for index, worker in enumerate(free):
-            share = list(jobs[index :: len(free)])
-            if share:
-                self._assign(worker, share)
+        chosen = free[: len(jobs)]
+        busy = self._busy() + sum(1 for worker in chosen if not worker.jobs)
+        for index, worker in enumerate(chosen):
+            self._assign(worker, list(jobs[index :: len(chosen)]), awake=busy < self._cores)
 
     def _idle(self, devices: tuple[int, ...] | None) -> list[RemoteWorker]:
         """The workers that see the devices and have nothing to do."""
@@ -135,6 +135,10 @@ class ProcessExecutor:
                 reports, self._reports = self._reports, []
                 return reports
 
+    def fileno(self) -> int:
+        """A descriptor that can be read when there is something to poll for."""
+        return self._selector.fileno()
+
     def _events(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """What happens next, within the timeout in seconds."""
         awake = (timeout is None or timeout > SPIN) and 0 < self._busy() < self._cores
@@ -146,10 +150,6 @@ class ProcessExecutor:
     def _busy(self) -> int:
         """How many workers have something to do."""
         return sum(1 for worker in self._workers.values() if worker.jobs)
-
-    def fileno(self) -> int:
-        """A descriptor that can be read when there is something to poll for."""
-        return self._selector.fileno()
 
     def _wait(self, until: float | None) -> float | None:
         """How long to wait for something to happen, in seconds."""
@@ -225,7 +225,7 @@ class ProcessExecutor:
 
     # Jobs go out.
 
-    def _assign(self, worker: RemoteWorker, jobs: list[Job]) -> None:
+    def _assign(self, worker: RemoteWorker, jobs: list[Job], *, awake: bool) -> None:
         if not worker.jobs:
             worker.busy_since = time.monotonic()
         message = b""
@@ -236,7 +236,7 @@ class ProcessExecutor:
         for job in jobs:
             if job.memory or job.work in self._timeouts:
                 worker.limits[name_of(job)] = Limit(self._timeouts.get(job.work), job.memory)
-        self._send(worker, message + frame(Batch(jobs, self._busy() < self._cores)))
+        self._send(worker, message + frame(Batch(jobs, awake)))
 
     def _send(self, worker: RemoteWorker, data: bytes) -> None:
         worker.outgoing += data
